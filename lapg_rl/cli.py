@@ -1,0 +1,41 @@
+"""The `lapg` command: a table of sub-commands, each in a module of its own that is imported only when it is called."""
+
+import argparse
+import importlib
+import sys
+
+#: name -> (module with `configure(parser)` and `run(arguments) -> int | None`, one line of help)
+COMMANDS = {
+    "theory": ("lapg_theory.cli", "derive thresholds, fixed points and figures"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (try `{self.prog} --help`)\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one `lapg` command line and return its exit status: 0 done, 1 failed or refuted, 2 bad input."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = _Parser(prog="lapg", description="Learning-aware policy gradients: derive, train, compare.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    wanted = next((a for a in arguments if not a.startswith("-")), None)
+    for name, (module, text) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name == wanted:
+            implementation = importlib.import_module(module)
+            implementation.configure(command)
+            command.set_defaults(run=implementation.run)
+    parsed = parser.parse_args(arguments)
+    try:
+        return parsed.run(parsed) or 0
+    except (ValueError, OSError) as error:
+        print(f"lapg {parsed.command}: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

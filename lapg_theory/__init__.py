@@ -1,0 +1,1 @@
+"""Exact theory of learning agents in iterated 2x2 games: returns, learning dynamics, fixed points, thresholds."""

@@ -1,0 +1,35 @@
+"""The leaf that both packages share: payoffs, conventions, horizons and memory-one strategies."""
+
+from lapg_theory.game.conventions import CC as CC
+from lapg_theory.game.conventions import CD as CD
+from lapg_theory.game.conventions import COOPERATE as COOPERATE
+from lapg_theory.game.conventions import DC as DC
+from lapg_theory.game.conventions import DD as DD
+from lapg_theory.game.conventions import DEFECT as DEFECT
+from lapg_theory.game.conventions import MIRROR as MIRROR
+from lapg_theory.game.conventions import S0 as S0
+from lapg_theory.game.conventions import STATES as STATES
+from lapg_theory.game.conventions import cell_table as cell_table
+from lapg_theory.game.conventions import mirror as mirror
+from lapg_theory.game.conventions import state_index as state_index
+from lapg_theory.game.horizons import Discounted as Discounted
+from lapg_theory.game.horizons import FiniteHorizon as FiniteHorizon
+from lapg_theory.game.horizons import Horizon as Horizon
+from lapg_theory.game.horizons import check_count as check_count
+from lapg_theory.game.matrix_game import MatrixGame as MatrixGame
+from lapg_theory.game.matrix_game import battle_of_the_sexes as battle_of_the_sexes
+from lapg_theory.game.matrix_game import chicken as chicken
+from lapg_theory.game.matrix_game import donation_game as donation_game
+from lapg_theory.game.matrix_game import matching_pennies as matching_pennies
+from lapg_theory.game.matrix_game import prisoners_dilemma as prisoners_dilemma
+from lapg_theory.game.matrix_game import stag_hunt as stag_hunt
+from lapg_theory.game.matrix_game import symmetric_game as symmetric_game
+from lapg_theory.game.strategies import ALLC as ALLC
+from lapg_theory.game.strategies import ALLD as ALLD
+from lapg_theory.game.strategies import GRIM as GRIM
+from lapg_theory.game.strategies import GTFT as GTFT
+from lapg_theory.game.strategies import NAMED as NAMED
+from lapg_theory.game.strategies import TFT as TFT
+from lapg_theory.game.strategies import WSLS as WSLS
+from lapg_theory.game.strategies import check_policy as check_policy
+from lapg_theory.game.strategies import strategy as strategy

@@ -1,0 +1,116 @@
+"""Two-player, two-action games: one class, and the small zoo of games that the field uses."""
+
+import dataclasses
+import math
+from typing import Any
+
+from lapg_theory.game.conventions import cell_table, own_view
+
+Table = tuple[tuple[Any, Any], tuple[Any, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class MatrixGame:
+    """A 2x2 bimatrix game.
+
+    `row[a][b]` and `column[a][b]` are the payoffs of the row and the column player when the row player plays action
+    `a` and the column player `b` (0 = cooperate, 1 = defect). Entries may be floats, fractions or SymPy expressions.
+    """
+
+    row: Table
+    column: Table
+    name: str = "matrix game"
+
+    def __post_init__(self):
+        for label, table in (("row", self.row), ("column", self.column)):
+            if len(table) != 2 or any(len(line) != 2 for line in table):
+                raise ValueError(f"{label} payoffs must be a 2x2 table ((CC, CD), (DC, DD)), got {table!r}")
+            for value in own_view(table):
+                if isinstance(value, int | float) and not math.isfinite(value):
+                    raise ValueError(f"{label} payoffs must be finite numbers, got {value!r} in {table!r}")
+
+    @property
+    def row_payoffs(self) -> tuple[Any, Any, Any, Any]:
+        """The row player's payoffs in its own view: CC, CD, DC, DD."""
+        return own_view(self.row)
+
+    @property
+    def column_payoffs(self) -> tuple[Any, Any, Any, Any]:
+        """The column player's payoffs in its own view: CC, CD, DC, DD."""
+        return own_view(tuple(zip(*self.column, strict=True)))
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether both players face the same payoffs in their own view."""
+        return self.row_payoffs == self.column_payoffs
+
+    @property
+    def trps(self) -> tuple[Any, Any, Any, Any]:
+        """(T, R, P, S) of a symmetric game.
+
+        Raises:
+            ValueError: for a game whose two players face different payoffs.
+        """
+        if not self.is_symmetric:
+            raise ValueError(f"{self.name} is not symmetric, so it has no single (T, R, P, S); use row and column")
+        R, S, T, P = self.row_payoffs
+        return T, R, P, S
+
+
+def symmetric_game(T: Any, R: Any, P: Any, S: Any, name: str = "symmetric game") -> MatrixGame:
+    """The symmetric game with payoffs T (own D, other C), R (both C), P (both D), S (own C, other D)."""
+    table = cell_table(T, R, P, S)
+    return MatrixGame(table, tuple(zip(*table, strict=True)), name)
+
+
+def _ordered(kind: str, condition: str, holds: bool, T: Any, R: Any, P: Any, S: Any) -> MatrixGame:
+    if not holds:
+        raise ValueError(
+            f"(T, R, P, S) = ({T}, {R}, {P}, {S}) is no {kind}: it needs {condition}. "
+            "Change the payoffs, or build any 2x2 game with symmetric_game(T, R, P, S)."
+        )
+    return symmetric_game(T, R, P, S, kind)
+
+
+def prisoners_dilemma(T: Any = 2, R: Any = 1, P: Any = 0, S: Any = -1) -> MatrixGame:
+    """The prisoner's dilemma, T > R > P > S; the default payoffs are those of the learning-aware literature.
+
+    Raises:
+        ValueError: where the payoffs are not in that order.
+    """
+    return _ordered("prisoner's dilemma", "T > R > P > S", bool(T > R > P > S), T, R, P, S)
+
+
+def donation_game(benefit: Any = 2, cost: Any = 1) -> MatrixGame:
+    """The prisoner's dilemma in which cooperating costs `cost` and gives the other `benefit` > `cost` > 0."""
+    return prisoners_dilemma(T=benefit, R=benefit - cost, P=0 * cost, S=-cost)
+
+
+def stag_hunt(T: Any = 2, R: Any = 3, P: Any = 1, S: Any = 0) -> MatrixGame:
+    """The stag hunt, R > T >= P > S: two pure equilibria, the better one risky."""
+    return _ordered("stag hunt", "R > T >= P > S", bool(R > T >= P > S), T, R, P, S)
+
+
+def chicken(T: Any = 3, R: Any = 2, P: Any = 0, S: Any = 1) -> MatrixGame:
+    """Chicken (hawk-dove, snowdrift), T > R > S > P: defecting against a defector is the worst."""
+    return _ordered("game of chicken", "T > R > S > P", bool(T > R > S > P), T, R, P, S)
+
+
+def battle_of_the_sexes(favourite: Any = 3, other: Any = 2, apart: Any = 0) -> MatrixGame:
+    """Battle of the sexes: both want to meet; action 0 is the row player's favourite place, action 1 the column's.
+
+    Raises:
+        ValueError: unless favourite > other > apart.
+    """
+    if not favourite > other > apart:
+        raise ValueError(f"battle of the sexes needs favourite > other > apart, got {favourite}, {other}, {apart}")
+    row = ((favourite, apart), (apart, other))
+    return MatrixGame(row, ((other, apart), (apart, favourite)), "battle of the sexes")
+
+
+def matching_pennies(stake: Any = 1) -> MatrixGame:
+    """Matching pennies: zero-sum; the row player wins `stake` > 0 when the actions match, the column otherwise."""
+    if not stake > 0:
+        raise ValueError(f"matching pennies needs stake > 0, got {stake}")
+    row = ((stake, -stake), (-stake, stake))
+    return MatrixGame(row, ((-stake, stake), (stake, -stake)), "matching pennies")

@@ -1,0 +1,54 @@
+"""Named memory-one strategies: five cooperation probabilities in the order s0, CC, CD, DC, DD, own view."""
+
+from typing import Any
+
+import numpy as np
+
+ALLC = (1.0, 1.0, 1.0, 1.0, 1.0)
+ALLD = (0.0, 0.0, 0.0, 0.0, 0.0)
+RANDOM = (0.5, 0.5, 0.5, 0.5, 0.5)
+TFT = (1.0, 1.0, 0.0, 1.0, 0.0)
+SUSPICIOUS_TFT = (0.0, 1.0, 0.0, 1.0, 0.0)
+GTFT = (1.0, 1.0, 1 / 3, 1.0, 1 / 3)
+WSLS = (1.0, 1.0, 0.0, 0.0, 1.0)
+GRIM = (1.0, 1.0, 0.0, 0.0, 0.0)
+
+#: Every named strategy. GTFT forgives with probability 1/3, right for T, R, P, S = 5, 3, 1, 0 (Nowak & Sigmund 1992).
+NAMED = {
+    "allc": ALLC,
+    "alld": ALLD,
+    "random": RANDOM,
+    "tft": TFT,
+    "suspicious-tft": SUSPICIOUS_TFT,
+    "gtft": GTFT,
+    "wsls": WSLS,
+    "grim": GRIM,
+}
+
+
+def check_policy(name: str, policy: Any) -> np.ndarray:
+    """`policy` as a float array with last axis of five probabilities.
+
+    Raises:
+        ValueError: for another last axis, or an entry outside [0, 1] or not a number.
+    """
+    array = np.asarray(policy, dtype=float)
+    if array.ndim == 0 or array.shape[-1] != 5:
+        raise ValueError(
+            f"{name} needs five probabilities (s0, CC, CD, DC, DD) in its last axis, got shape {array.shape}"
+        )
+    if not np.all((array >= 0) & (array <= 1)):
+        worst = array[~((array >= 0) & (array <= 1))].flat[0]
+        raise ValueError(f"{name} holds {worst}, which is no probability: every entry must lie in [0, 1]")
+    return array
+
+
+def strategy(name: str) -> tuple[float, ...]:
+    """The named strategy, e.g. `strategy("tft")`.
+
+    Raises:
+        ValueError: for an unknown name; the message lists the known ones.
+    """
+    if name not in NAMED:
+        raise ValueError(f"unknown strategy {name!r}; known: {', '.join(NAMED)}")
+    return NAMED[name]
