@@ -59,8 +59,7 @@ class MatrixGame:
 
 def symmetric_game(T: Any, R: Any, P: Any, S: Any, name: str = "symmetric game") -> MatrixGame:
     """The symmetric game with payoffs T (own D, other C), R (both C), P (both D), S (own C, other D)."""
-    (cc, cd), (dc, dd) = cell_table(T, R, P, S)
-    return MatrixGame(((cc, cd), (dc, dd)), ((cc, dc), (cd, dd)), name)
+    return MatrixGame(cell_table(T, R, P, S), ((R, T), (S, P)), name)
 
 
 def _ordered(kind: str, condition: str, holds: bool, T: Any, R: Any, P: Any, S: Any) -> MatrixGame:

@@ -1,0 +1,108 @@
+"""Atomic, hashed checkpoints: one folder each, an `arrays.npz` and a `meta.json` that holds its SHA-256."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+SCHEMA = 1
+
+
+def _leaves(tree: Any) -> dict[str, Any]:
+    arrays, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(tree, eqx.is_array))
+    return {jax.tree_util.keystr(path): leaf for path, leaf in arrays}
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def folders(directory: Path) -> list[Path]:
+    """The finished checkpoints in `directory`, oldest first."""
+    return sorted(p for p in directory.glob("step_*") if p.suffix != ".tmp")
+
+
+def save(directory: Path, step: int, tree: Any, keep: int) -> Path:
+    """Write the arrays of `tree` as checkpoint `step`, then drop all but the newest `keep` checkpoints.
+
+    The checkpoint appears under its final name only when it is complete on disk.
+    """
+    buffer = io.BytesIO()
+    named: Any = {name: np.asarray(leaf) for name, leaf in _leaves(tree).items()}
+    np.savez(buffer, **named)
+    data = buffer.getvalue()
+    final = directory / f"step_{step:09d}"
+    partial = final.with_suffix(".tmp")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    _write(partial / "arrays.npz", data)
+    meta = {"schema": SCHEMA, "step": step, "sha256": hashlib.sha256(data).hexdigest(), "jax": jax.__version__}
+    _write(partial / "meta.json", json.dumps(meta, indent=1).encode())
+    _sync(partial)
+    shutil.rmtree(final, ignore_errors=True)
+    partial.replace(final)
+    _sync(directory)
+    for old in folders(directory)[:-keep]:
+        shutil.rmtree(old)
+    return final
+
+
+def load(folder: Path, like: Any) -> Any:
+    """The checkpoint in `folder` as a tree of the structure, shapes and dtypes of `like`.
+
+    Raises:
+        ValueError: for a missing, truncated or altered file, or arrays that don't match `like`; it names the folder
+            and the arrays.
+    """
+    try:
+        meta = json.loads((folder / "meta.json").read_text())
+        data = (folder / "arrays.npz").read_bytes()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"checkpoint {folder} is unreadable: {error}") from None
+    if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
+        raise ValueError(f"checkpoint {folder} is not of schema {SCHEMA}; it was written by another version of lapg")
+    if hashlib.sha256(data).hexdigest() != meta.get("sha256"):
+        raise ValueError(f"checkpoint {folder} is damaged: arrays.npz does not match its SHA-256")
+    stored = np.load(io.BytesIO(data))
+    wanted = _leaves(like)
+    if missing := sorted(wanted.keys() ^ set(stored.files)):
+        raise ValueError(f"checkpoint {folder} has other arrays than this run: {', '.join(missing)}")
+    for name, leaf in wanted.items():
+        if (stored[name].shape, stored[name].dtype) != (leaf.shape, leaf.dtype):
+            raise ValueError(
+                f"checkpoint {folder}: {name} is {stored[name].dtype}{stored[name].shape}, this run needs "
+                f"{leaf.dtype}{leaf.shape}"
+            )
+    arrays, static = eqx.partition(like, eqx.is_array)
+    paths, structure = jax.tree_util.tree_flatten_with_path(arrays)
+    filled = [jax.numpy.asarray(stored[jax.tree_util.keystr(path)]) for path, _ in paths]
+    return eqx.combine(jax.tree_util.tree_unflatten(structure, filled), static)
+
+
+def newest(directory: Path, like: Any) -> tuple[int, Any] | None:
+    """(step, tree) of the newest sound checkpoint, or None; each damaged one is named on standard error and skipped."""
+    for folder in reversed(folders(directory)):
+        try:
+            return int(folder.name.removeprefix("step_")), load(folder, like)
+        except ValueError as error:
+            print(f"lapg: {error}; trying the checkpoint before it", file=sys.stderr)
+    return None

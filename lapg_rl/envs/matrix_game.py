@@ -1,0 +1,37 @@
+"""Iterated 2x2 games as an environment."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from lapg_theory.game import MatrixGame, state_index
+
+
+class IteratedMatrixGame(eqx.Module):
+    """An iterated two-player, two-action game; each player sees the last joint action, own action first, as a one-hot.
+
+    Arrays that concern both players have the player as their first axis: 0 is the row player.
+    """
+
+    payoffs: Float[Array, "2 2 2"]
+    num_actions: int = eqx.field(static=True, default=2)
+    observation_size: int = eqx.field(static=True, default=5)
+
+    def __init__(self, game: MatrixGame):
+        """Play `game`: its payoff tables become `payoffs[player, row action, column action]`."""
+        self.payoffs = jnp.asarray([game.row, game.column], jnp.float32)
+        self.num_actions, self.observation_size = 2, 5
+
+    def reset(self, key: Array) -> tuple[None, Float[Array, "2 5"]]:
+        """The start of an inner episode: `(state, observations)`, both players in s0."""
+        del key
+        return None, jax.nn.one_hot(jnp.zeros(2, int), 5)
+
+    def step(
+        self, state: None, actions: Int[Array, " 2"], key: Array
+    ) -> tuple[None, Float[Array, "2 5"], Float[Array, " 2"]]:
+        """Play one joint action: `(state, observations, rewards)`."""
+        del key
+        seen = state_index(actions, actions[::-1])
+        return state, jax.nn.one_hot(seen, 5), self.payoffs[:, actions[0], actions[1]]

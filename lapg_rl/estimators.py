@@ -1,0 +1,105 @@
+"""Policy-gradient estimators: `(rewards, values, *, gamma, gae_lambda) -> credits`, interchangeable, arrays only.
+
+Every array has the axes `[b, m, t]` of *one* meta-episode: `b` parallel trajectories against one co-player, `m` inner
+episodes in order, `t` steps in each. The gradient estimate of the shaping return is
+
+    sum over b, m, t of  credits[b, m, t] * grad log pi(action[b, m, t] | history).
+
+`jax.vmap` runs over independent meta-episodes, never over `b`: what trajectory b does changes the co-player that all
+trajectories meet from the next inner episode on, and that is what the estimators differ in. With C the trajectory's own
+return to the end of the current inner episode, F its return from all later ones, and the mean taken over b:
+
+    lapg           C / B + mean(F)     unbiased against a co-player that learns from the whole minibatch
+    batch_unaware  C / B + F / B       unbiased when the B games are independent (against another meta agent)
+    mfos           C     + mean(F)     the present counts B times too much
+    inner_episode  C / B               ignores learning altogether
+
+Values enter as temporal-difference errors `r + gamma V' - V` (generalised advantage estimation); zero values, gamma = 1
+and gae_lambda = 1 give the plain returns. The value after the last step of a meta-episode is 0. Inner-episode
+boundaries end no return, except for `inner_episode`, whose horizon they are.
+
+Source: Meulemans et al., "Multi-agent cooperation through learning-aware policy gradients", ICLR 2025, section 3.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Signal = Float[Array, "b m t"]
+
+
+def _td_errors(rewards: Signal, values: Signal, gamma: float, episodic: bool) -> Signal:
+    """Errors `r + gamma V' - V`; V' is the value of the next history, 0 after the end (of each inner episode if episodic)."""
+    shape = rewards.shape
+    rows = values if episodic else values.reshape(shape[0], -1)
+    following = jnp.concatenate([rows[..., 1:], jnp.zeros_like(rows[..., :1])], axis=-1)
+    return rewards + gamma * following.reshape(shape) - values
+
+
+def _discounted_sums(signal: Float[Array, "b n"], decay: float | Float[Array, ""]) -> Float[Array, "b n"]:
+    """Sum over k >= n of decay^(k - n) signal[:, k], by one reverse scan."""
+
+    def add(later, now):
+        total = now + decay * later
+        return total, total
+
+    return jax.lax.scan(add, jnp.zeros_like(signal[:, 0]), signal.T, reverse=True)[1].T
+
+
+def current_and_future(errors: Signal, decay: float | Float[Array, ""]) -> tuple[Signal, Signal]:
+    """Split each trajectory's discounted sum of `errors` from a step on at the end of the step's inner episode.
+
+    Returns:
+        `(current, future)`, both `[b, m, t]`: the sum to the end of inner episode m, and the sum over the later inner
+        episodes, each discounted by `decay` to the powers of their distance from step t.
+    """
+    b, m, t = errors.shape
+    current = _discounted_sums(errors.reshape(b * m, t), decay).reshape(b, m, t)
+    totals = _discounted_sums(current[:, :, 0], decay**t)  # from the first step of each inner episode to the very end
+    later = jnp.concatenate([totals[:, 1:], jnp.zeros_like(totals[:, :1])], axis=1)
+    return current, later[:, :, None] * decay ** (t - jnp.arange(t))
+
+
+def lapg(rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:
+    """Learning-aware credits `C / B + mean(F)`: unbiased for the shaping return, without higher derivatives."""
+    current, future = current_and_future(_td_errors(rewards, values, gamma, False), gamma * gae_lambda)
+    return current / len(rewards) + future.mean(axis=0)
+
+
+def batch_unaware(rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:
+    """Credits `(C + F) / B`: right against another meta agent, biased against a learner (it ignores the minibatch)."""
+    current, future = current_and_future(_td_errors(rewards, values, gamma, False), gamma * gae_lambda)
+    return (current + future) / len(rewards)
+
+
+def mfos(rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:
+    """Credits `C + mean(F)` of M-FOS (Lu et al. 2022): the shaping signal vanishes like 1/B beside the present."""
+    current, future = current_and_future(_td_errors(rewards, values, gamma, False), gamma * gae_lambda)
+    return current + future.mean(axis=0)
+
+
+def inner_episode(rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:
+    """Credits `C / B`, each inner episode on its own: what a naive learner uses, and the ablation without shaping."""
+    current, _ = current_and_future(_td_errors(rewards, values, gamma, True), gamma * gae_lambda)
+    return current / len(rewards)
+
+
+Estimator = Callable[..., Signal]
+
+ESTIMATORS: dict[str, Estimator] = {
+    "lapg": lapg,
+    "batch_unaware": batch_unaware,
+    "mfos": mfos,
+    "inner_episode": inner_episode,
+}
+
+
+def value_targets(rewards: Signal, values: Signal, *, gamma: float, td_lambda: float, episodic: bool = False) -> Signal:
+    """TD(lambda) targets of the value function: each trajectory's own return, the same against every co-player.
+
+    With td_lambda = 1: the discounted returns to the end of the meta-episode, or of the inner episode if `episodic`.
+    """
+    current, future = current_and_future(_td_errors(rewards, values, gamma, episodic), gamma * td_lambda)
+    return values + (current if episodic else current + future)

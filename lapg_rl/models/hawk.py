@@ -1,0 +1,126 @@
+"""Hawk: gated linear recurrences with an MLP (De et al. 2024, "Griffin", arXiv 2402.19427, the recurrent half)."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lapg_rl.models.layers import GatedMLP, Readout, fan_in, rms_norm
+from lapg_rl.models.recurrence import Route, linear_recurrence
+
+GATE_SHARPNESS = 8.0
+
+
+class HawkBlock(eqx.Module):
+    """One residual block: a gated recurrent branch, then a gated MLP.
+
+    The recurrent branch of a token x, with n = RMSNorm(x): u = conv(n W_u) (causal, depthwise), then the RG-LRU
+    r = sigmoid(u W_a + b_a), i = sigmoid(u W_x + b_x), a = exp(-8 softplus(L) r), h' = a h + sqrt(1 - a^2) (i u),
+    and the output x + (gelu(n W_g) * h') W_o. W_a and W_x are block-diagonal with `heads` blocks.
+    """
+
+    scale: Float[Array, " d"]
+    weight_in: Float[Array, "d 2d"]
+    conv: Float[Array, "w d"]
+    conv_bias: Float[Array, " d"]
+    gates: Float[Array, "2 heads k k"]
+    gate_bias: Float[Array, " 2d"]
+    decay: Float[Array, " d"]
+    weight_out: Float[Array, "d d"]
+    mlp: GatedMLP
+
+    def __init__(self, width: int, heads: int, conv_width: int, mlp_width: int, *, key: Array):
+        keys = jax.random.split(key, 6)
+        block = width // heads
+        self.scale = jnp.zeros(width)
+        self.weight_in = fan_in(keys[0], width, width, 2 * width)
+        self.conv = fan_in(keys[1], conv_width, conv_width, width)
+        self.conv_bias = jnp.zeros(width)
+        self.gates = fan_in(keys[2], block, 2, heads, block, block)
+        self.gate_bias = jnp.zeros(2 * width)
+        slowest = jnp.sqrt(jax.random.uniform(keys[3], (width,), minval=0.9**2, maxval=0.999**2))  # a at r = 1
+        self.decay = jnp.log(jnp.expm1(-jnp.log(slowest) / GATE_SHARPNESS))
+        self.weight_out = fan_in(keys[4], width, width, width)
+        self.mlp = GatedMLP(width, mlp_width, key=keys[5])
+
+    def branches(self, x: Float[Array, "... d"]) -> tuple[Float[Array, "... d"], Float[Array, "... d"]]:
+        """The gate and the input of the recurrent branch, before the convolution."""
+        gate, value = jnp.split(rms_norm(x, self.scale) @ self.weight_in, 2, axis=-1)
+        return jax.nn.gelu(gate), value
+
+    def coefficients(self, u: Float[Array, "... d"]) -> tuple[Float[Array, "... d"], Float[Array, "... d"]]:
+        """(a, sqrt(1 - a^2) i u) of the recurrence; the block-diagonal gates are applied as one dense product."""
+        dense = jnp.concatenate([jax.scipy.linalg.block_diag(*gate) for gate in self.gates], axis=1)
+        r, i = jnp.split(jax.nn.sigmoid(u @ dense + self.gate_bias), 2, axis=-1)
+        log_a = -GATE_SHARPNESS * jax.nn.softplus(self.decay) * r
+        # 1 - a^2 without cancellation; the floor keeps the square root's derivative finite where the gate is shut
+        return jnp.exp(log_a), jnp.sqrt(jnp.maximum(-jnp.expm1(2 * log_a), 1e-6)) * i * u
+
+    def merge(self, x: Float[Array, "... d"], gate: Float[Array, "... d"], h: Float[Array, "... d"]):
+        """The block's output from its input, the gate and the recurrent state."""
+        return self.mlp(x + (gate * h) @ self.weight_out)
+
+
+class Hawk(eqx.Module):
+    """A Hawk policy: linear embedding, residual blocks, zero-initialised policy and value readouts.
+
+    `__call__` runs over a whole sequence, `step` over one token; they agree to rounding. The state of `step` is one
+    array `[blocks, conv_width, d]`: the last conv_width - 1 inputs of the convolution, then the recurrent state.
+    """
+
+    embedding: Float[Array, "o d"]
+    blocks: list[HawkBlock]
+    readout: Readout
+    route: Route = eqx.field(static=True)
+
+    def __init__(
+        self,
+        observation_size: int,
+        num_actions: int,
+        *,
+        width: int = 32,
+        depth: int = 1,
+        heads: int = 2,
+        conv_width: int = 4,
+        mlp_width: int = 32,
+        route: Route = "auto",
+        key: Array,
+    ):
+        """Draw the parameters from `key`. Raises ValueError unless `heads` divides `width`."""
+        if width % heads:
+            raise ValueError(f"width must be a multiple of heads, got width {width} and heads {heads}")
+        first, *keys = jax.random.split(key, depth + 1)
+        self.embedding = fan_in(first, 1, observation_size, width)
+        self.blocks = [HawkBlock(width, heads, conv_width, mlp_width, key=k) for k in keys]
+        self.readout = Readout(width, num_actions)
+        self.route = route
+
+    def initial_state(self) -> Float[Array, "blocks w d"]:
+        """The state before the first token: zeros."""
+        return jnp.zeros((len(self.blocks), *self.blocks[0].conv.shape), self.embedding.dtype)
+
+    def step(
+        self, state: Float[Array, "blocks w d"], observation: Float[Array, " o"]
+    ) -> tuple[Float[Array, "blocks w d"], tuple[Float[Array, " a"], Float[Array, ""]]]:
+        """Advance by one token: `(state, (logits, value))`."""
+        x = observation @ self.embedding
+        states = []
+        for block, memory in zip(self.blocks, state, strict=True):
+            gate, value = block.branches(x)
+            window = jnp.concatenate([memory[:-1], value[None]])
+            a, b = block.coefficients((window * block.conv).sum(0) + block.conv_bias)
+            h = a * memory[-1] + b
+            states.append(jnp.concatenate([window[1:], h[None]]))
+            x = block.merge(x, gate, h)
+        return jnp.stack(states), self.readout(x)
+
+    def __call__(self, observations: Float[Array, "t ... o"]) -> tuple[Float[Array, "t ... a"], Float[Array, "t ..."]]:
+        """(logits, values) of every token of a sequence that starts in the initial state."""
+        x = observations @ self.embedding
+        for block in self.blocks:
+            gate, value = block.branches(x)
+            length, lags = len(x), len(block.conv) - 1
+            padded = jnp.concatenate([jnp.zeros((lags, *value.shape[1:]), value.dtype), value])
+            u = sum((padded[k : k + length] * block.conv[k] for k in range(lags + 1)), block.conv_bias)
+            x = block.merge(x, gate, linear_recurrence(*block.coefficients(u), self.route))
+        return self.readout(x)

@@ -1,0 +1,31 @@
+"""The tabular memory-one policy: one row of logits for each observation, no memory."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+class Tabular(eqx.Module):
+    """Action logits and a value for each one-hot observation; logits start at N(0, spread^2), values at zero."""
+
+    logits: Float[Array, "o a"]
+    values: Float[Array, " o"]
+
+    def __init__(self, observation_size: int, num_actions: int, *, spread: float = 0.0, key: Array):
+        self.logits = spread * jax.random.normal(key, (observation_size, num_actions))
+        self.values = jnp.zeros(observation_size)
+
+    def initial_state(self) -> Float[Array, " 0"]:
+        """No memory: an empty array."""
+        return jnp.zeros(0, self.logits.dtype)
+
+    def step(
+        self, state: Float[Array, " 0"], observation: Float[Array, " o"]
+    ) -> tuple[Float[Array, " 0"], tuple[Float[Array, " a"], Float[Array, ""]]]:
+        """Advance by one token: `(state, (logits, value))`."""
+        return state, (observation @ self.logits, observation @ self.values)
+
+    def __call__(self, observations: Float[Array, "t o"]) -> tuple[Float[Array, "t a"], Float[Array, " t"]]:
+        """(logits, values) of every token of a sequence."""
+        return observations @ self.logits, observations @ self.values

@@ -1,0 +1,195 @@
+"""A run and its self-contained folder: config, provenance, metrics, checkpoints; start, resume, crash, resume again."""
+
+import fcntl
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from lapg_rl import checkpoint, config
+from lapg_rl.config import Config
+from lapg_rl.progress import Progress
+from lapg_rl.train import TrainState, initial_state, make_train_step, run_key
+
+
+class RunFolder:
+    """The files of one run. Reports and evaluations are functions of such folders only."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config_file = self.path / "config.toml"
+        self.metrics_file = self.path / "metrics.jsonl"
+        self.provenance_file = self.path / "provenance.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+
+    def config(self) -> Config:
+        """The run's configuration. Raises ValueError where the folder holds no run."""
+        if not self.config_file.is_file():
+            raise ValueError(
+                f"{self.path} holds no run (no config.toml); start one with `lapg train PRESET --run {self.path}`"
+            )
+        return config.load(self.config_file)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """One dictionary an update, in order; a torn last line (a crash) is left out."""
+        rows = []
+        for line in self.metrics_file.read_text().splitlines() if self.metrics_file.exists() else []:
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return rows
+
+    def newest_state(self, cfg: Config) -> TrainState | None:
+        """The newest sound checkpoint as a train state, or None."""
+        found = checkpoint.newest(self.checkpoints, fresh_state(cfg))
+        return found and found[1]
+
+    def final_state(self) -> TrainState:
+        """The state to evaluate. Raises ValueError where the run has no sound checkpoint."""
+        state = self.newest_state(self.config())
+        if state is None:
+            raise ValueError(
+                f"{self.path} has no sound checkpoint yet; train it with `lapg train --resume {self.path}`"
+            )
+        return state
+
+
+def fresh_state(cfg: Config) -> TrainState:
+    """The state that a run starts from; its key is outside the range of update numbers."""
+    return initial_state(cfg, jax.random.fold_in(run_key(cfg), 2**32 - 1))
+
+
+def provenance() -> dict[str, Any]:
+    """Where and with what this process runs: versions, device, commit of the source (if any), time."""
+    source = Path(__file__).resolve().parent.parent
+    git = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        commit = ""
+    packages = ("lapg", "jax", "jaxlib", "equinox", "optax", "numpy")
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in packages},
+        "platform": platform.platform(),
+        "devices": [f"{d.platform}:{d.device_kind}" for d in jax.devices()],
+        "cores": os.cpu_count(),
+        "commit": commit or "unknown",
+    }
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(
+                f"another process is training in {folder}; wait for it, or choose another --run folder"
+            ) from None
+        yield
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def _truncate_metrics(run: RunFolder, updates: int) -> None:
+    """Keep the rows of the first `updates` updates: those after the checkpoint are made again."""
+    rows = [row for row in run.metrics() if row["update"] < updates]
+    partial = run.metrics_file.with_suffix(".tmp")
+    partial.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    partial.replace(run.metrics_file)
+
+
+def _row(update: int, metrics: dict[str, Any]) -> dict[str, Any]:
+    return {"update": update, **{name: np.asarray(value).tolist() for name, value in sorted(metrics.items())}}
+
+
+def _check_finite(row: dict[str, Any], run: RunFolder) -> None:
+    bad = [name for name, value in row.items() if name != "update" and not np.all(np.isfinite(value))]
+    if bad:
+        good = checkpoint.folders(run.checkpoints)
+        raise FloatingPointError(
+            f"{', '.join(bad)} became non-finite in update {row['update']} of {run.path}; the last good checkpoint is "
+            f"{good[-1] if good else 'none'}. Lower learner.learning_rate or learner.clip_norm and start again"
+        )
+
+
+def open_run(cfg: Config, path: str | Path) -> RunFolder:
+    """Prepare `path` for a run of `cfg`: new, or the same run to be continued.
+
+    Raises:
+        ValueError: where the folder holds a run with another configuration, or can't be written.
+    """
+    run = RunFolder(path)
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+        if run.config_file.exists():
+            if run.config() != cfg:
+                raise ValueError(f"{run.path} holds a run with another configuration; choose another --run folder")
+        else:
+            partial = run.config_file.with_suffix(".tmp")
+            config.save(cfg, partial)
+            partial.replace(run.config_file)
+    except OSError as error:
+        raise ValueError(
+            f"cannot write the run folder {run.path}: {error.strerror}; choose another with --run"
+        ) from None
+    return run
+
+
+def train(cfg: Config, path: str | Path, *, label: str = "train", quiet: bool = False) -> TrainState:
+    """Run `cfg` in the folder `path`, from its newest sound checkpoint if it has one, to its last update.
+
+    A killed run, started again, ends with the parameters, optimiser state and metrics of an uninterrupted one, bit for bit.
+
+    Raises:
+        ValueError: see `open_run`.
+        FloatingPointError: when a metric becomes non-finite; the run stops before it saves that state.
+    """
+    run = open_run(cfg, path)
+    with _locked(run.path):
+        state = run.newest_state(cfg)
+        state = fresh_state(cfg) if state is None else state
+        start = int(state.update)
+        _truncate_metrics(run, start)
+        if start >= cfg.updates:
+            return state
+        _append(run.provenance_file, {**provenance(), "from_update": start})
+        began = time.monotonic()
+        key, step = run_key(cfg), make_train_step(cfg)
+        progress = Progress(label, start, cfg.updates, quiet=quiet)
+        for update in range(start, cfg.updates):
+            state, metrics = step(state, jax.random.fold_in(key, update))
+            row = _row(update, metrics)
+            _check_finite(row, run)
+            _append(run.metrics_file, row)
+            if update == start:
+                _append(run.provenance_file, {"first_update_after_s": round(time.monotonic() - began, 1)})
+            if (update + 1) % cfg.checkpoint_every == 0 or update + 1 == cfg.updates:
+                checkpoint.save(run.checkpoints, update + 1, state, cfg.keep_checkpoints)
+            progress.show(update + 1, _headline(row))
+        _append(
+            run.provenance_file,
+            {"finished_after_s": round(time.monotonic() - began, 1), "updates": cfg.updates - start},
+        )
+        progress.done()
+    return state
+
+
+def _headline(row: dict[str, Any]) -> str:
+    names = {"reward_vs_naive": "agent", "naive_reward": "naive", "reward_vs_meta": "among agents"}
+    return "  ".join(f"{short} {np.mean(row[name]):+.2f}" for name, short in names.items() if name in row)

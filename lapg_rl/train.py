@@ -1,0 +1,128 @@
+"""The one training step: play, credit, update; a pure function of state and key."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from lapg_rl import models
+from lapg_rl.config import Config, LearnerConfig
+from lapg_rl.envs import IteratedMatrixGame
+from lapg_rl.losses import Experience, loss
+from lapg_rl.pools import experience, make_optimiser, play_pool
+from lapg_rl.rollout import Trajectory
+
+Metrics = dict[str, Float[Array, "..."]]
+
+
+class TrainState(NamedTuple):
+    """Everything the next update needs; `agents` and `optimisers` have a leading axis over the P meta agents."""
+
+    agents: Any
+    optimisers: Any
+    naive_policies: Any
+    update: Int[Array, ""]
+
+
+def initial_state(config: Config, key: Array) -> TrainState:
+    """Fresh agents, optimisers and naive initialisations, drawn from `key`."""
+    agent_key, naive_key = jax.random.split(key)
+    env = IteratedMatrixGame(config.game.build())
+    make = eqx.filter_vmap(lambda k: models.build(config.model, env.observation_size, env.num_actions, k))
+    agents = make(jax.random.split(agent_key, config.pool.agents))
+    optimiser = make_optimiser(config.learner)
+    optimisers = eqx.filter_vmap(lambda a: optimiser.init(eqx.filter(a, eqx.is_inexact_array)))(agents)
+    return TrainState(agents, optimisers, make(jax.random.split(naive_key, config.pool.naive_population)), jnp.array(0))
+
+
+def run_key(config: Config) -> Array:
+    """The key of a run; update n uses `fold_in(run_key, n)`, so a resumed run repeats nothing and skips nothing."""
+    return jax.random.key(config.seed)
+
+
+def sequences_at_once(total: int, on_cpu: bool) -> int:
+    """How many sequences a gradient pass takes: all on an accelerator, at most 16 on a CPU, to stay in its caches."""
+    if not on_cpu:
+        return total
+    return next(n for n in range(min(16, total), 0, -1) if total % n == 0)
+
+
+def _gradient(policy: Any, batch: Experience, config: LearnerConfig) -> tuple[Any, Metrics]:
+    """Mean gradient and figures over the sequences `[n, l]` of `batch`, accumulated over chunks that fit the caches."""
+    total = len(batch.actions)
+
+    def one_pass(chunk):
+        (_, parts), gradient = eqx.filter_value_and_grad(loss, has_aux=True)(policy, chunk, config)
+        return gradient, parts
+
+    def accumulate(size):
+        chunks = jax.tree.map(lambda x: x.reshape(total // size, size, *x.shape[1:]), batch)
+        zero = jax.tree.map(
+            lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(one_pass, jax.tree.map(lambda x: x[0], chunks))
+        )
+        result, _ = jax.lax.scan(lambda a, c: (jax.tree.map(jnp.add, a, one_pass(c)), None), zero, chunks)
+        return jax.tree.map(lambda x: x * (size / total), result)
+
+    return accumulate(sequences_at_once(total, jax.default_backend() == "cpu"))
+
+
+def _learn(
+    policy: Any, optimiser_state: Any, played: Experience, key: Array, config: LearnerConfig
+) -> tuple[Any, Any, Metrics]:
+    """All epochs and minibatches of one update on `[k, b, l]` experience; minibatches split k, never b or time."""
+    optimiser = make_optimiser(config)
+    count = len(played.actions)
+
+    def minibatch(carry, chosen):
+        policy, optimiser_state = carry
+        batch = jax.tree.map(lambda x: x[chosen].reshape(-1, *x.shape[2:]), played)
+        gradient, parts = _gradient(policy, batch, config)
+        parts["gradient_norm"] = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient)))
+        updates, optimiser_state = optimiser.update(gradient, optimiser_state)
+        return (eqx.apply_updates(policy, updates), optimiser_state), parts
+
+    orders = jax.vmap(lambda k: jax.random.permutation(k, count))(jax.random.split(key, config.epochs))
+    minibatches = orders.reshape(config.epochs * config.minibatches, -1)
+    (policy, optimiser_state), parts = jax.lax.scan(minibatch, (policy, optimiser_state), minibatches)
+    return policy, optimiser_state, {name: value.mean() for name, value in parts.items()}
+
+
+def _describe(own: Trajectory, other: Trajectory, kind: str) -> Metrics:
+    """Rewards and cooperation per step against one kind of co-player."""
+    return {
+        f"reward_vs_{kind}": own.rewards.mean(),
+        f"{kind}_reward": other.rewards.mean(),
+        f"cooperation_vs_{kind}": jnp.mean(own.actions == 0),
+        f"{kind}_cooperation": jnp.mean(other.actions == 0),
+        f"{kind}_reward_last_episode": other.rewards[:, :, -1].mean(),
+    }
+
+
+def make_train_step(config: Config) -> Callable[[TrainState, Array], tuple[TrainState, Metrics]]:
+    """The jitted `train_step(state, key) -> (state, metrics)`; it consumes (donates) the state.
+
+    Each metric has a leading axis over the P meta agents.
+    """
+    env = IteratedMatrixGame(config.game.build())
+
+    def one_agent(state: TrainState, agent: Any, optimiser_state: Any, index: Array, key: Array):
+        play_key, learn_key = jax.random.split(key)
+        played = play_pool(config, env, agent, index, state.agents, state.naive_policies, play_key)
+        parts = [experience(own, kind, config.learner) for kind, (own, _) in played.items()]
+        together = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
+        agent, optimiser_state, metrics = _learn(agent, optimiser_state, together, learn_key, config.learner)
+        for kind, (own, other) in played.items():
+            metrics |= _describe(own, other, kind)
+        return agent, optimiser_state, metrics
+
+    @eqx.filter_jit(donate="all")
+    def train_step(state: TrainState, key: Array) -> tuple[TrainState, Metrics]:
+        indices = jnp.arange(config.pool.agents)
+        inputs = (state.agents, state.optimisers, indices, jax.random.split(key, config.pool.agents))
+        agents, optimisers, metrics = jax.lax.map(lambda x: one_agent(state, *x), inputs)
+        return TrainState(agents, optimisers, state.naive_policies, state.update + 1), metrics
+
+    return train_step
