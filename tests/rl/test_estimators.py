@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lapg_theory.precision import float64
 
 from lapg_rl import estimators
 from lapg_rl.estimators import ESTIMATORS, current_and_future, value_targets
+from lapg_theory.precision import float64
 
 B = M = T = 2
 PLAIN = {"gamma": 1.0, "gae_lambda": 1.0}
