@@ -270,7 +270,7 @@ def load(path: Path) -> Config:
         raise ValueError(f"{path} is no TOML file: {error}") from None
 
 
-def _leaves(kind: type, prefix: str = "") -> dict[str, type]:
+def _leaves(kind: type, prefix: str = "") -> dict[str, Any]:
     leaves = {}
     for name, hint in typing.get_type_hints(kind).items():
         nested = dataclasses.is_dataclass(hint)

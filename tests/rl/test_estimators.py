@@ -135,7 +135,9 @@ def literal_credits(name, rewards, values, gamma, lam):
     length = m_count * t_count
     r, v = rewards.reshape(b_count, length), values.reshape(b_count, length)
     ends = [length] * length if not episodic else [(n // t_count + 1) * t_count for n in range(length)]
-    delta = np.array([[r[b, n] + (gamma * v[b, n + 1] if n + 1 < ends[n] else 0) - v[b, n] for n in range(length)] for b in range(b_count)])  # fmt: skip
+    delta = r - v
+    for b, n in itertools.product(range(b_count), range(length)):
+        delta[b, n] += gamma * v[b, n + 1] if n + 1 < ends[n] else 0
     out = np.zeros_like(r)
     for b, n in itertools.product(range(b_count), range(length)):
         border = (n // t_count + 1) * t_count
