@@ -7,6 +7,7 @@ import math
 import tomllib
 import types
 import typing
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -286,7 +287,7 @@ def _parse(text: str, hint: Any) -> Any:
         return text  # from_dict then says what was expected
 
 
-def override(config: Config, assignments: typing.Iterable[str]) -> Config:
+def override(config: Config, assignments: Iterable[str]) -> Config:
     """`config` with `key=value` assignments applied, e.g. `learner.estimator=mfos`; an unambiguous last part suffices.
 
     Raises:
@@ -319,7 +320,7 @@ def preset(name: str) -> Config:
 
 
 #: Presets; each names the table it comes from, or what it was made for.
-PRESETS: typing.Mapping[str, Config] = types.MappingProxyType(
+PRESETS: Mapping[str, Config] = types.MappingProxyType(
     {
         # Meulemans et al. (2025), appendix, IPD shaping: agents against naive learners only
         "ipd-shaping": Config(name="ipd-shaping"),
