@@ -325,6 +325,6 @@ PRESETS: Mapping[str, Config] = types.MappingProxyType(
         # Meulemans et al. (2025), appendix, IPD shaping: agents against naive learners only
         "ipd-shaping": Config(name="ipd-shaping"),
         # the same at a size that two CPU cores train in minutes: what the demo runs
-        "ipd-shaping-small": Config(name="ipd-shaping-small", updates=240, meta_batch=32),
+        "ipd-shaping-small": Config(name="ipd-shaping-small", updates=160, meta_batch=32),
     }
 )
