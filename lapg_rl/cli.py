@@ -6,7 +6,7 @@ import sys
 
 #: name -> (module with `configure(parser)` and `run(arguments) -> int | None`, one line of help)
 COMMANDS = {
-    "doctor": ("lapg_rl.doctor", "check that this machine's JAX computes right"),
+    "doctor": ("lapg_rl.commands.doctor", "check that this machine's JAX computes right"),
     "theory": ("lapg_theory.cli", "derive thresholds, fixed points and figures"),
 }
 

@@ -6,7 +6,8 @@ import math
 import jax
 import pytest
 
-from lapg_rl import canaries, cli, doctor
+from lapg_rl import canaries, cli
+from lapg_rl.commands import doctor
 
 
 @pytest.mark.parametrize("name", canaries.CANARIES)
