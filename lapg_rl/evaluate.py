@@ -1,0 +1,228 @@
+"""How a trained agent behaves: against naive learners, fixed strategies, random co-players, and other agents."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from lapg_rl.config import Config
+from lapg_rl.coplayers import FixedStrategy, MetaAgent
+from lapg_rl.envs import IteratedMatrixGame
+from lapg_rl.pools import naive_learner
+from lapg_rl.rollout import meta_batch
+from lapg_rl.run import RunFolder, run_key
+from lapg_theory.game import NAMED, check_count
+
+#: Evaluations draw from keys that no training step uses: `fold_in(run key, KEY_OFFSET + seed)`.
+KEY_OFFSET = 2**31
+FILE = "evaluation.json"
+
+
+class Tally(NamedTuple):
+    """What two players did in `[k]` meta-episodes, summed over the parallel trajectories; player 0 is the agent."""
+
+    rewards: Float[Array, "2 k m"]  # per step
+    visits: Float[Array, "2 m 5"]  # how often each player was in each state, own view
+    cooperated: Float[Array, "2 m 5"]  # how often it cooperated there
+
+
+@dataclasses.dataclass(frozen=True)
+class Player:
+    """One side of a match; curves run over the inner episodes, signatures over the states s0, CC, CD, DC, DD.
+
+    A signature holds the frequency of cooperation in each state, None where the state was never visited. `error` is the
+    standard error of `reward` over the independent meta-episodes (nan for one).
+    """
+
+    reward: float
+    error: float
+    reward_curve: list[float]
+    cooperation_curve: list[float]
+    signature: list[float | None]
+    first_signature: list[float | None]
+    last_signature: list[float | None]
+    visits: list[float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """One agent of the pool against one kind of co-player."""
+
+    agent: int
+    opponent: str
+    own: Player
+    other: Player
+
+
+@dataclasses.dataclass(frozen=True)
+class PayoffLine:
+    """Least-squares line through (co-player's, agent's) reward surplus over P, one point a random co-player.
+
+    A zero-determinant extorter with factor x holds all points on the line with slope x through the origin.
+    """
+
+    agent: int
+    slope: float
+    intercept: float
+    r_squared: float
+    points: list[tuple[float, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Everything that `evaluate` measures; plain data."""
+
+    updates: int
+    meta_batch: int
+    seed: int
+    matches: list[Match]
+    lines: list[PayoffLine]
+
+    def match(self, opponent: str, agent: int = 0) -> Match:
+        """The match of `agent` against the named opponent. Raises KeyError where it was not played."""
+        for match in self.matches:
+            if (match.opponent, match.agent) == (opponent, agent):
+                return match
+        raise KeyError(f"no match of agent {agent} against {opponent}")
+
+
+def evaluate(folder: str | Path, *, meta_batch: int = 128, seed: int = 0) -> Evaluation:
+    """Play the newest checkpoint of a run; nothing learns but the naive learners, within their meta-episodes.
+
+    Each agent of the pool meets fresh naive learners (from the run's own initialisations, each equally often), every
+    named memory-one strategy, `meta_batch` random memory-one strategies, and every other agent of the pool.
+
+    Args:
+        folder: a run folder.
+        meta_batch: independent meta-episodes a match; sizes within a meta-episode are those of the run.
+        seed: another seed draws other games.
+
+    Raises:
+        ValueError: for a folder without a run or sound checkpoint, or a count that is no integer >= 1.
+    """
+    check_count("meta_batch", meta_batch)
+    check_count("seed", seed, least=0)
+    run = RunFolder(folder)
+    cfg, state = run.config(), run.final_state()
+    key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
+    matches, lines = [], []
+    for index in range(cfg.pool.agents):
+        agent = jax.tree.map(lambda x, i=index: x[i], state.agents)
+        table = _Table(cfg, agent, index, meta_batch, jax.random.fold_in(key, index))
+        matches.append(table.naive(state.naive_policies))
+        matches += [table.fixed(name, NAMED[name]) for name in NAMED]
+        matches += [table.meta(state.agents, other) for other in range(cfg.pool.agents) if other != index]
+        lines.append(table.payoff_line())
+    return Evaluation(int(state.update), meta_batch, seed, matches, lines)
+
+
+class _Table:
+    """Where one agent sits and the co-players come by; one compiled play for each kind of co-player."""
+
+    def __init__(self, cfg: Config, agent: Any, index: int, count: int, key: Array):
+        self.cfg, self.agent, self.index, self.count, self.key = cfg, agent, index, count, key
+        self.plays: dict[Any, Any] = {}
+
+    def tally(self, kind: Any, identities: Any, salt: int) -> Tally:
+        if kind not in self.plays:
+            self.plays[kind] = make_play(self.cfg, kind)
+        return self.plays[kind](self.agent, identities, jax.random.fold_in(self.key, salt))
+
+    def match(self, opponent: str, tally: Tally) -> Match:
+        return Match(self.index, opponent, *(describe(tally, player) for player in (0, 1)))
+
+    def naive(self, policies: Any) -> Match:
+        drawn = jnp.arange(self.count) % self.cfg.pool.naive_population
+        identities = jax.tree.map(lambda x: x[drawn], policies)
+        return self.match("naive", self.tally(naive_learner(self.cfg.naive), identities, 0))
+
+    def fixed(self, name: str, strategy: tuple[float, ...]) -> Match:
+        identities = jnp.broadcast_to(jnp.array(strategy, jnp.float32), (self.count, 5))
+        return self.match(name, self.tally(FixedStrategy(), identities, 1 + list(NAMED).index(name)))
+
+    def meta(self, agents: Any, other: int) -> Match:
+        identities = jax.tree.map(lambda x: jnp.broadcast_to(x[other], (self.count, *x.shape[1:])), agents)
+        return self.match(f"agent {other}", self.tally(MetaAgent(), identities, 1000 + other))
+
+    def payoff_line(self) -> PayoffLine:
+        draw_key, salt = jax.random.fold_in(self.key, 100), 101
+        # the density 1 / (pi sqrt(p (1 - p))) of Nowak & Sigmund (1993): it covers the cube up to its corners
+        strategies = jnp.sin(0.5 * jnp.pi * jax.random.uniform(draw_key, (self.count, 5))) ** 2
+        tally = self.tally(FixedStrategy(), strategies, salt)
+        own, other = np.asarray(tally.rewards, float).mean(axis=-1) - self.cfg.game.P
+        return PayoffLine(self.index, *fit_line(other, own), points=list(zip(other.tolist(), own.tolist(), strict=True)))
+
+
+def make_play(cfg: Config, coplayer: Any) -> Any:
+    """The jitted `play(agent, identities, key) -> Tally` against one kind of co-player, in the sizes of `cfg`."""
+    env = IteratedMatrixGame(cfg.game.build())
+    sizes = {"batch": cfg.batch, "inner_episodes": cfg.inner_episodes, "steps": cfg.steps}
+
+    @eqx.filter_jit
+    def play(agent: Any, identities: Any, key: Array) -> Tally:
+        sides = meta_batch(env, agent, coplayer, identities, key, **sizes)
+        rewards = jnp.stack([side.rewards.mean(axis=(1, 3)) for side in sides])
+        visits = jnp.stack([side.observations.sum(axis=(0, 1, 3)) for side in sides])
+        cooperated = jnp.stack([count_cooperation(side.observations, side.actions) for side in sides])
+        return Tally(rewards, visits, cooperated)
+
+    return play
+
+
+def count_cooperation(observations: Float[Array, "k b m t 5"], actions: Int[Array, "k b m t"]) -> Float[Array, "m 5"]:
+    """How often action 0 was taken in each inner episode and state."""
+    return jnp.einsum("kbmto,kbmt->mo", observations, (actions == 0).astype(observations.dtype))
+
+
+def describe(tally: Tally, player: int) -> Player:
+    """The figures of one player."""
+    rewards = np.asarray(tally.rewards[player], float)
+    visits, cooperated = (np.asarray(x[player], float) for x in (tally.visits, tally.cooperated))
+    means = rewards.mean(axis=1)
+    return Player(
+        reward=float(means.mean()),
+        error=float(means.std(ddof=1) / math.sqrt(len(means))) if len(means) > 1 else math.nan,
+        reward_curve=rewards.mean(axis=0).tolist(),
+        cooperation_curve=(cooperated.sum(1) / visits.sum(1)).tolist(),
+        signature=_frequencies(cooperated.sum(0), visits.sum(0)),
+        first_signature=_frequencies(cooperated[0], visits[0]),
+        last_signature=_frequencies(cooperated[-1], visits[-1]),
+        visits=visits.sum(0).tolist(),
+    )
+
+
+def _frequencies(cooperated: np.ndarray, visits: np.ndarray) -> list[float | None]:
+    return [float(c / v) if v else None for c, v in zip(cooperated, visits, strict=True)]
+
+
+def fit_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
+    """(slope, intercept, R^2) of y on x by least squares; nan where x does not vary."""
+    spread = ((x - x.mean()) ** 2).sum()
+    if not spread > 0:
+        return math.nan, math.nan, math.nan
+    slope = ((x - x.mean()) * (y - y.mean())).sum() / spread
+    intercept = y.mean() - slope * x.mean()
+    total = ((y - y.mean()) ** 2).sum()
+    explained = 1 - ((y - intercept - slope * x) ** 2).sum() / total if total > 0 else math.nan
+    return float(slope), float(intercept), float(explained)
+
+
+def save(evaluation: Evaluation, path: Path) -> None:
+    """Write as JSON; a number that does not exist (nan) becomes null."""
+    path.write_text(json.dumps(without_nan(dataclasses.asdict(evaluation)), indent=1, allow_nan=False) + "\n")
+
+
+def without_nan(data: Any) -> Any:
+    """Nested plain data with nan replaced by None, which JSON can write."""
+    if isinstance(data, dict):
+        return {key: without_nan(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [without_nan(value) for value in data]
+    return None if isinstance(data, float) and math.isnan(data) else data
