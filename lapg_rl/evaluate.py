@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cattrs
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -38,11 +39,11 @@ class Player:
     """One side of a match; curves run over the inner episodes, signatures over the states s0, CC, CD, DC, DD.
 
     A signature holds the frequency of cooperation in each state, None where the state was never visited. `error` is the
-    standard error of `reward` over the independent meta-episodes (nan for one).
+    standard error of `reward` over the independent meta-episodes (None for one).
     """
 
     reward: float
-    error: float
+    error: float | None
     reward_curve: list[float]
     cooperation_curve: list[float]
     signature: list[float | None]
@@ -69,21 +70,37 @@ class PayoffLine:
     """
 
     agent: int
-    slope: float
-    intercept: float
-    r_squared: float
+    slope: float | None
+    intercept: float | None
+    r_squared: float | None
     points: list[tuple[float, float]]
 
 
 @dataclasses.dataclass(frozen=True)
+class ExtortionFit:
+    """The zero-determinant extortion policy nearest to the agent's signature against naive learners.
+
+    `factor` is x (1: tit-for-tat; larger: more of the surplus for the agent), `scale` f, `policy` the cooperation
+    probabilities after CC, CD, DC, DD that they give, `residual` the root-mean-square distance from the signature.
+    """
+
+    agent: int
+    factor: float
+    scale: float
+    residual: float
+    policy: list[float]
+
+
+@dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Everything that `evaluate` measures; plain data."""
+    """Everything that `evaluate` measures; plain data. `lapg evaluate` adds the fits, which need the theory."""
 
     updates: int
     meta_batch: int
     seed: int
     matches: list[Match]
     lines: list[PayoffLine]
+    extortion: list[ExtortionFit] = dataclasses.field(default_factory=list)
 
     def match(self, opponent: str, agent: int = 0) -> Match:
         """The match of `agent` against the named opponent. Raises KeyError where it was not played."""
@@ -112,52 +129,59 @@ def evaluate(folder: str | Path, *, meta_batch: int = 128, seed: int = 0) -> Eva
     run = RunFolder(folder)
     cfg, state = run.config(), run.final_state()
     key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
+    coplayers = {"naive": naive_learner(cfg.naive), "fixed": FixedStrategy(), "meta": MetaAgent()}
+    plays = {kind: make_play(cfg, coplayer) for kind, coplayer in coplayers.items()}
     matches, lines = [], []
     for index in range(cfg.pool.agents):
-        agent = jax.tree.map(lambda x, i=index: x[i], state.agents)
-        table = _Table(cfg, agent, index, meta_batch, jax.random.fold_in(key, index))
-        matches.append(table.naive(state.naive_policies))
-        matches += [table.fixed(name, NAMED[name]) for name in NAMED]
-        matches += [table.meta(state.agents, other) for other in range(cfg.pool.agents) if other != index]
-        lines.append(table.payoff_line())
+        policy = jax.tree.map(lambda x, i=index: x[i], state.agents)
+        agent = _Agent(cfg, plays, policy, index, meta_batch, jax.random.fold_in(key, index))
+        matches += [agent.against_naive(state.naive_policies), *agent.against_fixed()]
+        matches += agent.against_others(state.agents)
+        lines.append(agent.payoff_line())
     return Evaluation(int(state.update), meta_batch, seed, matches, lines)
 
 
-class _Table:
-    """Where one agent sits and the co-players come by; one compiled play for each kind of co-player."""
+class _Agent(NamedTuple):
+    """One trained agent and the compiled plays; each match draws from its own fold of the key."""
 
-    def __init__(self, cfg: Config, agent: Any, index: int, count: int, key: Array):
-        self.cfg, self.agent, self.index, self.count, self.key = cfg, agent, index, count, key
-        self.plays: dict[Any, Any] = {}
+    cfg: Config
+    plays: dict[str, Any]
+    policy: Any
+    index: int
+    count: int
+    key: Array
 
-    def tally(self, kind: Any, identities: Any, salt: int) -> Tally:
-        if kind not in self.plays:
-            self.plays[kind] = make_play(self.cfg, kind)
-        return self.plays[kind](self.agent, identities, jax.random.fold_in(self.key, salt))
+    def tally(self, kind: str, identities: Any, salt: int) -> Tally:
+        return self.plays[kind](self.policy, identities, jax.random.fold_in(self.key, salt))
 
-    def match(self, opponent: str, tally: Tally) -> Match:
-        return Match(self.index, opponent, *(describe(tally, player) for player in (0, 1)))
+    def match(self, opponent: str, kind: str, identities: Any, salt: int) -> Match:
+        tally = self.tally(kind, identities, salt)
+        return Match(self.index, opponent, describe(tally, 0), describe(tally, 1))
 
-    def naive(self, policies: Any) -> Match:
+    def against_naive(self, policies: Any) -> Match:
         drawn = jnp.arange(self.count) % self.cfg.pool.naive_population
-        identities = jax.tree.map(lambda x: x[drawn], policies)
-        return self.match("naive", self.tally(naive_learner(self.cfg.naive), identities, 0))
+        return self.match("naive", "naive", jax.tree.map(lambda x: x[drawn], policies), 0)
 
-    def fixed(self, name: str, strategy: tuple[float, ...]) -> Match:
-        identities = jnp.broadcast_to(jnp.array(strategy, jnp.float32), (self.count, 5))
-        return self.match(name, self.tally(FixedStrategy(), identities, 1 + list(NAMED).index(name)))
+    def against_fixed(self) -> list[Match]:
+        strategies = [jnp.broadcast_to(jnp.array(s, jnp.float32), (self.count, 5)) for s in NAMED.values()]
+        return [self.match(name, "fixed", s, 2 + n) for n, (name, s) in enumerate(zip(NAMED, strategies, strict=True))]
 
-    def meta(self, agents: Any, other: int) -> Match:
-        identities = jax.tree.map(lambda x: jnp.broadcast_to(x[other], (self.count, *x.shape[1:])), agents)
-        return self.match(f"agent {other}", self.tally(MetaAgent(), identities, 1000 + other))
+    def against_others(self, agents: Any) -> list[Match]:
+        repeat = lambda x, other: jnp.broadcast_to(x[other], (self.count, *x.shape[1:]))  # noqa: E731
+        return [
+            self.match(f"agent {other}", "meta", jax.tree.map(lambda x, o=other: repeat(x, o), agents), 1000 + other)
+            for other in range(self.cfg.pool.agents)
+            if other != self.index
+        ]
 
     def payoff_line(self) -> PayoffLine:
-        draw_key, salt = jax.random.fold_in(self.key, 100), 101
-        # the density 1 / (pi sqrt(p (1 - p))) of Nowak & Sigmund (1993): it covers the cube up to its corners
-        strategies = jnp.sin(0.5 * jnp.pi * jax.random.uniform(draw_key, (self.count, 5))) ** 2
-        tally = self.tally(FixedStrategy(), strategies, salt)
+        # the density 1 / (pi sqrt(p (1 - p))) of Nowak & Sigmund (1993) covers the cube up to its corners
+        uniform = jax.random.uniform(jax.random.fold_in(self.key, 1), (self.count, 5))
+        tally = self.tally("fixed", jnp.sin(0.5 * jnp.pi * uniform) ** 2, 1)
         own, other = np.asarray(tally.rewards, float).mean(axis=-1) - self.cfg.game.P
-        return PayoffLine(self.index, *fit_line(other, own), points=list(zip(other.tolist(), own.tolist(), strict=True)))
+        return PayoffLine(
+            self.index, *fit_line(other, own), points=list(zip(other.tolist(), own.tolist(), strict=True))
+        )
 
 
 def make_play(cfg: Config, coplayer: Any) -> Any:
@@ -188,7 +212,7 @@ def describe(tally: Tally, player: int) -> Player:
     means = rewards.mean(axis=1)
     return Player(
         reward=float(means.mean()),
-        error=float(means.std(ddof=1) / math.sqrt(len(means))) if len(means) > 1 else math.nan,
+        error=float(means.std(ddof=1) / math.sqrt(len(means))) if len(means) > 1 else None,
         reward_curve=rewards.mean(axis=0).tolist(),
         cooperation_curve=(cooperated.sum(1) / visits.sum(1)).tolist(),
         signature=_frequencies(cooperated.sum(0), visits.sum(0)),
@@ -202,27 +226,26 @@ def _frequencies(cooperated: np.ndarray, visits: np.ndarray) -> list[float | Non
     return [float(c / v) if v else None for c, v in zip(cooperated, visits, strict=True)]
 
 
-def fit_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """(slope, intercept, R^2) of y on x by least squares; nan where x does not vary."""
-    spread = ((x - x.mean()) ** 2).sum()
-    if not spread > 0:
-        return math.nan, math.nan, math.nan
-    slope = ((x - x.mean()) * (y - y.mean())).sum() / spread
-    intercept = y.mean() - slope * x.mean()
-    total = ((y - y.mean()) ** 2).sum()
-    explained = 1 - ((y - intercept - slope * x) ** 2).sum() / total if total > 0 else math.nan
-    return float(slope), float(intercept), float(explained)
+def fit_line(x: np.ndarray, y: np.ndarray) -> tuple[float | None, float | None, float | None]:
+    """(slope, intercept, R^2) of y on x by least squares; None where x (or, for R^2, y) does not vary."""
+    dx, dy = x - x.mean(), y - y.mean()
+    if not dx @ dx > 0:
+        return None, None, None
+    slope = dx @ dy / (dx @ dx)
+    explained = float((dx @ dy) ** 2 / (dx @ dx) / (dy @ dy)) if dy @ dy > 0 else None
+    return float(slope), float(y.mean() - slope * x.mean()), explained
 
 
 def save(evaluation: Evaluation, path: Path) -> None:
-    """Write as JSON; a number that does not exist (nan) becomes null."""
-    path.write_text(json.dumps(without_nan(dataclasses.asdict(evaluation)), indent=1, allow_nan=False) + "\n")
+    """Write as JSON."""
+    path.write_text(json.dumps(dataclasses.asdict(evaluation), indent=1, allow_nan=False) + "\n")
 
 
-def without_nan(data: Any) -> Any:
-    """Nested plain data with nan replaced by None, which JSON can write."""
-    if isinstance(data, dict):
-        return {key: without_nan(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [without_nan(value) for value in data]
-    return None if isinstance(data, float) and math.isnan(data) else data
+def load(path: Path) -> Evaluation:
+    """Read what `save` wrote. Raises ValueError where the file is something else."""
+    try:
+        return cattrs.structure(json.loads(path.read_text()), Evaluation)
+    except (json.JSONDecodeError, cattrs.BaseValidationError) as error:
+        raise ValueError(
+            f"{path} is no evaluation ({type(error).__name__}); write it anew: lapg evaluate {path.parent}"
+        ) from None
