@@ -80,12 +80,12 @@ class PayoffLine:
 class ExtortionFit:
     """The zero-determinant extortion policy nearest to the agent's signature against naive learners.
 
-    `factor` is x (1: tit-for-tat; larger: more of the surplus for the agent), `scale` f, `policy` the cooperation
+    `factor` is x (1: tit-for-tat; larger: more of the surplus for the agent; None: unbounded), `scale` f, `policy` the cooperation
     probabilities after CC, CD, DC, DD that they give, `residual` the root-mean-square distance from the signature.
     """
 
     agent: int
-    factor: float
+    factor: float | None
     scale: float
     residual: float
     policy: list[float]

@@ -1,0 +1,193 @@
+"""What the exact theory predicts for a run: the best memory-one policy against naive learners, and what it earns.
+
+The theory's naive learner climbs its exact return with rate eta; the run's climbs a sampled one, with a network and
+Adam, whose effective rate on the five probabilities no formula gives. So eta is *calibrated*, before and apart from any
+trained agent: the run's own naive learners meet two fixed strategies, and eta is what makes the exact course of learning
+match theirs. Against ALLD nothing is gained by cooperating, against tit-for-tat everything; what an extorter offers lies
+between. (Adam's step hardly shrinks with the gradient, so the two rates differ.) Predictions are made for both and for
+their geometric mean, and the spread between them is shown.
+
+The policies compared are memory-one. An agent with a memory can count steps and inner episodes, so it may earn more.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import cattrs
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import optimize
+
+from lapg_rl.config import Config
+from lapg_rl.crossval.extortion import fit_extortion
+from lapg_rl.evaluate import ExtortionFit, make_play
+from lapg_rl.models import Tabular
+from lapg_rl.pools import naive_learner
+from lapg_rl.run import fresh_state
+from lapg_theory import naive_course, shaping_value_and_gradient
+from lapg_theory.game import ALLD, NAMED, FiniteHorizon, check_policy
+
+FILE = "prediction.json"
+#: The strategies that the naive learning rate is calibrated against.
+REFERENCES = ("alld", "tft")
+LEAST_RATE, LARGEST_RATE = 1e-3, 1e3
+#: Meta-episodes that each simulated figure is a mean over.
+MEETINGS = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """The rate at which the exact learner follows the simulated one against a fixed strategy, and both curves."""
+
+    strategy: str
+    rate: float
+    simulated: list[float]  # the learner's reward per step, one an inner episode
+    exact: list[float]
+    error: float  # root mean square of their difference
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a fixed memory-one policy earns against naive learners of one rate; rewards per step, curves over episodes."""
+
+    rate: float
+    policy: list[float]
+    reward: float
+    naive_reward: float
+    reward_curve: list[float]
+    naive_curve: list[float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Simulated:
+    """What the same policy earned against the run's own, simulated naive learners."""
+
+    policy: list[float]
+    reward: float
+    naive_reward: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """Everything the theory says about a run's config; lists run over the calibrated rates: low, middle, high."""
+
+    calibrations: list[Calibration]
+    best: list[Outcome]
+    defection: list[Outcome]
+    extortion: list[ExtortionFit]
+    simulated_best: Simulated  # of the middle rate
+    simulated_defection: Simulated
+
+
+def predict(cfg: Config) -> Prediction:
+    """Calibrate, then derive.
+
+    Raises:
+        ValueError: for a config with a single inner episode, in which no learning can be seen.
+    """
+    if cfg.inner_episodes < 2:
+        raise ValueError(
+            f"inner_episodes is {cfg.inner_episodes}, so naive learners never act on what they learnt; a prediction "
+            "needs at least 2"
+        )
+    meet = _Simulation(cfg)
+    calibrations = [calibrate(cfg, name, meet.curves(NAMED[name])[1].tolist()) for name in REFERENCES]
+    low, high = sorted(c.rate for c in calibrations)
+    rates = [low, float(np.sqrt(low * high)), high]
+    best = [outcome(cfg, best_policy(cfg, rate), rate) for rate in rates]
+    fits = [fit_extortion(cfg.game.build(), o.policy) for o in best]
+    return Prediction(
+        calibrations,
+        best,
+        [outcome(cfg, ALLD, rate) for rate in rates],
+        [fit for fit in fits if fit is not None],
+        meet.outcome(best[1].policy),
+        meet.outcome(ALLD),
+    )
+
+
+def outcome(cfg: Config, policy: Any, rate: float) -> Outcome:
+    """What `policy` earns against exact naive learners that start at cooperation with probability 1/2 everywhere."""
+    policy = check_policy("policy", policy)
+    _, own, other = naive_course(cfg.game.build(), _horizon(cfg), policy, np.zeros(5), rate, cfg.inner_episodes - 1)
+    own, other = np.asarray(own) / cfg.steps, np.asarray(other) / cfg.steps
+    return Outcome(rate, policy.tolist(), float(own.mean()), float(other.mean()), own.tolist(), other.tolist())
+
+
+def best_policy(cfg: Config, rate: float, starts: int = 16) -> np.ndarray:
+    """The memory-one policy that earns most from naive learners of that rate: bounded quasi-Newton from many starts."""
+    game, horizon, updates = cfg.game.build(), _horizon(cfg), cfg.inner_episodes - 1
+
+    def loss(policy):
+        value, slope = shaping_value_and_gradient(game, horizon, policy, np.zeros(5), rate, updates)
+        return -float(value), -np.asarray(slope, float)
+
+    random = np.random.default_rng(0).uniform(size=(starts, 5))
+    found = [
+        optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * 5)
+        for start in [*np.array(list(NAMED.values())), *random]
+    ]
+    return min(found, key=lambda result: result.fun).x
+
+
+def calibrate(cfg: Config, name: str, simulated: list[float]) -> Calibration:
+    """The rate whose exact course of learning against the named strategy is nearest to `simulated`."""
+
+    def distance(log_rate):
+        curve = outcome(cfg, NAMED[name], float(np.exp(log_rate))).naive_curve
+        return float(np.sqrt(np.mean(np.subtract(curve, simulated) ** 2)))
+
+    grid = np.linspace(np.log(LEAST_RATE), np.log(LARGEST_RATE), 49)
+    nearest = grid[np.argmin([distance(x) for x in grid])]
+    width = grid[1] - grid[0]
+    found = optimize.minimize_scalar(distance, bounds=(nearest - width, nearest + width), method="bounded")
+    rate = float(np.exp(found.x))
+    return Calibration(name, rate, simulated, outcome(cfg, NAMED[name], rate).naive_curve, float(found.fun))
+
+
+class _Simulation:
+    """The run's own environment and naive learners, met by memory-one policies."""
+
+    def __init__(self, cfg: Config):
+        self.play = make_play(cfg, naive_learner(cfg.naive))
+        policies = fresh_state(cfg).naive_policies
+        chosen = jnp.arange(MEETINGS) % cfg.pool.naive_population
+        self.learners = jax.tree.map(lambda x: x[chosen], policies)
+        self.key = jax.random.fold_in(jax.random.key(cfg.seed), 2**31 - 1)
+
+    def curves(self, policy: Any) -> np.ndarray:
+        """Reward per step of (agent, naive learner) in each inner episode, [2, M]."""
+        tally = self.play(memory_one(policy), self.learners, self.key)
+        return np.asarray(tally.rewards, float).mean(axis=1)
+
+    def outcome(self, policy: Any) -> Simulated:
+        own, other = self.curves(policy).mean(axis=1)
+        return Simulated(list(policy), float(own), float(other))
+
+
+def memory_one(policy: Any) -> Tabular:
+    """Five cooperation probabilities as an agent of `lapg_rl`; they are kept 1e-6 away from 0 and 1."""
+    p = jnp.clip(jnp.asarray(policy, jnp.float32), 1e-6, 1 - 1e-6)
+    logits = jnp.stack([jnp.log(p), jnp.log1p(-p)], axis=-1)
+    return eqx.tree_at(lambda table: table.logits, Tabular(5, 2, key=jax.random.key(0)), logits)
+
+
+def _horizon(cfg: Config) -> FiniteHorizon:
+    return FiniteHorizon(cfg.steps)
+
+
+def save(prediction: Prediction, path: Path) -> None:
+    """Write as JSON."""
+    path.write_text(json.dumps(dataclasses.asdict(prediction), indent=1, allow_nan=False) + "\n")
+
+
+def load(path: Path) -> Prediction:
+    """Read what `save` wrote. Raises ValueError where the file is something else."""
+    try:
+        return cattrs.structure(json.loads(path.read_text()), Prediction)
+    except (json.JSONDecodeError, cattrs.BaseValidationError) as error:
+        raise ValueError(f"{path} is no prediction ({type(error).__name__}); delete it and report again") from None
