@@ -1,12 +1,9 @@
 """How a trained agent behaves: against naive learners, fixed strategies, random co-players, and other agents."""
 
-import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cattrs
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -17,13 +14,13 @@ from lapg_rl.config import Config
 from lapg_rl.coplayers import FixedStrategy, MetaAgent
 from lapg_rl.envs import IteratedMatrixGame
 from lapg_rl.pools import naive_learner
+from lapg_rl.records import Evaluation, Match, PayoffLine, Player
 from lapg_rl.rollout import meta_batch
 from lapg_rl.run import RunFolder, run_key
 from lapg_theory.game import NAMED, check_count
 
 #: Evaluations draw from keys that no training step uses: `fold_in(run key, KEY_OFFSET + seed)`.
 KEY_OFFSET = 2**31
-FILE = "evaluation.json"
 
 
 class Tally(NamedTuple):
@@ -32,82 +29,6 @@ class Tally(NamedTuple):
     rewards: Float[Array, "2 k m"]  # per step
     visits: Float[Array, "2 m 5"]  # how often each player was in each state, own view
     cooperated: Float[Array, "2 m 5"]  # how often it cooperated there
-
-
-@dataclasses.dataclass(frozen=True)
-class Player:
-    """One side of a match; curves run over the inner episodes, signatures over the states s0, CC, CD, DC, DD.
-
-    A signature holds the frequency of cooperation in each state, None where the state was never visited. `error` is the
-    standard error of `reward` over the independent meta-episodes (None for one).
-    """
-
-    reward: float
-    error: float | None
-    reward_curve: list[float]
-    cooperation_curve: list[float]
-    signature: list[float | None]
-    first_signature: list[float | None]
-    last_signature: list[float | None]
-    visits: list[float]
-
-
-@dataclasses.dataclass(frozen=True)
-class Match:
-    """One agent of the pool against one kind of co-player."""
-
-    agent: int
-    opponent: str
-    own: Player
-    other: Player
-
-
-@dataclasses.dataclass(frozen=True)
-class PayoffLine:
-    """Least-squares line through (co-player's, agent's) reward surplus over P, one point a random co-player.
-
-    A zero-determinant extorter with factor x holds all points on the line with slope x through the origin.
-    """
-
-    agent: int
-    slope: float | None
-    intercept: float | None
-    r_squared: float | None
-    points: list[tuple[float, float]]
-
-
-@dataclasses.dataclass(frozen=True)
-class ExtortionFit:
-    """The zero-determinant extortion policy nearest to the agent's signature against naive learners.
-
-    `factor` is x (1: tit-for-tat; larger: more of the surplus for the agent; None: unbounded), `scale` f, `policy` the cooperation
-    probabilities after CC, CD, DC, DD that they give, `residual` the root-mean-square distance from the signature.
-    """
-
-    agent: int
-    factor: float | None
-    scale: float
-    residual: float
-    policy: list[float]
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """Everything that `evaluate` measures; plain data. `lapg evaluate` adds the fits, which need the theory."""
-
-    updates: int
-    meta_batch: int
-    seed: int
-    matches: list[Match]
-    lines: list[PayoffLine]
-    extortion: list[ExtortionFit] = dataclasses.field(default_factory=list)
-
-    def match(self, opponent: str, agent: int = 0) -> Match:
-        """The match of `agent` against the named opponent. Raises KeyError where it was not played."""
-        for match in self.matches:
-            if (match.opponent, match.agent) == (opponent, agent):
-                return match
-        raise KeyError(f"no match of agent {agent} against {opponent}")
 
 
 def evaluate(folder: str | Path, *, meta_batch: int = 128, seed: int = 0) -> Evaluation:
@@ -175,13 +96,20 @@ class _Agent(NamedTuple):
         ]
 
     def payoff_line(self) -> PayoffLine:
-        # the density 1 / (pi sqrt(p (1 - p))) of Nowak & Sigmund (1993) covers the cube up to its corners
-        uniform = jax.random.uniform(jax.random.fold_in(self.key, 1), (self.count, 5))
-        tally = self.tally("fixed", jnp.sin(0.5 * jnp.pi * uniform) ** 2, 1)
+        strategies = u_shaped(jax.random.uniform(jax.random.fold_in(self.key, 1), (self.count, 5)))
+        tally = self.tally("fixed", strategies, 1)
         own, other = np.asarray(tally.rewards, float).mean(axis=-1) - self.cfg.game.P
         return PayoffLine(
             self.index, *fit_line(other, own), points=list(zip(other.tolist(), own.tolist(), strict=True))
         )
+
+
+def u_shaped(uniform: Any) -> Any:
+    """Uniform numbers turned into draws from the density 1 / (pi sqrt(p (1 - p))): random memory-one strategies.
+
+    They cover the cube of strategies up to its corners (Nowak & Sigmund 1993).
+    """
+    return jnp.sin(0.5 * jnp.pi * uniform) ** 2
 
 
 def make_play(cfg: Config, coplayer: Any) -> Any:
@@ -234,18 +162,3 @@ def fit_line(x: np.ndarray, y: np.ndarray) -> tuple[float | None, float | None, 
     slope = dx @ dy / (dx @ dx)
     explained = float((dx @ dy) ** 2 / (dx @ dx) / (dy @ dy)) if dy @ dy > 0 else None
     return float(slope), float(y.mean() - slope * x.mean()), explained
-
-
-def save(evaluation: Evaluation, path: Path) -> None:
-    """Write as JSON."""
-    path.write_text(json.dumps(dataclasses.asdict(evaluation), indent=1, allow_nan=False) + "\n")
-
-
-def load(path: Path) -> Evaluation:
-    """Read what `save` wrote. Raises ValueError where the file is something else."""
-    try:
-        return cattrs.structure(json.loads(path.read_text()), Evaluation)
-    except (json.JSONDecodeError, cattrs.BaseValidationError) as error:
-        raise ValueError(
-            f"{path} is no evaluation ({type(error).__name__}); write it anew: lapg evaluate {path.parent}"
-        ) from None

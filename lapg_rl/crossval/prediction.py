@@ -10,81 +10,36 @@ their geometric mean, and the spread between them is shown.
 The policies compared are memory-one. An agent with a memory can count steps and inner episodes, so it may earn more.
 """
 
-import dataclasses
-import json
-from pathlib import Path
+import functools
 from typing import Any
 
-import cattrs
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import optimize
 
-from lapg_rl.config import Config
+from lapg_rl.config import Config, LearnerConfig, PoolConfig
 from lapg_rl.crossval.extortion import fit_extortion
-from lapg_rl.evaluate import ExtortionFit, make_play
+from lapg_rl.evaluate import fit_line, make_play, u_shaped
 from lapg_rl.models import Tabular
 from lapg_rl.pools import naive_learner
+from lapg_rl.records import Calibration, Outcome, Prediction, Simulated
 from lapg_rl.run import fresh_state
-from lapg_theory import naive_course, shaping_value_and_gradient
+from lapg_theory import exact_returns, naive_course, shaping_value_and_gradient
 from lapg_theory.game import ALLD, NAMED, FiniteHorizon, check_policy
 
-FILE = "prediction.json"
 #: The strategies that the naive learning rate is calibrated against.
 REFERENCES = ("alld", "tft")
 LEAST_RATE, LARGEST_RATE = 1e-3, 1e3
 #: Meta-episodes that each simulated figure is a mean over.
 MEETINGS = 64
-
-
-@dataclasses.dataclass(frozen=True)
-class Calibration:
-    """The rate at which the exact learner follows the simulated one against a fixed strategy, and both curves."""
-
-    strategy: str
-    rate: float
-    simulated: list[float]  # the learner's reward per step, one an inner episode
-    exact: list[float]
-    error: float  # root mean square of their difference
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What a fixed memory-one policy earns against naive learners of one rate; rewards per step, curves over episodes."""
-
-    rate: float
-    policy: list[float]
-    reward: float
-    naive_reward: float
-    reward_curve: list[float]
-    naive_curve: list[float]
-
-
-@dataclasses.dataclass(frozen=True)
-class Simulated:
-    """What the same policy earned against the run's own, simulated naive learners."""
-
-    policy: list[float]
-    reward: float
-    naive_reward: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Prediction:
-    """Everything the theory says about a run's config; lists run over the calibrated rates: low, middle, high."""
-
-    calibrations: list[Calibration]
-    best: list[Outcome]
-    defection: list[Outcome]
-    extortion: list[ExtortionFit]
-    simulated_best: Simulated  # of the middle rate
-    simulated_defection: Simulated
+#: Stands in for the agent's learner, which a prediction doesn't depend on; it allows any number of steps.
+TELLING = LearnerConfig(estimator="inner_episode")
 
 
 def predict(cfg: Config) -> Prediction:
-    """Calibrate, then derive.
+    """Calibrate, then derive; the same for all configs that differ only in the agent's learner, seed or budget.
 
     Raises:
         ValueError: for a config with a single inner episode, in which no learning can be seen.
@@ -94,6 +49,13 @@ def predict(cfg: Config) -> Prediction:
             f"inner_episodes is {cfg.inner_episodes}, so naive learners never act on what they learnt; a prediction "
             "needs at least 2"
         )
+    pool = PoolConfig(naive_population=cfg.pool.naive_population)
+    kept = ("batch", "inner_episodes", "steps", "game", "model", "naive")
+    return _predict(Config(pool=pool, learner=TELLING, **{name: getattr(cfg, name) for name in kept}))
+
+
+@functools.cache
+def _predict(cfg: Config) -> Prediction:
     meet = _Simulation(cfg)
     calibrations = [calibrate(cfg, name, meet.curves(NAMED[name])[1].tolist()) for name in REFERENCES]
     low, high = sorted(c.rate for c in calibrations)
@@ -112,15 +74,24 @@ def predict(cfg: Config) -> Prediction:
 
 def outcome(cfg: Config, policy: Any, rate: float) -> Outcome:
     """What `policy` earns against exact naive learners that start at cooperation with probability 1/2 everywhere."""
-    policy = check_policy("policy", policy)
-    _, own, other = naive_course(cfg.game.build(), _horizon(cfg), policy, np.zeros(5), rate, cfg.inner_episodes - 1)
+    game, horizon, policy = cfg.game.build(), FiniteHorizon(cfg.steps), check_policy("policy", policy)
+    _, own, other = naive_course(game, horizon, policy, np.zeros(5), rate, cfg.inner_episodes - 1)
     own, other = np.asarray(own) / cfg.steps, np.asarray(other) / cfg.steps
-    return Outcome(rate, policy.tolist(), float(own.mean()), float(other.mean()), own.tolist(), other.tolist())
+    return Outcome(
+        rate, policy.tolist(), float(own.mean()), float(other.mean()), own.tolist(), other.tolist(), slope(cfg, policy)
+    )
+
+
+def slope(cfg: Config, policy: Any) -> float | None:
+    """Slope of the payoff line of `policy`: exact returns against the co-players that `lapg_rl.evaluate` draws from."""
+    cloud = u_shaped(np.random.default_rng(0).uniform(size=(1024, 5)))
+    own, other = exact_returns(cfg.game.build(), policy, cloud, FiniteHorizon(cfg.steps))
+    return fit_line(np.asarray(other), np.asarray(own))[0]
 
 
 def best_policy(cfg: Config, rate: float, starts: int = 16) -> np.ndarray:
     """The memory-one policy that earns most from naive learners of that rate: bounded quasi-Newton from many starts."""
-    game, horizon, updates = cfg.game.build(), _horizon(cfg), cfg.inner_episodes - 1
+    game, horizon, updates = cfg.game.build(), FiniteHorizon(cfg.steps), cfg.inner_episodes - 1
 
     def loss(policy):
         value, slope = shaping_value_and_gradient(game, horizon, policy, np.zeros(5), rate, updates)
@@ -174,20 +145,3 @@ def memory_one(policy: Any) -> Tabular:
     p = jnp.clip(jnp.asarray(policy, jnp.float32), 1e-6, 1 - 1e-6)
     logits = jnp.stack([jnp.log(p), jnp.log1p(-p)], axis=-1)
     return eqx.tree_at(lambda table: table.logits, Tabular(5, 2, key=jax.random.key(0)), logits)
-
-
-def _horizon(cfg: Config) -> FiniteHorizon:
-    return FiniteHorizon(cfg.steps)
-
-
-def save(prediction: Prediction, path: Path) -> None:
-    """Write as JSON."""
-    path.write_text(json.dumps(dataclasses.asdict(prediction), indent=1, allow_nan=False) + "\n")
-
-
-def load(path: Path) -> Prediction:
-    """Read what `save` wrote. Raises ValueError where the file is something else."""
-    try:
-        return cattrs.structure(json.loads(path.read_text()), Prediction)
-    except (json.JSONDecodeError, cattrs.BaseValidationError) as error:
-        raise ValueError(f"{path} is no prediction ({type(error).__name__}); delete it and report again") from None
