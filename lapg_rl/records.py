@@ -124,6 +124,20 @@ class Simulated:
 
 
 @dataclasses.dataclass(frozen=True)
+class Escape:
+    """Can unconditional defection be left? The shaping gradient there in the probability of cooperating after DC.
+
+    Per step, in two parts: `direct`, with the course of learning held fixed, and `via_learning`, through the changed
+    course. Estimators that miss that all B parallel games teach the learner see direct + via_learning / B, which is
+    uphill only for B below `critical_batch` (None: for no B at all, or for every B, as the signs tell).
+    """
+
+    direct: float
+    via_learning: float
+    critical_batch: float | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Prediction:
     """Everything the theory says about a run's config; lists run over the calibrated rates: low, middle, high."""
 
@@ -131,7 +145,8 @@ class Prediction:
     best: list[Outcome]
     defection: list[Outcome]
     extortion: list[ExtortionFit]
-    simulated_best: Simulated  # of the middle rate
+    escape: Escape  # at the middle rate, as the simulated figures
+    simulated_best: Simulated
     simulated_defection: Simulated
 
 

@@ -24,10 +24,10 @@ from lapg_rl.crossval.extortion import fit_extortion
 from lapg_rl.evaluate import fit_line, make_play, u_shaped
 from lapg_rl.models import Tabular
 from lapg_rl.pools import naive_learner
-from lapg_rl.records import Calibration, Outcome, Prediction, Simulated
+from lapg_rl.records import Calibration, Escape, Outcome, Prediction, Simulated
 from lapg_rl.run import fresh_state
 from lapg_theory import exact_returns, naive_course, shaping_value_and_gradient
-from lapg_theory.game import ALLD, NAMED, FiniteHorizon, check_policy
+from lapg_theory.game import ALLD, DC, NAMED, FiniteHorizon, check_policy
 
 #: The strategies that the naive learning rate is calibrated against.
 REFERENCES = ("alld", "tft")
@@ -67,6 +67,7 @@ def _predict(cfg: Config) -> Prediction:
         best,
         [outcome(cfg, ALLD, rate) for rate in rates],
         [fit for fit in fits if fit is not None],
+        escape(cfg, rates[1]),
         meet.outcome(best[1].policy),
         meet.outcome(ALLD),
     )
@@ -87,6 +88,17 @@ def slope(cfg: Config, policy: Any) -> float | None:
     cloud = u_shaped(np.random.default_rng(0).uniform(size=(1024, 5)))
     own, other = exact_returns(cfg.game.build(), policy, cloud, FiniteHorizon(cfg.steps))
     return fit_line(np.asarray(other), np.asarray(own))[0]
+
+
+def escape(cfg: Config, rate: float) -> Escape:
+    """The shaping gradient at unconditional defection after DC, in its two parts."""
+    game, horizon, updates = cfg.game.build(), FiniteHorizon(cfg.steps), cfg.inner_episodes - 1
+    _, total = shaping_value_and_gradient(game, horizon, ALLD, np.zeros(5), rate, updates)
+    course, _, _ = naive_course(game, horizon, ALLD, np.zeros(5), rate, updates)
+    _, frozen = shaping_value_and_gradient(game, horizon, ALLD, course, rate, 0)  # each learner as it is, and no update
+    direct = float(np.asarray(frozen).mean(axis=0)[DC]) / cfg.steps
+    via_learning = float(total[DC]) / cfg.steps - direct
+    return Escape(direct, via_learning, -via_learning / direct if direct < 0 < via_learning else None)
 
 
 def best_policy(cfg: Config, rate: float, starts: int = 16) -> np.ndarray:
