@@ -7,6 +7,10 @@ import sys
 #: name -> (module with `configure(parser)` and `run(arguments) -> int | None`, one line of help)
 COMMANDS = {
     "doctor": ("lapg_rl.commands.doctor", "check that this machine's JAX computes right"),
+    "demo": ("lapg_rl.commands.demo", "derive, train, compare, and write the report: the whole story, small"),
+    "train": ("lapg_rl.commands.train", "train learning-aware agents, or carry on with a run"),
+    "evaluate": ("lapg_rl.commands.evaluate", "play trained agents against naive learners and fixed strategies"),
+    "report": ("lapg_rl.commands.report", "turn run folders into one HTML file"),
     "theory": ("lapg_theory.cli", "derive thresholds, fixed points and figures"),
 }
 
@@ -29,13 +33,20 @@ def main(arguments: list[str] | None = None) -> int:
         if name == wanted:
             implementation = importlib.import_module(module)
             implementation.configure(command)
-            command.set_defaults(run=implementation.run)
-    parsed = parser.parse_args(arguments)
+            command.set_defaults(function=implementation.run)
+    parsed, later = parser.parse_known_args(arguments)
+    if any(a.startswith("-") for a in later) or (later and "settings" not in parsed):
+        parser.error(f"unknown arguments: {' '.join(later)}")
+    if later:  # argparse leaves positional arguments that stand after an option
+        parsed.settings += later
     try:
-        return parsed.run(parsed) or 0
+        return parsed.function(parsed) or 0
     except (ValueError, OSError) as error:
         print(f"lapg {parsed.command}: {error}", file=sys.stderr)
         return 2
+    except FloatingPointError as error:
+        print(f"lapg {parsed.command}: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

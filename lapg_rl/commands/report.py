@@ -1,0 +1,77 @@
+"""`lapg report`: run folders in, one HTML file out."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lapg_rl import records
+from lapg_rl.records import Evaluation, Prediction
+from lapg_rl.results import Result, collect, export
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders of the same game and sizes")
+    parser.add_argument(
+        "--out", type=Path, default=Path("report.html"), metavar="FILE.html", help="default report.html"
+    )
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="also the overview figure: .svg, .png or .pdf")
+    parser.add_argument("--export", type=Path, metavar="DIR", help="also small copies of the runs, without checkpoints")
+    parser.add_argument("--quick", action="store_true", help="use what the folders hold: no evaluation, no prediction")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Complete the run folders, then write what was asked for."""
+    results = gather(arguments.runs, complete=not arguments.quick)
+    write(results, arguments.out, arguments.figure)
+    if arguments.export:
+        export(arguments.runs, arguments.export)
+        print(f"wrote {arguments.export}")
+    return 0
+
+
+def write(results: Sequence[Result], out: Path, figure: Path | None = None) -> None:
+    """Write the report and, if asked for, the overview figure, and say so."""
+    from lapg_rl import report
+
+    written = report.write(results, out)
+    if figure:
+        report.write_figure(results, figure)
+        written.append(figure)
+    print(*(f"wrote {path}" for path in written), sep="\n")
+
+
+def gather(folders: Iterable[Path], complete: bool = True) -> list[Result]:
+    """The results of runs; with `complete`, evaluations and predictions that are missing or out of date are made first."""
+    results = []
+    for folder in folders:
+        result = collect(folder)
+        if complete:
+            if result.evaluation is None or result.evaluation.updates < result.updates:
+                _evaluate(folder)
+            if result.prediction is None and result.config.inner_episodes > 1:
+                predict_run(folder)
+            result = collect(folder)
+        results.append(result)
+    return results
+
+
+def predict_run(folder: Path) -> Prediction:
+    """What the theory says about a run, from its folder if it is there, else derived and kept there."""
+    from lapg_rl.crossval.prediction import predict
+    from lapg_rl.run import RunFolder
+
+    prediction = records.load(Prediction, folder)
+    if prediction is None:
+        print(f"deriving what to expect of {folder} ...", file=sys.stderr)
+        prediction = predict(RunFolder(folder).config())
+        records.save(prediction, folder)
+    return prediction
+
+
+def _evaluate(folder: Path) -> Evaluation:
+    from lapg_rl.commands.evaluate import evaluate_run
+
+    print(f"evaluating {folder} ...", file=sys.stderr)
+    return evaluate_run(folder)

@@ -1,0 +1,102 @@
+"""`lapg train`: start runs from a preset or a file, or carry on with one."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lapg_rl import config
+from lapg_rl.config import Config
+
+EPILOGUE = """examples:
+  lapg train --list
+  lapg train ipd-shaping-small
+  lapg train ipd-shaping-small estimator=mfos updates=100 --seeds 3
+  lapg train --resume runs/ipd-shaping-small-lapg-seed0
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOGUE
+    parser.add_argument("settings", nargs="*", metavar="PRESET key=value", help="a preset, then what to change in it")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="start from this TOML file, not from a preset")
+    parser.add_argument("--run", type=Path, metavar="DIR", help="run folder (default runs/PRESET-ESTIMATOR-seedSEED)")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train N runs, on consecutive seeds")
+    parser.add_argument("--resume", type=Path, metavar="DIR", help="carry on with the run in this folder")
+    parser.add_argument("--quiet", action="store_true", help="no progress line")
+    parser.add_argument("--list", action="store_true", help="list the presets and stop")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train; an interrupted run says how to carry on."""
+    if arguments.list:
+        print("\n".join(f"{name:20} {_describe(preset)}" for name, preset in config.PRESETS.items()))
+        return 0
+    return train_all(_resumed(arguments.resume, arguments) if arguments.resume else _fresh(arguments), arguments.quiet)
+
+
+def train_all(runs: Sequence[tuple[Config, Path]], quiet: bool = False) -> int:
+    """Train each config in its folder, one after the other: 0, or 130 after an interrupt."""
+    from lapg_rl.run import train  # takes seconds to import, and every mistake in the arguments is found before
+
+    for cfg, folder in runs:
+        try:
+            train(cfg, folder, label=label(cfg), quiet=quiet)
+        except KeyboardInterrupt:
+            print(f"\nlapg: interrupted; carry on with `lapg train --resume {folder}`", file=sys.stderr)
+            return 130
+        if not quiet:
+            print(f"finished {folder} ({cfg.updates} updates)")
+    return 0
+
+
+def label(cfg: Config) -> str:
+    """A short name of a run: preset, estimator, seed."""
+    return f"{cfg.name} {cfg.learner.estimator} seed {cfg.seed}"
+
+
+def default_folder(cfg: Config, root: Path = Path("runs")) -> Path:
+    """The folder that a run gets unless told otherwise."""
+    return root / f"{cfg.name}-{cfg.learner.estimator}-seed{cfg.seed}"
+
+
+def consecutive_seeds(cfg: Config, count: int) -> list[Config]:
+    """`cfg` with its seed and the count - 1 seeds after it."""
+    if count < 1:
+        raise ValueError(f"--seeds must be an integer >= 1, got {count}; 1 trains one run")
+    return [dataclasses.replace(cfg, seed=cfg.seed + extra) for extra in range(count)]
+
+
+def _describe(cfg: Config) -> str:
+    return (
+        f"{cfg.updates} updates, meta-batch {cfg.meta_batch}, {cfg.batch} trajectories x {cfg.inner_episodes} inner "
+        f"episodes x {cfg.steps} steps, {cfg.model.kind}, {cfg.learner.estimator}, naive share {cfg.pool.p_naive:g}"
+    )
+
+
+def _fresh(arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
+    names = [setting for setting in arguments.settings if "=" not in setting]
+    if len(names) + (arguments.config is not None) != 1:
+        raise ValueError(
+            f"expected one preset or --config FILE, got {' '.join(names) or 'none'}"
+            f"{' and --config' if arguments.config else ''}; `lapg train --list` shows the presets"
+        )
+    base = config.load(arguments.config) if arguments.config else config.preset(names[0])
+    cfg = config.override(base, [setting for setting in arguments.settings if "=" in setting])
+    configs = consecutive_seeds(cfg, arguments.seeds)
+    if arguments.run is None:
+        return [(c, default_folder(c)) for c in configs]
+    return [(c, arguments.run if len(configs) == 1 else arguments.run / f"seed{c.seed}") for c in configs]
+
+
+def _resumed(folder: Path, arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
+    from lapg_rl.run import RunFolder
+
+    if arguments.settings or arguments.config or arguments.run or arguments.seeds != 1:
+        raise ValueError(
+            f"--resume takes everything from {folder}; give no preset, settings, --config, --run or --seeds"
+        )
+    return [(RunFolder(folder).config(), folder)]

@@ -1,0 +1,179 @@
+"""What evaluations and predictions say, as plain data in JSON files of a run folder; no computing here."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cattrs
+
+Record = TypeVar("Record")
+
+
+@dataclasses.dataclass(frozen=True)
+class Player:
+    """One side of a match; curves run over the inner episodes, signatures over the states s0, CC, CD, DC, DD.
+
+    A signature holds the frequency of cooperation in each state, None where the state was never visited. `error` is the
+    standard error of `reward` over the independent meta-episodes (None for one).
+    """
+
+    reward: float
+    error: float | None
+    reward_curve: list[float]
+    cooperation_curve: list[float]
+    signature: list[float | None]
+    first_signature: list[float | None]
+    last_signature: list[float | None]
+    visits: list[float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """One agent of the pool against one kind of co-player."""
+
+    agent: int
+    opponent: str
+    own: Player
+    other: Player
+
+
+@dataclasses.dataclass(frozen=True)
+class PayoffLine:
+    """Least-squares line through (co-player's, agent's) reward surplus over P, one point a random co-player.
+
+    A zero-determinant extorter with factor x holds all points on the line with slope x through the origin.
+    """
+
+    agent: int
+    slope: float | None
+    intercept: float | None
+    r_squared: float | None
+    points: list[tuple[float, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtortionFit:
+    """The zero-determinant extortion policy nearest to the agent's signature against naive learners.
+
+    `factor` is x (1: tit-for-tat; larger: more of the surplus for the agent; None: unbounded), `scale` f, `policy` the
+    cooperation probabilities after CC, CD, DC, DD that they give, `residual` the root-mean-square distance from the
+    signature.
+    """
+
+    agent: int
+    factor: float | None
+    scale: float
+    residual: float
+    policy: list[float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Everything that `evaluate` measures; plain data. `lapg evaluate` adds the fits, which need the theory."""
+
+    updates: int
+    meta_batch: int
+    seed: int
+    matches: list[Match]
+    lines: list[PayoffLine]
+    extortion: list[ExtortionFit] = dataclasses.field(default_factory=list)
+
+    def match(self, opponent: str, agent: int = 0) -> Match:
+        """The match of `agent` against the named opponent. Raises KeyError where it was not played."""
+        for match in self.matches:
+            if (match.opponent, match.agent) == (opponent, agent):
+                return match
+        raise KeyError(f"no match of agent {agent} against {opponent}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """The rate at which the exact learner follows the simulated one against a fixed strategy, and both curves."""
+
+    strategy: str
+    rate: float
+    simulated: list[float]  # the learner's reward per step, one an inner episode
+    exact: list[float]
+    error: float  # root mean square of their difference
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a fixed memory-one policy earns against naive learners of one rate; rewards per step, curves over episodes.
+
+    `slope` is that of its payoff line (see `PayoffLine`).
+    """
+
+    rate: float
+    policy: list[float]
+    reward: float
+    naive_reward: float
+    reward_curve: list[float]
+    naive_curve: list[float]
+    slope: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Simulated:
+    """What the same policy earned against the run's own, simulated naive learners."""
+
+    policy: list[float]
+    reward: float
+    naive_reward: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Escape:
+    """Can unconditional defection be left? The shaping gradient there in the probability of cooperating after DC.
+
+    Per step, in two parts: `direct`, with the course of learning held fixed, and `via_learning`, through the changed
+    course. Estimators that miss that all B parallel games teach the learner see direct + via_learning / B, which is
+    uphill only for B below `critical_batch` (None: for no B at all, or for every B, as the signs tell).
+    """
+
+    direct: float
+    via_learning: float
+    critical_batch: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """Everything the theory says about a run's config; lists run over the calibrated rates: low, middle, high."""
+
+    calibrations: list[Calibration]
+    best: list[Outcome]
+    defection: list[Outcome]
+    extortion: list[ExtortionFit]
+    escape: Escape  # at the middle rate, as the simulated figures
+    simulated_best: Simulated
+    simulated_defection: Simulated
+
+
+#: Where a run folder keeps each record.
+FILES = {Evaluation: "evaluation.json", Prediction: "prediction.json"}
+
+
+def save(record: Any, folder: Path) -> None:
+    """Write an Evaluation or a Prediction into a run folder, as JSON."""
+    path = folder / FILES[type(record)]
+    partial = path.with_suffix(".tmp")
+    partial.write_text(json.dumps(dataclasses.asdict(record), indent=1, allow_nan=False) + "\n")
+    partial.replace(path)
+
+
+def load(kind: type[Record], folder: Path) -> Record | None:
+    """The record of that kind in a run folder, or None where there is none.
+
+    Raises:
+        ValueError: where the file is something else, for instance of another version; the remedy is to delete it.
+    """
+    path = folder / FILES[kind]
+    if not path.exists():
+        return None
+    try:
+        return cattrs.structure(json.loads(path.read_text()), kind)
+    except (json.JSONDecodeError, cattrs.BaseValidationError) as error:
+        raise ValueError(
+            f"{path} is unreadable ({type(error).__name__}); delete it and it will be made again"
+        ) from None
