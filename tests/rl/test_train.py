@@ -135,9 +135,15 @@ MODELS = {"tabular": {}, "gru": {"width": 4}, "hawk": {"width": 4, "mlp_width": 
 ALGORITHMS = {"ppo": {}, "a2c": {"epochs": 1, "minibatches": 1, "optimiser": "sgd"}}
 
 
+QUICK = {("lapg", "ppo", "tabular"), ("mfos", "a2c", "tabular"), ("lapg", "ppo", "gru")}
+
+
 @pytest.mark.parametrize(
     ("estimator", "algorithm", "model"),
-    [*itertools.product(ESTIMATORS, ALGORITHMS, ["tabular"]), ("lapg", "ppo", "gru"), ("mfos", "ppo", "hawk")],
+    [
+        pytest.param(*case, marks=[] if case in QUICK else pytest.mark.slow)
+        for case in itertools.product(ESTIMATORS, ALGORITHMS, MODELS)
+    ],
 )
 def test_two_updates_are_finite_change_every_agent_and_compile_once(estimator, algorithm, model):
     learner = LearnerConfig(estimator=estimator, algorithm=algorithm, **ALGORITHMS[algorithm])
