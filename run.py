@@ -1,114 +1,147 @@
 #!/usr/bin/env python3
-"""Set lapg up and run it: `python3 run.py demo`, `test`, `test-all`, `lint`, `docs`, or `-- COMMAND` for any lapg command.
+"""Set lapg up and run it: `python3 run.py [--cuda12 | --cuda13] TASK [ARGUMENTS]`.
 
-Standard library only. Makes `.venv` from the hashed `requirements.lock` (with uv where it can be had, else by venv and
-pip) and adds the project itself; a second start finds the environment up to date and goes straight to work.
-Environment variables: LAPG_PYTHON names the interpreter to build on; LAPG_VENV another folder for the environment.
+Tasks:
+    demo       derive, train, compare, and write the report
+    test       the tests that take minutes; test-all adds the slow ones
+    lint       style and types
+    docs       the documentation, into docs/_build/html
+    -- ...     any lapg command, for example `python3 run.py -- doctor`
+
+Needs only Python and pip. The first start makes `.venv` from the hashed `requirements.lock` (with uv where it can be
+had, else with venv and pip) and adds the project itself; later starts go straight to work. On Colab it installs into
+the current environment, whose JAX knows the GPU. LAPG_PYTHON names the interpreter to build on, LAPG_VENV another
+folder for the environment.
 """
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-VENV = Path(os.environ.get("LAPG_VENV", ROOT / ".venv")).resolve()
-BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
-LOCK = ROOT / "requirements.lock"
-MINORS = (13, 12, 11)  # newest first: the versions the tests run on
+LOCK, PROJECT, TOOLS = ROOT / "requirements.lock", ROOT / "pyproject.toml", ROOT / ".tools"
+COLAB = "COLAB_RELEASE_TAG" in os.environ
+VENV = Path(sys.prefix if COLAB else os.environ.get("LAPG_VENV") or ROOT / ".venv").resolve()
+PYTHON = sys.executable if COLAB else str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+UV = "uv==0.13.9"
+MINORS = (13, 12, 11)  # newest first: the versions that the tests run on
+OLDEST = (3, min(MINORS))
+EXTRAS = ("--cuda12", "--cuda13")
+TYPES = ["--python-interpreter-path", PYTHON]
+PYTEST = ["pytest", "-n", "2", "--dist", "loadfile"]
 TASKS = {
-    "demo": [["python", "-m", "lapg_rl.cli", "demo"]],
-    "test": [["python", "-m", "pytest", "-n", "2", "--dist", "loadfile", "-m", "not slow"]],
-    "test-all": [["python", "-m", "pytest", "-n", "2", "--dist", "loadfile"]],
-    "lint": [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pyrefly", "check"]],
-    "docs": [["python", "-m", "sphinx", "-W", "-q", "-b", "html", "docs", "docs/_build/html"]],
-    "--": [["python", "-m", "lapg_rl.cli"]],
+    "demo": [["lapg_rl.cli", "demo"]],
+    "test": [[*PYTEST, "-m", "not slow"]],
+    "test-all": [PYTEST],
+    "lint": [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pyrefly", "check", *TYPES]],
+    "docs": [["sphinx", "-W", "-q", "-b", "html", "docs", "docs/_build/html"]],
+    "--": [["lapg_rl.cli"]],
 }
 
 
-def version(python):
-    """(major, minor) of an interpreter, or None where it doesn't run."""
-    code = "import sys, venv, ensurepip; print(*sys.version_info[:2])"
+def probe(python):
+    """((major, minor), full path) of an interpreter; ((0, 0), None) where it doesn't run, as many a pyenv shim."""
+    code = "import sys; print(*sys.version_info[:2], sys.executable)"
     try:
-        out = subprocess.run([str(python), "-c", code], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return tuple(map(int, out.stdout.split())) if out.returncode == 0 else None
+        out = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=30, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return (0, 0), None
+    major, minor, path = out.strip().split(maxsplit=2)
+    return (int(major), int(minor)), path
 
 
-def interpreter():
-    """The newest suitable interpreter present: LAPG_PYTHON, the PATH, pyenv's versions, then this one."""
-    if named := os.environ.get("LAPG_PYTHON"):
-        return named
+def interpreter(named):
+    """The interpreter to build on: the one named, else the newest on the PATH or among pyenv's, this one, or None."""
+    if named:
+        version, path = probe(named)
+        if version < OLDEST:
+            sys.exit(f"run.py: LAPG_PYTHON={named} is no working Python >= {OLDEST[0]}.{OLDEST[1]}; name another one")
+        return path
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     for minor in MINORS:
-        pyenv = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3"))
-        found = shutil.which(f"python3.{minor}")
-        for python in [*([found] if found else []), *map(str, reversed(pyenv))]:
-            if version(python) == (3, minor):
-                return python
-    if sys.version_info >= (3, MINORS[-1]):
-        return sys.executable
-    return None  # uv can fetch one
+        on_path = shutil.which(f"python3.{minor}")
+        for candidate in ([on_path] if on_path else []) + sorted(pyenv.glob(f"versions/3.{minor}.*/bin/python3")):
+            version, path = probe(candidate)
+            if version == (3, minor):
+                return path
+    return sys.executable if sys.version_info >= OLDEST else None
 
 
-def find_uv(python):
+def find_uv():
     """An installed uv, or one put into `.tools` (allowed even where Python is externally managed), or None."""
-    tools = ROOT / ".tools"
-    for candidate in (shutil.which("uv"), tools / "bin" / "uv", tools / "bin" / "uv.exe"):
-        if candidate and Path(candidate).exists():
-            return str(candidate)
-    command = [python or sys.executable, "-m", "pip", "install", "--quiet", "--target", str(tools), "uv"]
-    if subprocess.run(command, capture_output=True).returncode == 0 and (tools / "bin" / "uv").exists():
-        return str(tools / "bin" / "uv")
-    return None
+    own = TOOLS / "bin" / ("uv.exe" if os.name == "nt" else "uv")
+    if not shutil.which("uv") and not own.exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(TOOLS), UV]
+        subprocess.run(pip, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return shutil.which("uv") or (str(own) if own.exists() else None)
 
 
-def ensure():
-    """Make or update the environment; do nothing when its stamp matches the lock and the project file."""
-    text = LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()
-    stamp, wanted = VENV / "lapg-stamp", hashlib.sha256(text).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted:
+def routes(python, extra):
+    """The ways to make the environment, best first, each a list of commands."""
+    project = ["--quiet", "-e", f"{ROOT}[{extra}]" if extra else str(ROOT)]
+    if COLAB:
+        import tomllib
+
+        groups = tomllib.loads(PROJECT.read_text())["dependency-groups"].values()
+        tools = [name for group in groups for name in group]
+        yield [[PYTHON, "-m", "pip", "install", *tools, *project]]
         return
-    python = interpreter()
-    uv = find_uv(python)
-    print(f"run.py: setting up {VENV} with {python or 'a Python that uv fetches'} ...", file=sys.stderr, flush=True)
-    shutil.rmtree(VENV, ignore_errors=True)
+
+    def install(*pip):
+        locked = [*pip, "--quiet", "--require-hashes", "-r", str(LOCK)]
+        return [locked, [*pip, "--no-build-isolation", *([] if extra else ["--no-deps"]), *project]]
+
+    uv = find_uv()
     if uv:
-        env = {**os.environ, "VIRTUAL_ENV": str(VENV)}
-        pin = python or f"{sys.version_info[0]}.{MINORS[0]}"
-        pip = [uv, "pip", "install", "--quiet"]
-        steps = [[uv, "venv", "--quiet", "--python", pin, str(VENV)]]
-    elif python:
-        env = None
-        pip = [str(BIN / "python"), "-m", "pip", "install", "--quiet"]
-        steps = [[python, "-m", "venv", str(VENV)]]
-    else:
-        sys.exit(
-            f"run.py: no Python 3.{MINORS[-1]} or newer and no uv found. Install one, or name it: LAPG_PYTHON=/path"
-        )
-    steps += [[*pip, "--require-hashes", "-r", str(LOCK)], [*pip, "--no-deps", "-e", str(ROOT)]]
-    for step in steps:
-        if subprocess.run(step, env=env, cwd=ROOT).returncode:
-            sys.exit(
-                f"run.py: this step failed: {' '.join(step)}\nMend its cause (network, disk, Python) and start again."
-            )
-    stamp.write_text(wanted)
+        make = [uv, "venv", "--quiet", "--clear", "--python", python or f"3.{max(MINORS)}", str(VENV)]
+        yield [make, *install(uv, "pip", "install", "--python", PYTHON)]
+    if python:
+        yield [[python, "-m", "venv", "--clear", str(VENV)], *install(PYTHON, "-m", "pip", "install")]
 
 
-def main():
-    """Run the task named on the command line inside the environment."""
-    task, *rest = sys.argv[1:] or ["help"]
+def ensure(extra=""):
+    """Make the environment, unless its stamp, which is written last, says that it is complete and up to date."""
+    stamp = VENV / "lapg-stamp"
+    old = stamp.read_text().split("\n") if stamp.exists() and Path(PYTHON).exists() else ["", "", ""]
+    inputs = LOCK.read_bytes() + PROJECT.read_bytes() + str(ROOT).encode()
+    # An interpreter or an extra that was asked for once stays until another one is asked for.
+    new = [hashlib.sha256(inputs).hexdigest(), os.environ.get("LAPG_PYTHON") or old[1], extra or old[2]]
+    if new == old:
+        return
+    if os.environ.get("LAPG_VENV") and VENV.exists() and any(VENV.iterdir()) and not (VENV / "pyvenv.cfg").exists():
+        sys.exit(f"run.py: LAPG_VENV={VENV} holds something other than an environment; name an empty or a new folder")
+    python = interpreter(new[1])
+    print(f"run.py: setting up {VENV} with {python or 'a Python that uv fetches'} ...", file=sys.stderr, flush=True)
+    stamp.unlink(missing_ok=True)
+    for steps in routes(python, new[2]):
+        failed = next((step for step in steps if subprocess.run(step, cwd=ROOT).returncode), None)
+        if failed is None:
+            stamp.write_text("\n".join(new))
+            return
+        print(f"run.py: this step failed: {' '.join(failed)}", file=sys.stderr, flush=True)
+    sys.exit("run.py: no way of setting up worked. Mend the cause (network, disk, Python >= 3.11) and start again.")
+
+
+def main(arguments):
+    """Run the task named on the command line inside the environment; returns its exit status."""
+    extra = ""
+    if arguments and arguments[0] in EXTRAS:
+        extra, *arguments = arguments[0][2:], *arguments[1:]
+    task, *rest = arguments or ["--help"]
     if task not in TASKS:
-        print(__doc__ + "\nTasks: " + ", ".join(TASKS), file=sys.stderr)
-        sys.exit(0 if re.fullmatch("-?-?h(elp)?", task) else 2)
-    ensure()
-    for program, *args in TASKS[task]:
-        if code := subprocess.run([str(BIN / program), *args, *rest], cwd=ROOT).returncode:
-            sys.exit(code)
+        print(__doc__, file=sys.stderr)
+        return 0 if task in ("-h", "--help", "help") else 2
+    ensure(extra)
+    commands = [[PYTHON, "-m", *command] for command in TASKS[task]]
+    commands[-1] += rest
+    return next(filter(None, (subprocess.run(command, cwd=ROOT).returncode for command in commands)), 0)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

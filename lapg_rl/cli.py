@@ -6,6 +6,7 @@ import sys
 
 #: name -> (module with `configure(parser)` and `run(arguments) -> int | None`, one line of help)
 COMMANDS = {
+    "doctor": ("lapg_rl.commands.doctor", "check that this machine's JAX computes right"),
     "demo": ("lapg_rl.commands.demo", "derive, train, compare, and write the report: the whole story, small"),
     "train": ("lapg_rl.commands.train", "train learning-aware agents, or carry on with a run"),
     "evaluate": ("lapg_rl.commands.evaluate", "play trained agents against naive learners and fixed strategies"),

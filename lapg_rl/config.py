@@ -7,6 +7,7 @@ import math
 import tomllib
 import types
 import typing
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -269,7 +270,7 @@ def load(path: Path) -> Config:
         raise ValueError(f"{path} is no TOML file: {error}") from None
 
 
-def _leaves(kind: type, prefix: str = "") -> dict[str, type]:
+def _leaves(kind: type, prefix: str = "") -> dict[str, Any]:
     leaves = {}
     for name, hint in typing.get_type_hints(kind).items():
         nested = dataclasses.is_dataclass(hint)
@@ -286,7 +287,7 @@ def _parse(text: str, hint: Any) -> Any:
         return text  # from_dict then says what was expected
 
 
-def override(config: Config, assignments: typing.Iterable[str]) -> Config:
+def override(config: Config, assignments: Iterable[str]) -> Config:
     """`config` with `key=value` assignments applied, e.g. `learner.estimator=mfos`; an unambiguous last part suffices.
 
     Raises:
@@ -319,11 +320,11 @@ def preset(name: str) -> Config:
 
 
 #: Presets; each names the table it comes from, or what it was made for.
-PRESETS: typing.Mapping[str, Config] = types.MappingProxyType(
+PRESETS: Mapping[str, Config] = types.MappingProxyType(
     {
         # Meulemans et al. (2025), appendix, IPD shaping: agents against naive learners only
         "ipd-shaping": Config(name="ipd-shaping"),
         # the same at a size that two CPU cores train in minutes: what the demo runs
-        "ipd-shaping-small": Config(name="ipd-shaping-small", updates=240, meta_batch=32),
+        "ipd-shaping-small": Config(name="ipd-shaping-small", updates=160, meta_batch=32),
     }
 )

@@ -27,6 +27,7 @@ class TrainState(NamedTuple):
     update: Int[Array, ""]
 
 
+@eqx.filter_jit
 def initial_state(config: Config, key: Array) -> TrainState:
     """Fresh agents, optimisers and naive initialisations, drawn from `key`."""
     agent_key, naive_key = jax.random.split(key)

@@ -1,5 +1,6 @@
 """Exact theory of learning agents in iterated 2x2 games: returns, learning dynamics, fixed points, thresholds."""
 
+from lapg_theory import _backend as _backend
 from lapg_theory.learning.shaping import naive_course as naive_course
 from lapg_theory.learning.shaping import shaping_return as shaping_return
 from lapg_theory.learning.shaping import shaping_value_and_gradient as shaping_value_and_gradient

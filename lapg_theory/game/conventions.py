@@ -1,7 +1,8 @@
 """The conventions that the whole library shares: actions, states, points of view. Nothing else may restate them.
 
 * Action 0 is cooperation (C), action 1 defection (D).
-* A state is what happened in the step before, from the agent's *own view*, own action first: s0 (start), CC, CD, DC, DD.
+* A state is what happened in the step before, from the agent's *own view*, own action first: s0 (start), CC, CD, DC,
+  DD.
 * A memory-one policy is five cooperation probabilities in that order; logits are log-odds of cooperating.
 * Returns are sums over steps (discounted where there is a discount), never means; higher is better.
 """

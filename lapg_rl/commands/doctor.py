@@ -1,0 +1,49 @@
+"""`lapg doctor`: whether this machine's JAX computes right, on the device that it would train on."""
+
+import argparse
+import importlib.metadata
+import platform
+
+import jax
+
+from lapg_rl import __version__
+from lapg_rl.canaries import CANARIES, Canary
+
+PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy")
+
+REMEDY = """
+Do not trust what lapg computes here. What to do:
+  * Install a JAX release that lapg allows: {jax} (`python3 run.py -- doctor` sets one up in .venv).
+  * On an accelerator, see whether the processor is sound: JAX_PLATFORMS=cpu lapg doctor. If it is, compute there,
+    or change the driver or the CUDA variant (run.py --cuda12, --cuda13)."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add nothing: the command has no options."""
+
+
+def examine(canary: Canary) -> tuple[bool, str]:
+    """(Whether the canary is alive, what it measured in words); an exception is a dead canary."""
+    try:
+        measured = canary.measure()
+    except Exception as error:
+        return False, f"{type(error).__name__}: {error}".splitlines()[0]
+    return measured <= canary.limit, f"{measured:.2g} {canary.unit} (limit {canary.limit:g})".replace("  ", " ")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print versions, devices and each canary's verdict; 1 if one failed, else 0."""
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    print(f"lapg {__version__}, Python {platform.python_version()}, {versions}\n{platform.platform()}")
+    print("devices:", ", ".join(f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.devices()))
+    failed = 0
+    for name, canary in CANARIES.items():
+        alive, words = examine(canary)
+        failed += not alive
+        print(f"{'ok  ' if alive else 'FAIL'}  {name:20} {words}", flush=True)
+    if failed:
+        jax_range = next(line for line in importlib.metadata.requires("lapg") or [] if line.startswith("jax"))
+        print(REMEDY.format(jax=jax_range))
+    else:
+        print("Sound: every canary is within its limit.")
+    return min(failed, 1)

@@ -1,0 +1,97 @@
+"""Configurations: round trips, overrides, and refusals that name value, bound and remedy."""
+
+import pytest
+
+from lapg_rl import config
+from lapg_rl.config import PRESETS, Config
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_survive_the_round_trip_through_toml(name, tmp_path):
+    config.save(PRESETS[name], tmp_path / "c.toml")
+    assert config.load(tmp_path / "c.toml") == PRESETS[name]
+
+
+def test_the_published_preset_has_the_published_numbers():
+    """Meulemans et al. (2025), appendix, table of the IPD shaping experiment."""
+    c = config.preset("ipd-shaping")
+    assert (c.updates, c.meta_batch, c.batch, c.inner_episodes, c.steps) == (3000, 128, 16, 20, 10)
+    assert (c.game.T, c.game.R, c.game.P, c.game.S) == (2, 1, 0, -1)
+    assert (c.pool.p_naive, c.pool.agents, c.pool.naive_population) == (1, 1, 10)
+    learner = c.learner
+    assert (learner.algorithm, learner.minibatches, learner.epochs, learner.clip) == ("ppo", 2, 4, 0.2)
+    assert (learner.optimiser, learner.adam_eps, learner.learning_rate, learner.clip_norm) == ("adam", 1e-5, 3e-4, 1)
+    assert (learner.gamma, learner.td_lambda, learner.gae_lambda) == (1, 1, 1)
+    assert (learner.value_coef, learner.value_clip, learner.entropy_coef, learner.reward_scale) == (0.5, True, 0, 0.05)
+    assert learner.advantages == "raw"
+    naive = c.naive
+    assert (naive.optimiser, naive.adam_eps, naive.learning_rate, naive.clip_norm) == ("adam", 1e-5, 0.005, 1)
+    assert (naive.gamma, naive.td_lambda, naive.gae_lambda) == (0.99, 1, 1)
+    assert (naive.value_coef, naive.entropy_coef, naive.reward_scale) == (0.5, 0, 0.05)
+    assert naive.normalize_advantages
+    model = c.model
+    assert (model.kind, model.width, model.depth, model.heads, model.conv_width, model.mlp_width) == (
+        "hawk",
+        32,
+        1,
+        2,
+        4,
+        32,
+    )
+
+
+def test_overrides_take_full_keys_and_unambiguous_last_parts():
+    c = config.override(Config(), ["learner.learning_rate=0.01", "estimator=mfos", "meta_batch=4", "value_clip=false"])
+    assert (c.learner.learning_rate, c.learner.estimator, c.meta_batch, c.learner.value_clip) == (
+        0.01,
+        "mfos",
+        4,
+        False,
+    )
+    assert config.override(Config(), ["learner.entropy_coef=1"]).learner.entropy_coef == 1.0
+
+
+REFUSALS = {
+    "unknown key": (["lerner.clip=0.1"], r"unknown key lerner.clip; did you mean .*clip"),
+    "ambiguous key": (["learning_rate=1"], r"ambiguous: write naive.learning_rate or learner.learning_rate"),
+    "no value": (["seed"], r"expected key=value, got 'seed'"),
+    "fraction for a count": (["updates=2.5"], r"updates.*expected int, got 2.5"),
+    "count of zero": (["batch=0"], r"batch must be an integer >= 1, got 0"),
+    "word for a number": (["seed=one"], r"seed.*expected int, got 'one'"),
+    "gamma outside its range": (["learner.gamma=1.5"], r"learner.gamma must be in \(0, 1\], got 1.5"),
+    "gamma not a number": (["learner.gamma=NaN"], r"learner.gamma must be in \(0, 1\], got nan"),
+    "no dilemma": (["game.T=0.5"], r"\(0.5, 1.0, 0.0, -1.0\) is no prisoner's dilemma: it needs T > R > P > S"),
+    "unknown estimator": (["estimator=coala"], r"estimator.*coala"),
+    "shaping signal lost": (
+        ["learner.gamma=0.96", "learner.gae_lambda=0.95", "steps=100"],
+        r"\(0.96 \* 0.95\)\^100 = 0.0001 is below 0.01.*raise learner.gamma or learner.gae_lambda",
+    ),
+    "meta batch does not split": (["meta_batch=5"], r"meta_batch must be a multiple of learner.minibatches = 2, got 5"),
+    "share of naive learners": (
+        ["p_naive=0.3", "agents=2", "meta_batch=4"], r"p_naive \* meta_batch must be an integer, got 1.2"
+    ),
+    "nobody to meet": (["p_naive=0.5"], r"pool.agents = 1; set pool.agents >= 2, or pool.p_naive=1"),
+    "a2c with epochs": (["algorithm=a2c"], r"a2c takes one on-policy step, got epochs 4"),
+    "probability": (["p_naive=1.5"], r"pool.p_naive must be a probability, got 1.5"),
+    "negative rate": (["learner.learning_rate=-1"], r"learner.learning_rate must be a finite number >= 0, got -1"),
+    "heads": (["model.heads=5"], r"model.width must be a multiple of heads = 5, got 32"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_bad_values_are_refused_in_one_line(case):
+    assignments, message = REFUSALS[case]
+    with pytest.raises(ValueError, match=message) as error:
+        config.override(config.preset("ipd-shaping-small"), assignments)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_preset_is_refused_with_near_matches():
+    with pytest.raises(ValueError, match=r"unknown preset ipd-shapin; did you mean ipd-shaping"):
+        config.preset("ipd-shapin")
+
+
+def test_a_broken_file_is_refused_by_name(tmp_path):
+    (tmp_path / "c.toml").write_text("updates = ")
+    with pytest.raises(ValueError, match=r"c.toml is no TOML file"):
+        config.load(tmp_path / "c.toml")

@@ -1,0 +1,151 @@
+"""Runs that are killed, damaged, or refused: nothing is lost, and what is wrong is named."""
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from lapg_rl import checkpoint, config, run
+from lapg_rl.config import Config, LearnerConfig, ModelConfig, PoolConfig
+from lapg_rl.run import RunFolder
+
+TINY = Config(
+    name="tiny",
+    updates=12,
+    meta_batch=2,
+    batch=2,
+    inner_episodes=2,
+    steps=3,
+    checkpoint_every=2,
+    model=ModelConfig(kind="tabular"),
+    pool=PoolConfig(naive_population=3),
+)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    return folder, run.train(TINY, folder, quiet=True)
+
+
+def assert_same_run(folder, state, uninterrupted):
+    reference, expected = uninterrupted
+    for one, other in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
+        assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+    assert (folder / "metrics.jsonl").read_bytes() == (reference / "metrics.jsonl").read_bytes()
+
+
+def test_a_run_writes_one_metrics_row_an_update_and_keeps_the_newest_checkpoints(uninterrupted):
+    folder, state = uninterrupted
+    rows = RunFolder(folder).metrics()
+    assert [row["update"] for row in rows] == list(range(12))
+    assert set(rows[0]) >= {"reward_vs_naive", "naive_reward", "entropy", "gradient_norm"}
+    assert [f.name for f in checkpoint.folders(folder / "checkpoints")] == [f"step_{n:09d}" for n in (8, 10, 12)]
+    assert int(state.update) == 12
+
+
+def test_kill_9_at_a_random_moment_then_resume_is_bit_for_bit_the_uninterrupted_run(uninterrupted, tmp_path):
+    folder = tmp_path / "killed"
+    slowly = (
+        "import sys, time; from lapg_rl import config, run; from lapg_rl.progress import Progress\n"
+        "Progress.show = lambda *a: time.sleep(0.2)\n"
+        "run.train(config.load(sys.argv[1]), sys.argv[2])\n"
+    )
+    config.save(TINY, tmp_path / "tiny.toml")
+    process = subprocess.Popen([sys.executable, "-c", slowly, tmp_path / "tiny.toml", folder], cwd=Path.cwd())
+    deadline = time.monotonic() + 300
+    while not (folder / "checkpoints" / "step_000000002").exists() and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(random.Random(os.getpid()).uniform(0, 1.5))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = len(RunFolder(folder).metrics())
+    assert 2 <= done < 12
+    assert_same_run(folder, run.train(TINY, folder, quiet=True), uninterrupted)
+
+
+@pytest.fixture
+def copied(uninterrupted, tmp_path):
+    """The finished run cut back to its checkpoints of updates 8 and 10, as a crash in update 11 leaves it."""
+    folder = tmp_path / "copied"
+    subprocess.run(["cp", "-r", uninterrupted[0], folder], check=True)
+    subprocess.run(["rm", "-r", folder / "checkpoints" / "step_000000012"], check=True)
+    rows = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text("".join(rows[:11]) + rows[11][:20])  # a torn last line
+    return folder
+
+
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, truncate, Path.unlink])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(damage, copied, uninterrupted, capsys):
+    damaged = copied / "checkpoints" / "step_000000010"
+    damage(damaged / "arrays.npz")
+    state = run.train(TINY, copied, quiet=True)
+    assert str(damaged) in capsys.readouterr().err
+    assert_same_run(copied, state, uninterrupted)
+    starts = [json.loads(line) for line in (copied / "provenance.jsonl").read_text().splitlines()]
+    assert [row["from_update"] for row in starts if "from_update" in row] == [0, 8]
+
+
+def test_a_checkpoint_of_another_model_is_refused_by_the_names_of_its_arrays(uninterrupted):
+    folder = checkpoint.folders(uninterrupted[0] / "checkpoints")[-1]
+    other = run.fresh_state(dataclasses.replace(TINY, model=ModelConfig(kind="gru", width=4)))
+    with pytest.raises(ValueError, match=r"other arrays than this run: .*logits"):
+        checkpoint.load(folder, other)
+    wider = run.fresh_state(dataclasses.replace(TINY, pool=PoolConfig(naive_population=4)))
+    with pytest.raises(ValueError, match=r"naive_policies.*\(3, 5, 2\), this run needs .*\(4, 5, 2\)"):
+        checkpoint.load(folder, wider)
+
+
+def test_checkpoints_hold_exactly_what_was_saved(uninterrupted):
+    folder = checkpoint.folders(uninterrupted[0] / "checkpoints")[-1]
+    stored = zipfile.ZipFile(folder / "arrays.npz").namelist()
+    assert len(stored) == len(jax.tree.leaves(uninterrupted[1]))
+    for one, other in zip(
+        jax.tree.leaves(checkpoint.load(folder, uninterrupted[1])), jax.tree.leaves(uninterrupted[1]), strict=True
+    ):
+        assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+
+
+def test_another_configuration_in_the_same_folder_is_refused(uninterrupted):
+    with pytest.raises(ValueError, match="another configuration"):
+        run.open_run(dataclasses.replace(TINY, seed=5), uninterrupted[0])
+
+
+def test_two_processes_cannot_train_in_one_folder(uninterrupted):
+    with run._locked(uninterrupted[0]), pytest.raises(ValueError, match="another process is training"):
+        run.train(TINY, uninterrupted[0], quiet=True)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ValueError, match=r"cannot write the run folder .*file/run.*--run"):
+        run.open_run(TINY, tmp_path / "file" / "run")
+
+
+def test_a_metric_that_is_not_finite_stops_the_run_before_it_is_saved(tmp_path):
+    broken = dataclasses.replace(TINY, learner=LearnerConfig(reward_scale=float("inf"), learning_rate=1.0))
+    with pytest.raises(FloatingPointError, match=r"loss.* became non-finite in update 0 .*none.*learning_rate"):
+        run.train(broken, tmp_path, quiet=True)
+    assert not RunFolder(tmp_path).metrics()
+    assert not checkpoint.folders(tmp_path / "checkpoints")

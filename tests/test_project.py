@@ -1,0 +1,146 @@
+"""Rules about the project itself: who may import whom, what is documented, how long code may be, what is installed."""
+
+import ast
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import jax.numpy as jnp
+import jaxtyping
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import lapg_rl
+import lapg_theory
+from lapg_rl import estimators
+from lapg_theory import game
+from lapg_theory._backend import WRONG_JAXLIBS
+
+ROOT = Path(__file__).parents[1]
+SOURCES = {
+    path.relative_to(ROOT).as_posix(): path
+    for side in ("lapg_theory", "lapg_rl")
+    for path in ROOT.glob(f"{side}/**/*.py")
+}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCK = (ROOT / "requirements.lock").read_text()
+CROSSVAL, ITS_CALLERS = "lapg_rl/crossval/", ("lapg_rl/commands/", "lapg_rl/cli.py")
+
+
+def imported(path):
+    """The modules that a file imports; `from a import b` counts as `a.b`, which may be a module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def inside(module, *packages):
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_two_sides_share_only_the_game(name):
+    modules = set(imported(SOURCES[name]))
+    assert not any(inside(module, ".", "None") for module in modules), "imports are absolute"
+    if name.startswith("lapg_theory/"):
+        assert not [module for module in modules if inside(module, "lapg_rl")]
+    elif not name.startswith(CROSSVAL):
+        theory = [module for module in modules if inside(module, "lapg_theory")]
+        assert not [module for module in theory if not inside(module, "lapg_theory.game")]
+        if not name.startswith(ITS_CALLERS):
+            assert not [module for module in modules if inside(module, "lapg_rl.crossval")]
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("lapg_theory", ["sympy", "optax", "matplotlib", "equinox", "lapg_rl"]),
+        ("lapg_theory.game", ["sympy", "scipy.optimize", "lapg_rl"]),
+        ("lapg_rl.cli", ["jax", "numpy", "lapg_theory"]),
+    ],
+)
+def test_light_imports(module, absent):
+    code = f"import sys, {module}; print(*set({absent}) & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == []
+
+
+def exported():
+    """(package, name) of every public name in the table of contents of a package or subpackage."""
+    for side in (lapg_theory, lapg_rl):
+        packages = [module.name for module in pkgutil.walk_packages(side.__path__, f"{side.__name__}.") if module.ispkg]
+        for package in [side.__name__, *packages]:
+            tree = ast.parse(Path(importlib.import_module(package).__file__).read_text())
+            aliases = [alias for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+            yield from ((package, alias.asname) for alias in aliases if alias.asname and alias.asname[0] != "_")
+
+
+@pytest.mark.parametrize(("package", "name"), list(exported()))
+def test_exported_names_are_documented(package, name):
+    value = getattr(importlib.import_module(package), name)
+    if callable(value) and not hasattr(value, "__args__"):  # a union of types cannot carry a docstring
+        doc = value.__doc__ or ""
+        assert doc
+        assert not doc.startswith(f"{name}("), "the dataclass wrote this docstring itself"
+
+
+def test_array_shapes_are_checked_in_both_packages():
+    with pytest.raises(jaxtyping.TypeCheckError, match="least"):
+        game.check_count("steps", 3, least="one")
+    with pytest.raises(jaxtyping.TypeCheckError, match="values"):
+        estimators.lapg(jnp.zeros((2, 3, 4)), jnp.zeros((2, 3, 5)), gamma=1.0, gae_lambda=1.0)
+
+
+def requirements():
+    groups = PROJECT["dependency-groups"].values()
+    return [Requirement(line) for group in (PROJECT["project"]["dependencies"], *groups) for line in group]
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=lambda requirement: requirement.name)
+def test_the_lock_meets_the_requirements(requirement):
+    name = re.escape(canonicalize_name(requirement.name))
+    versions = re.findall(rf"^{name}==(\S+)", LOCK, re.MULTILINE)
+    assert versions
+    assert all(version in requirement.specifier for version in versions)
+
+
+def test_the_lock_is_hashed_and_names_no_host():
+    assert "://" not in LOCK
+    for pin in re.split(r"\n(?! )", LOCK.strip()):
+        assert re.match(r"[a-z0-9-]+==\S+( ; .+)? \\\n +--hash=sha256:", pin)
+
+
+def test_releases_of_jax_that_compute_wrong_are_excluded():
+    (jax_range,) = (requirement.specifier for requirement in requirements() if requirement.name == "jax")
+    assert not [version for version in WRONG_JAXLIBS if version in jax_range]
+    warned = f"import jaxlib; jaxlib.__version__ = '{WRONG_JAXLIBS[0]}'; import lapg_rl.estimators, lapg_theory.game"
+    done = subprocess.run([sys.executable, "-c", warned], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "lapg doctor" in done.stderr
+
+
+def test_one_version_everywhere():
+    assert f"\nversion: {lapg_rl.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## [{lapg_rl.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("name", [*SOURCES, "run.py"])
+def test_modules_and_functions_are_short(name):
+    text = (ROOT / name).read_text()
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            assert not body or node.end_lineno - body[0].lineno < 60, node.name
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES.keys() - {"lapg_rl/canaries.py"}))
+def test_no_array_is_shifted_in_place(name):
+    found = re.search(r"\.at\[[^\]]*\d:[^\]]*\]\s*\.set\([^)]*:\s*-\d", SOURCES[name].read_text())
+    assert not found, f"{found[0]}: XLA on CPU gets this wrong; shift with jnp.concatenate"
