@@ -102,7 +102,7 @@ class Calibration:
 class Outcome:
     """What a fixed memory-one policy earns against naive learners of one rate; rewards per step, curves over episodes.
 
-    `slope` is that of its payoff line (see `PayoffLine`).
+    `slope` and `intercept` are those of its payoff line (see `PayoffLine`).
     """
 
     rate: float
@@ -112,6 +112,7 @@ class Outcome:
     reward_curve: list[float]
     naive_curve: list[float]
     slope: float | None
+    intercept: float | None
 
 
 @dataclasses.dataclass(frozen=True)

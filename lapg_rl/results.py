@@ -106,7 +106,6 @@ def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "run": r.name,
-                "preset": r.config.name,
                 "estimator": r.estimator,
                 "seed": r.config.seed,
                 "updates": r.updates,

@@ -79,15 +79,17 @@ def outcome(cfg: Config, policy: Any, rate: float) -> Outcome:
     _, own, other = naive_course(game, horizon, policy, np.zeros(5), rate, cfg.inner_episodes - 1)
     own, other = np.asarray(own) / cfg.steps, np.asarray(other) / cfg.steps
     return Outcome(
-        rate, policy.tolist(), float(own.mean()), float(other.mean()), own.tolist(), other.tolist(), slope(cfg, policy)
-    )
+        rate, policy.tolist(), float(own.mean()), float(other.mean()), own.tolist(), other.tolist(),
+        *payoff_line(cfg, policy),
+    )  # fmt: skip
 
 
-def slope(cfg: Config, policy: Any) -> float | None:
-    """Slope of the payoff line of `policy`: exact returns against the co-players that `lapg_rl.evaluate` draws from."""
+def payoff_line(cfg: Config, policy: Any) -> tuple[float | None, float | None]:
+    """(slope, intercept) of the payoff line of `policy`: exact returns, co-players as `lapg_rl.evaluate` draws them."""
     cloud = u_shaped(np.random.default_rng(0).uniform(size=(1024, 5)))
-    own, other = exact_returns(cfg.game.build(), policy, cloud, FiniteHorizon(cfg.steps))
-    return fit_line(np.asarray(other), np.asarray(own))[0]
+    returns = exact_returns(cfg.game.build(), policy, cloud, FiniteHorizon(cfg.steps))
+    own, other = (np.asarray(x) / cfg.steps - cfg.game.P for x in returns)
+    return fit_line(other, own)[:2]
 
 
 def escape(cfg: Config, rate: float) -> Escape:

@@ -1,0 +1,42 @@
+"""Small pieces of HTML: tables, numbers, figures as inline SVG."""
+
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+NUMERIC = re.compile(r"[-+]?[\d.]+( s)?|-|unbounded")
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are HTML already; columns of numbers are set flush right."""
+    numeric = [all(NUMERIC.fullmatch(row[n]) for row in rows) for n in range(len(heads))]
+    mark = [' class="n"' if n else "" for n in numeric]
+    head = "".join(f"<th{m}>{h}</th>" for m, h in zip(mark, heads, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{m}>{c}</td>" for m, c in zip(mark, row, strict=True)) + "</tr>" for row in rows
+    )
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number, never minus zero, or a dash."""
+    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def dot(colour: str) -> str:
+    """A coloured dot that stands before a name."""
+    return f'<span class="dot" style="--colour: {colour}"></span>'
+
+
+def figure(drawing: Any, caption: str) -> str:
+    """A matplotlib figure as inline SVG, with its caption."""
+    picture = svg(drawing)
+    return f"<figure>{picture[picture.index('<svg') :]}<figcaption>{caption}</figcaption></figure>"
+
+
+def svg(drawing: Any) -> str:
+    """A matplotlib figure as SVG, the same text for the same figure."""
+    buffer = io.StringIO()
+    drawing.savefig(buffer, format="svg", metadata={"Date": None})
+    return re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", buffer.getvalue())  # names of parts that nothing refers to
