@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     return train_all(_resumed(arguments.resume, arguments) if arguments.resume else _fresh(arguments), arguments.quiet)
 
 
-def train_all(runs: Sequence[tuple[Config, Path]], quiet: bool = False) -> int:
+def train_all(runs: Sequence[tuple[Config, Path]], quiet: bool = False, carry_on: str | None = None) -> int:
     """Train each config in its folder, one after the other: 0, or 130 after an interrupt."""
     from lapg_rl.run import train  # takes seconds to import, and every mistake in the arguments is found before
 
@@ -46,10 +46,11 @@ def train_all(runs: Sequence[tuple[Config, Path]], quiet: bool = False) -> int:
         try:
             train(cfg, folder, label=label(cfg), quiet=quiet)
         except KeyboardInterrupt:
-            print(f"\nlapg: interrupted; carry on with `lapg train --resume {folder}`", file=sys.stderr)
+            carry_on = carry_on or f"`lapg train --resume {folder}`"
+            print(f"\nlapg: interrupted; carry on with {carry_on}", file=sys.stderr)
             return 130
         if not quiet:
-            print(f"finished {folder} ({cfg.updates} updates)")
+            print(f"finished {folder} ({cfg.updates} updates)", flush=True)
     return 0
 
 
