@@ -79,7 +79,7 @@ class DefectionCertificate:
         policies = self.setting.learners.reshape(-1, 5)
         face = DefectionFace(self.setting.game, self.setting.gamma, policies, states=(DC,), space=self.setting.space)
         unit = 1 / self.setting.spread
-        return first_crossing(face, len(self.setting.learners), unit, 3000 * unit)
+        return first_crossing(face, len(self.setting.learners), 0.05 * unit, 3000 * unit)
 
     @property
     def tau_star(self) -> float | None:
@@ -178,11 +178,11 @@ class DefectionCertificate:
 def defection_certificate(
     game: MatrixGame,
     *,
-    gamma: float,
-    eta: float,
-    updates: int,
+    gamma: float | int,
+    eta: float | int,
+    updates: Any,
     init: Any = 1.0,
-    p_naive: float = 1.0,
+    p_naive: float | int = 1.0,
     normalize_returns: bool = True,
     space: str = "logit",
     nodes: int = 1024,
@@ -236,4 +236,5 @@ def defection_certificate(
     learners = initial_learners(init, nodes=nodes, scramblings=scramblings, seed=seed)
     everywhere = initial_learners(init, nodes=max(nodes // 16, 1), scramblings=scramblings, seed=seed, every_state=True)
     rate = eta if normalize_returns else eta * horizon.weight
-    return DefectionCertificate(Setting(game, gamma, rate, updates, p_naive, space, learners, everywhere))
+    setting = Setting(game, float(gamma), float(rate), int(updates), float(p_naive), space, learners, everywhere)
+    return DefectionCertificate(setting)

@@ -79,19 +79,19 @@ def positive_interval(
         inside = outside - outward.step
         slope = (values[inside] - values[outside]) / (logs[inside] - logs[outside])
         guess = logs[outside] - min(0.0, values[outside]) / slope
-        log = _root(mean, guess, slope, (logs[outside], peak))
+        log = _root(mean, guess, (logs[outside], peak))
         return float(np.exp(log)), float(np.exp(log) * standard_error(by_scrambling(log)) / abs(slope))
 
     lower, upper = edge(range(best, -1, -1), 0.0), edge(range(best, len(logs)), np.inf)
     return Interval((lower[0], upper[0]), (lower[1], upper[1]), *report)
 
 
-def _root(mean: Callable[[float], float], guess: float, slope: float, bracket: tuple[float, float]) -> float:
-    """Zero of `mean` in the bracket: by secants from the guess and its Newton step, by bracketing where those stray."""
-    found = root_scalar(mean, x0=guess, x1=guess - mean(guess) / slope, xtol=1e-7, maxiter=10)
-    if found.converged and min(bracket) <= found.root <= max(bracket):
-        return found.root
-    return root_scalar(mean, bracket=bracket, xtol=1e-7).root
+def _root(mean: Callable[[float], float], guess: float, bracket: tuple[float, float]) -> float:
+    """Where `mean` changes sign in the bracket, sought close to the guess first."""
+    near = guess - 0.01, guess + 0.01
+    inside = min(bracket) <= near[0] and near[1] <= max(bracket)
+    chosen = near if inside and mean(near[0]) * mean(near[1]) < 0 else bracket
+    return root_scalar(mean, bracket=chosen, xtol=1e-7).root
 
 
 def first_crossing(face: DefectionFace, scramblings: int, first_step: float, longest: float) -> Crossing:
@@ -102,13 +102,13 @@ def first_crossing(face: DefectionFace, scramblings: int, first_step: float, lon
     """
 
     def flow(state: tuple) -> tuple:
-        uphill, turn, now, learnt = face.velocity(*state[:2])
+        uphill, turn, now, learnt = face.velocity(*face.clip(*state[:2]))
         return uphill, turn, (now + learnt).reshape(scramblings, -1).mean(1)
 
     time, state = 0.0, (face.start, np.zeros((1, *face.start.shape)), np.zeros(scramblings))
     slope = flow(state)
     while time < longest:
-        step = max(first_step, 0.05 * time)
+        step = max(first_step, 0.08 * time)
         theta, u, integral = _runge_kutta(flow, state, slope, step)
         later = (*face.clip(theta, u), integral)
         later_slope = flow(later)
@@ -134,7 +134,8 @@ def _crossing(times: tuple[float, float], integrals: Any, slopes: Any, searched:
     if means[2] >= 0 == times[0]:
         return Crossing(0.0, 0.0, searched)
     curve = CubicHermiteSpline(times, means[:2], means[2:])
-    time = root_scalar(curve, bracket=times).root
+    start = times[0] or 1e-6 * times[1]  # the integral is zero at time zero
+    time = root_scalar(curve, bracket=(start, times[1])).root
     share = (time - times[0]) / (times[1] - times[0])
     spread = standard_error((1 - share) * integrals[0] + share * integrals[1])
     return Crossing(float(time), float(spread / abs(curve(time, 1))), searched)
