@@ -14,6 +14,8 @@ from lapg_theory.certificate.setting import Setting
 from lapg_theory.certificate.thresholds import Crossing, Interval, first_crossing, positive_interval, standard_error
 from lapg_theory.certificate.verdicts import LocalVerdict, NashVerdict, critical_share, local_verdict, nash_verdict
 from lapg_theory.game import DC, STATES, Discounted, MatrixGame, check_count
+from lapg_theory.learning.lapg import effective_p_naive
+from lapg_theory.learning.shaping import Weighting
 
 #: Learners of the cheap scans that find the cell of a threshold; the threshold itself uses all learners.
 SCAN_LEARNERS = 256
@@ -116,7 +118,7 @@ class DefectionCertificate:
 
     @functools.cached_property
     def p_critical(self) -> dict[str, float | None]:
-        """Share of naive learners (mean over inner episodes) above which each component of the mixed pool is positive.
+        """Effective share of naive learners above which each component of the mixed pool is positive, by state.
 
         None where no share suffices. DC is never visited in mutual defection, so its share is 0 or none.
         """
@@ -183,6 +185,7 @@ def defection_certificate(
     updates: Any,
     init: Any = 1.0,
     p_naive: float | int = 1.0,
+    weighting: Weighting = "mean",
     normalize_returns: bool = True,
     space: str = "logit",
     nodes: int = 1024,
@@ -204,7 +207,8 @@ def defection_certificate(
         eta: the naive learning rate.
         updates: naive updates M >= 1.
         init: where the learners start: the standard deviation of normal logits, one policy [5], or a population [n, 5].
-        p_naive: effective share of naive learners (mean over inner episodes); 1 asks whether any share would do.
+        p_naive: share of naive learners; the default 1 asks whether any share at all would do.
+        weighting: "mean" or "sum" over a naive learner's inner episodes; a sum makes the effective share larger.
         normalize_returns: `eta` acts on returns per step; False: on discounted sums.
         space: coordinates in which the learner follows its gradient, "logit" or "probability" (clipped to [0, 1]).
         nodes: learners in one Sobol sequence that stands for normal logits, a power of two.
@@ -222,8 +226,7 @@ def defection_certificate(
     check_count("updates", updates)
     if not (0 < eta < math.inf):
         raise ValueError(f"eta must be a positive, finite learning rate, got {eta!r}")
-    if not 0 <= p_naive <= 1:
-        raise ValueError(f"p_naive must lie in [0, 1], got {p_naive!r}")
+    share = effective_p_naive(p_naive, updates, weighting)
     if space not in SPACES:
         raise ValueError(f"space must be one of {', '.join(SPACES)}, got {space!r}")
     for player, payoffs in (("row", game.row_payoffs), ("column", game.column_payoffs)):
@@ -236,5 +239,5 @@ def defection_certificate(
     learners = initial_learners(init, nodes=nodes, scramblings=scramblings, seed=seed)
     everywhere = initial_learners(init, nodes=max(nodes // 16, 1), scramblings=scramblings, seed=seed, every_state=True)
     rate = eta if normalize_returns else eta * horizon.weight
-    setting = Setting(game, float(gamma), float(rate), int(updates), float(p_naive), space, learners, everywhere)
+    setting = Setting(game, float(gamma), float(rate), int(updates), float(share), space, learners, everywhere)
     return DefectionCertificate(setting)

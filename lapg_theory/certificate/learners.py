@@ -48,6 +48,6 @@ def initial_learners(
     states = list(range(5)) if every_state else list(PLAYED)
     policies = np.full((scramblings, nodes, 5), 0.5)
     for index, stream in enumerate(np.random.SeedSequence(seed).spawn(scramblings)):
-        points = qmc.Sobol(len(states), rng=np.random.default_rng(stream)).random(nodes)
+        points = qmc.Sobol(len(states), seed=np.random.default_rng(stream)).random(nodes)
         policies[index][:, states] = expit(spread * norm.ppf(points))
     return policies

@@ -72,17 +72,20 @@ def positive_interval(
     if mean(peak) <= 0:
         return Interval(None, None, *report)
 
-    def edge(outward: range, limit: float) -> tuple[float, float]:
+    def edge(outward: list[int], limit: float) -> tuple[float, float]:
         outside = next((i for i in outward if values[i] <= 0 and mean(logs[i]) <= 0), None)
         if outside is None:
             return limit, 0.0
-        inside = outside - outward.step
-        slope = (values[inside] - values[outside]) / (logs[inside] - logs[outside])
-        guess = logs[outside] - min(0.0, values[outside]) / slope
+        cell = [outside, outside + (1 if logs[outside] < peak else -1)]
+        guess = float(np.interp(0.0, [values[i] for i in cell], logs[cell]))
         log = _root(mean, guess, (logs[outside], peak))
-        return float(np.exp(log)), float(np.exp(log) * standard_error(by_scrambling(log)) / abs(slope))
+        ends = coarse(np.exp([log - 0.01, log + 0.01]))
+        error = standard_error(by_scrambling(log)) * 0.02 / abs(ends[1] - ends[0])
+        return float(np.exp(log)), float(np.exp(log) * error)
 
-    lower, upper = edge(range(best, -1, -1), 0.0), edge(range(best, len(logs)), np.inf)
+    below = [i for i in range(len(logs)) if logs[i] < peak]
+    above = [i for i in range(len(logs)) if logs[i] > peak]
+    lower, upper = edge(below[::-1], 0.0), edge(above, np.inf)
     return Interval((lower[0], upper[0]), (lower[1], upper[1]), *report)
 
 

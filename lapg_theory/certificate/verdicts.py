@@ -10,6 +10,7 @@ from lapg_theory.certificate.closed_form import VISITED
 from lapg_theory.certificate.setting import Setting
 from lapg_theory.certificate.thresholds import standard_error
 from lapg_theory.game import ALLD, STATES, Discounted
+from lapg_theory.learning.shaping import shaping_value_and_gradient
 
 #: Starts of the search for a better policy: nearly a defector, three extortioners, tit-for-tat, a coin.
 STARTS = (
@@ -98,8 +99,6 @@ def nash_verdict(setting: Setting, tolerance: float = 1e-6) -> NashVerdict:
     """
     if setting.space != "logit":
         raise ValueError('nash needs learners in logit space (space="logit"); local holds for either space')
-    from lapg_theory.learning.shaping import shaping_value_and_gradient  # JAX: only where it is needed
-
     horizon = Discounted(setting.gamma)
     learners = np.concatenate([setting.everywhere.reshape(-1, 5), [ALLD]])
     count = len(learners) - 1

@@ -1,4 +1,4 @@
-"""The shaping objective by the plainest route (five-state chain, dense solve, automatic differentiation): a yardstick."""
+"""The shaping objective by the plainest route: five-state chain, dense solve, automatic differentiation."""
 
 import functools
 
