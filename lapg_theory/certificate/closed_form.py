@@ -32,7 +32,7 @@ PLAYED = tuple(MIRROR[state] for state in VISITED)
 #: Coordinates in which a naive learner may follow its gradient.
 SPACES = ("logit", "probability")
 
-Pair = tuple[np.ndarray, np.ndarray]  # a quantity linear in z, at z = 1 and at z = 0
+Pair = tuple[np.ndarray, ...]  # a quantity linear in z, at z = 1 and at z = 0
 
 
 def _at(pair: Pair, z: np.ndarray) -> np.ndarray:
