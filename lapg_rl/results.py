@@ -113,7 +113,7 @@ def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
                 "naive_reward": _rounded(r.last.get("naive_reward")),
                 "agent_cooperation": _rounded(r.last.get("cooperation_vs_naive")),
                 "verdict": r.verdict,
-                "extortion_factor": _rounded(fit and fit.factor),
+                "extortion_factor": _rounded(fit.factor if fit else None),
             }
         )
     return rows

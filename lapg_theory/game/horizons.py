@@ -2,9 +2,10 @@
 
 import dataclasses
 import numbers
+from typing import Any
 
 
-def check_count(name: str, value: object, least: int = 1) -> None:
+def check_count(name: str, value: Any, least: int = 1) -> None:
     """Refuse anything but an int >= `least` (bools and floats included: a scan would silently truncate 976.5)."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
@@ -18,7 +19,7 @@ class Discounted:
         ValueError: unless 0 <= gamma < 1.
     """
 
-    gamma: float
+    gamma: Any
 
     def __post_init__(self):
         if not 0 <= self.gamma < 1:
@@ -40,7 +41,7 @@ class FiniteHorizon:
         ValueError: unless `steps` is an integer >= 1.
     """
 
-    steps: int
+    steps: Any
 
     def __post_init__(self):
         check_count("steps", self.steps)
