@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lapg_rl import models
-from lapg_rl.config import Config, LearnerConfig
+from lapg_rl.config import Config, LearnerConfig, ModelConfig
 from lapg_rl.envs import IteratedMatrixGame
 from lapg_rl.losses import Experience, loss
 from lapg_rl.pools import experience, make_optimiser, play_pool
@@ -28,15 +28,27 @@ class TrainState(NamedTuple):
 
 
 @eqx.filter_jit
+def _policies(config: ModelConfig, observation_size: int, num_actions: int, keys: Array) -> Any:
+    """One policy a key, along a new leading axis; one after the other, because random draws are slow to compile."""
+
+    def build(key):
+        return models.build(config, observation_size, num_actions, key)
+
+    static = eqx.filter(
+        eqx.filter_eval_shape(build, keys[0]), lambda x: isinstance(x, jax.ShapeDtypeStruct), inverse=True
+    )
+    return eqx.combine(jax.lax.map(lambda key: eqx.filter(build(key), eqx.is_array), keys), static)
+
+
 def initial_state(config: Config, key: Array) -> TrainState:
     """Fresh agents, optimisers and naive initialisations, drawn from `key`."""
-    agent_key, naive_key = jax.random.split(key)
     env = IteratedMatrixGame(config.game.build())
-    make = eqx.filter_vmap(lambda k: models.build(config.model, env.observation_size, env.num_actions, k))
-    agents = make(jax.random.split(agent_key, config.pool.agents))
-    optimiser = make_optimiser(config.learner)
-    optimisers = eqx.filter_vmap(lambda a: optimiser.init(eqx.filter(a, eqx.is_inexact_array)))(agents)
-    return TrainState(agents, optimisers, make(jax.random.split(naive_key, config.pool.naive_population)), jnp.array(0))
+    counts = (config.pool.agents, config.pool.naive_population)
+    keys = [jax.random.split(k, n) for k, n in zip(jax.random.split(key), counts, strict=True)]
+    policies = _policies(config.model, env.observation_size, env.num_actions, jnp.concatenate(keys))
+    agents, naive = (jax.tree.map(lambda x, s=s: x[s], policies) for s in (slice(counts[0]), slice(counts[0], None)))
+    optimisers = jax.vmap(lambda a: make_optimiser(config.learner).init(eqx.filter(a, eqx.is_inexact_array)))(agents)
+    return TrainState(agents, optimisers, naive, jnp.array(0))
 
 
 def run_key(config: Config) -> Array:

@@ -58,7 +58,7 @@ def train_all(runs: Sequence[tuple[Config, Path]], quiet: bool = False, jobs: in
             print(f"\nlapg: interrupted; carry on with `lapg train --resume {folder}`", file=sys.stderr)
             return 130
         if not quiet:
-            print(f"finished {folder} ({cfg.updates} updates)")
+            print(f"finished {folder} ({cfg.updates} updates)", flush=True)
     return 0
 
 
