@@ -51,5 +51,7 @@ for estimator in ("lapg", "mfos"):
     match = evaluate(folder, meta_batch=2 if arguments.smoke else 64).match("naive")
     for state, p in zip(("s0", "CC", "CD", "DC", "DD"), match.own.signature, strict=True):
         print(f"       cooperates after {state}: {'never there' if p is None else f'{p:.2f}'}")
-    print(f"       naive learner cooperates: {match.other.cooperation_curve[0]:.2f} in the first inner episode,", end=" ")
+    print(
+        f"       naive learner cooperates: {match.other.cooperation_curve[0]:.2f} in the first inner episode,", end=" "
+    )
     print(f"{match.other.cooperation_curve[-1]:.2f} in the last")

@@ -9,6 +9,8 @@ import pytest
 from lapg_rl import canaries, cli
 from lapg_rl.commands import doctor
 
+pytestmark = pytest.mark.optimised
+
 
 @pytest.mark.parametrize("name", canaries.CANARIES)
 def test_canary(name):

@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each estimator (default 1)")
     parser.add_argument("--updates", type=int, metavar="N", help="updates of each run (default: the preset's)")
     parser.add_argument("--run-root", type=Path, default=Path("runs/demo"), metavar="DIR", help="default runs/demo")
+    parser.add_argument("--jobs", type=int, metavar="N", help="runs side by side (default: 2 on a CPU, else 1)")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
 
 
@@ -37,13 +38,19 @@ def run(arguments: argparse.Namespace) -> int:
         predictions = [predict_run(folder) for folder in folders]  # of one game: derived once, kept in every folder
         print(describe(predictions[0], base.batch), flush=True)
     print(f"2. Train: {', '.join(str(folder) for folder in folders)}", flush=True)
-    if status := train_all(runs, arguments.quiet, carry_on="`lapg demo` with the same arguments"):
+    if status := train_all(runs, arguments.quiet, jobs=_jobs() if arguments.jobs is None else arguments.jobs):
         return status
     print("3. Compare: the trained agents meet fresh naive learners, fixed strategies and random ones", flush=True)
     results = gather(folders)
     write(results, arguments.run_root / "report.html")
     print("\n".join(verdict_line(result) for result in results))
     return 0
+
+
+def _jobs() -> int:
+    import jax
+
+    return 2 if jax.default_backend() == "cpu" else 1
 
 
 def plan(base: Config, seeds: int, root: Path) -> list[tuple[Config, Path]]:

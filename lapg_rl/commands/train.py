@@ -2,8 +2,11 @@
 
 import argparse
 import dataclasses
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lapg_rl import config
@@ -25,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="start from this TOML file, not from a preset")
     parser.add_argument("--run", type=Path, metavar="DIR", help="run folder (default runs/PRESET-ESTIMATOR-seedSEED)")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train N runs, on consecutive seeds")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="train up to N runs side by side (default 1)")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="carry on with the run in this folder")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
     parser.add_argument("--list", action="store_true", help="list the presets and stop")
@@ -35,23 +39,50 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         print("\n".join(f"{name:20} {_describe(preset)}" for name, preset in config.PRESETS.items()))
         return 0
-    return train_all(_resumed(arguments.resume, arguments) if arguments.resume else _fresh(arguments), arguments.quiet)
+    runs = _resumed(arguments.resume, arguments) if arguments.resume else _fresh(arguments)
+    return train_all(runs, arguments.quiet, arguments.jobs)
 
 
-def train_all(runs: Sequence[tuple[Config, Path]], quiet: bool = False, carry_on: str | None = None) -> int:
-    """Train each config in its folder, one after the other: 0, or 130 after an interrupt."""
+def train_all(runs: Sequence[tuple[Config, Path]], quiet: bool = False, jobs: int = 1) -> int:
+    """Train each config in its folder, `jobs` at a time: 0, 130 after an interrupt, or what a failed run exited with."""
+    if jobs < 1:
+        raise ValueError(f"--jobs must be an integer >= 1, got {jobs}; 1 trains one run after the other")
+    if min(jobs, len(runs)) > 1:
+        return _side_by_side(runs, quiet, jobs)
     from lapg_rl.run import train  # takes seconds to import, and every mistake in the arguments is found before
 
     for cfg, folder in runs:
         try:
             train(cfg, folder, label=label(cfg), quiet=quiet)
         except KeyboardInterrupt:
-            carry_on = carry_on or f"`lapg train --resume {folder}`"
-            print(f"\nlapg: interrupted; carry on with {carry_on}", file=sys.stderr)
+            print(f"\nlapg: interrupted; carry on with `lapg train --resume {folder}`", file=sys.stderr)
             return 130
         if not quiet:
             print(f"finished {folder} ({cfg.updates} updates)", flush=True)
     return 0
+
+
+def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int) -> int:
+    """One process a run, each on its share of the processors; their progress lines are passed on as they come."""
+    from lapg_rl.run import open_run
+
+    share = max(1, (os.cpu_count() or 1) // jobs)
+
+    def one(run: tuple[Config, Path]) -> int:
+        command = [sys.executable, "-m", "lapg_rl.cli", "train", "--resume", str(open_run(*run).path)]
+        environment = os.environ | {"NPROC": str(share)}
+        with subprocess.Popen(
+            command + ["--quiet"] * quiet, env=environment, stderr=subprocess.PIPE, text=True
+        ) as process:
+            for line in process.stderr or ():
+                print(line, end="", file=sys.stderr, flush=True)
+        return process.returncode
+
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            return max(pool.map(one, runs))
+        except KeyboardInterrupt:  # every process got it too, and says how to carry on
+            return 130
 
 
 def label(cfg: Config) -> str:

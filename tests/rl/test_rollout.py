@@ -13,8 +13,7 @@ from lapg_rl.coplayers.naive import a2c_loss
 from lapg_rl.envs import IteratedMatrixGame
 from lapg_rl.models import Hawk, Tabular
 from lapg_rl.rollout import Trajectory, choose, log_prob, meta_batch
-from lapg_theory import exact_returns
-from lapg_theory.game import FiniteHorizon, battle_of_the_sexes, prisoners_dilemma
+from lapg_theory.game import prisoners_dilemma
 
 make_hawk = eqx.filter_jit(lambda: Hawk(5, 2, width=8, mlp_width=8, key=jax.random.key(0)))
 SIZES = {"batch": 3, "inner_episodes": 4, "steps": 5}
@@ -26,22 +25,9 @@ def memory_one(p):
     return eqx.tree_at(lambda m: m.logits, policy, jnp.stack([logits, jnp.zeros(5)], axis=1))
 
 
-def play(ego, coplayer, identities, game=None, **sizes):
-    env = IteratedMatrixGame(game or prisoners_dilemma())
+def play(ego, coplayer, identities, **sizes):
+    env = IteratedMatrixGame(prisoners_dilemma())
     return jax.jit(lambda k: meta_batch(env, ego, coplayer, identities, k, **(SIZES | sizes)))(jax.random.key(7))
-
-
-@pytest.mark.parametrize("game", [prisoners_dilemma(), battle_of_the_sexes()], ids=lambda g: g.name)
-def test_sampled_returns_agree_with_exact_ones(game):
-    """12,800 games: |z| < 5 for both players fails once in 10^6 keys."""
-    p, q = (0.6, 0.8, 0.3, 0.45, 0.2), (0.5, 0.7, 0.25, 0.9, 0.35)
-    own, other = play(memory_one(p), FixedStrategy(), jnp.tile(jnp.array(q), (400, 1)), game, batch=8)
-    expected = exact_returns(game, p, q, FiniteHorizon(SIZES["steps"]))
-    for trajectory, exact in zip((own, other), expected, strict=True):
-        returns = np.asarray(trajectory.rewards.sum(-1)).ravel()
-        standard_error = returns.std() / np.sqrt(returns.size)
-        assert abs(returns.mean() - float(exact)) < 5 * standard_error
-        assert standard_error < 0.05
 
 
 def test_both_players_see_the_same_history_from_their_own_side():
