@@ -1,0 +1,147 @@
+"""Evaluations of agents whose policy is known, against what the chain of states says that they must earn."""
+
+import dataclasses
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from folders import TABULAR, expected_rewards, run_of
+
+from lapg_rl import records
+from lapg_rl.config import PoolConfig
+from lapg_rl.evaluate import count_cooperation, evaluate, fit_line, u_shaped
+from lapg_rl.records import Evaluation
+from lapg_theory.game import NAMED
+
+POLICY = (0.3, 0.9, 0.2, 0.6, 0.1)
+OTHER = (0.8, 0.7, 0.4, 0.2, 0.5)
+MEETINGS = 200
+#: Each comparison is at five standard errors: all of a test's ~20 together fail by chance once in 80,000 times.
+SIGMAS = 5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return run_of(tmp_path_factory.mktemp("known"), [POLICY])
+
+
+@pytest.fixture(scope="module")
+def evaluation(folder):
+    return evaluate(folder, meta_batch=MEETINGS)
+
+
+def test_rewards_against_fixed_strategies_are_those_of_the_chain_of_states(evaluation):
+    for name, strategy in NAMED.items():
+        match = evaluation.match(name)
+        for side, expected in zip((match.own, match.other), expected_rewards(POLICY, strategy, 6), strict=True):
+            assert abs(side.reward - expected) < SIGMAS * side.error + 1e-4, (name, side.reward, expected)
+            assert 0 < side.error < 0.1
+
+
+def test_signatures_are_the_policies_and_unvisited_states_have_none(evaluation):
+    own = evaluation.match("random").own
+    errors = np.sqrt(np.array(POLICY) * (1 - np.array(POLICY)) / np.array(own.visits))
+    assert np.all(np.abs(np.array(own.signature) - POLICY) < SIGMAS * errors)
+    assert sum(own.visits) == MEETINGS * 4 * 3 * 6
+    assert own.visits[0] == MEETINGS * 4 * 3  # one first step an inner episode
+    against_defector = evaluation.match("alld")
+    assert [against_defector.own.signature[s] for s in (1, 3)] == [None, None]
+    assert [against_defector.other.signature[s] for s in (1, 2)] == [None, None]
+    assert against_defector.other.signature[4] == 0
+
+
+def test_curves_average_to_the_whole(evaluation):
+    match = evaluation.match("naive")
+    for side in (match.own, match.other):
+        assert len(side.reward_curve) == len(side.cooperation_curve) == 3
+        assert np.mean(side.reward_curve) == pytest.approx(side.reward, abs=1e-6)
+        cooperated = sum(p * v for p, v in zip(side.signature, side.visits, strict=True))
+        assert np.mean(side.cooperation_curve) == pytest.approx(cooperated / sum(side.visits), abs=1e-6)
+    # before its first update a naive learner of zero readouts tosses coins
+    first = expected_rewards(POLICY, [0.5] * 5, 6)
+    assert abs(match.other.reward_curve[0] - first[1]) < SIGMAS * 1.5 / np.sqrt(MEETINGS * 4 * 6)
+
+
+def test_naive_learners_learn_within_the_meta_episode(tmp_path):
+    cfg = dataclasses.replace(TABULAR, naive=dataclasses.replace(TABULAR.naive, learning_rate=0.5), inner_episodes=8)
+    match = evaluate(run_of(tmp_path / "alld", [NAMED["alld"]], cfg), meta_batch=50).match("naive")
+    assert match.other.cooperation_curve[0] == pytest.approx(0.5, abs=0.1)
+    assert match.other.cooperation_curve[-1] < 0.1
+    assert match.other.first_signature[0] > 0.3 > 0.1 > match.other.last_signature[0]
+
+
+def test_payoff_lines(tmp_path):
+    line = evaluate(run_of(tmp_path / "alld", [NAMED["alld"]]), meta_batch=20).lines[0]
+    assert (line.slope, line.intercept, line.r_squared) == pytest.approx((-2, 0, 1), abs=1e-3)
+    assert len(line.points) == 20
+    # an extorter of factor 3 that also starts as its family says, over long episodes: the line of slope 3
+    x, f = 3, 1 / 8
+    extorter = (0, 1 - f * (x - 1), 1 - f * (1 + 2 * x), f * (x + 2), 0)
+    cfg = dataclasses.replace(TABULAR, steps=300, inner_episodes=2)
+    line = evaluate(run_of(tmp_path / "extorter", [extorter], cfg), meta_batch=60).lines[0]
+    assert line.slope == pytest.approx(3, abs=0.2)
+    assert line.intercept == pytest.approx(0, abs=0.03)
+
+
+def test_agents_of_a_pool_meet_each_other(tmp_path):
+    cfg = dataclasses.replace(TABULAR, pool=PoolConfig(p_naive=0.5, agents=2, naive_population=2))
+    evaluation = evaluate(run_of(tmp_path / "pool", [POLICY, OTHER], cfg), meta_batch=100)
+    for agent, (p, q) in enumerate([(POLICY, OTHER), (OTHER, POLICY)]):
+        match = evaluation.match(f"agent {1 - agent}", agent)
+        for side, expected in zip((match.own, match.other), expected_rewards(p, q, 6), strict=True):
+            assert abs(side.reward - expected) < SIGMAS * side.error
+    assert len(evaluation.lines) == 2
+    with pytest.raises(KeyError, match="agent 0"):
+        evaluation.match("agent 0")
+
+
+def test_an_evaluation_is_a_function_of_folder_and_seed(folder, evaluation):
+    again = evaluate(folder, meta_batch=MEETINGS)
+    assert again == evaluation
+    assert evaluate(folder, meta_batch=MEETINGS, seed=1).match("tft") != evaluation.match("tft")
+
+
+def test_one_meta_episode_has_no_standard_error(folder):
+    assert evaluate(folder, meta_batch=1).match("tft").own.error is None
+
+
+def test_bad_input_is_refused(folder, tmp_path):
+    with pytest.raises(ValueError, match="meta_batch must be an integer >= 1, got 0"):
+        evaluate(folder, meta_batch=0)
+    with pytest.raises(ValueError, match=r"holds no run.*lapg train"):
+        evaluate(tmp_path)
+
+
+def test_records_survive_their_files_and_damage_is_named(tmp_path, evaluation):
+    assert records.load(Evaluation, tmp_path) is None
+    records.save(evaluation, tmp_path)
+    assert records.load(Evaluation, tmp_path) == evaluation
+    for damage in ("{", json.dumps({"updates": 1})):
+        (tmp_path / "evaluation.json").write_text(damage)
+        with pytest.raises(ValueError, match=r"evaluation\.json is unreadable.*delete it"):
+            records.load(Evaluation, tmp_path)
+
+
+def test_cooperation_is_counted_by_inner_episode_and_state():
+    rng = np.random.default_rng(0)
+    states, actions = rng.integers(0, 5, (2, 3, 4, 6)), rng.integers(0, 2, (2, 3, 4, 6))
+    counted = count_cooperation(jnp.asarray(np.eye(5)[states], jnp.float32), jnp.asarray(actions))
+    expected = np.zeros((4, 5))
+    for index in np.ndindex(states.shape):
+        expected[index[2], states[index]] += actions[index] == 0
+    assert np.array_equal(counted, expected)
+
+
+def test_fit_line_agrees_with_polyfit():
+    x, y = np.random.default_rng(1).normal(size=(2, 30))
+    slope, intercept, r_squared = fit_line(x, y)
+    assert (slope, intercept) == pytest.approx(tuple(np.polyfit(x, y, 1)))
+    assert r_squared == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
+    assert fit_line(np.ones(3), np.arange(3.0)) == (None, None, None)
+    assert fit_line(np.arange(3.0), np.ones(3)) == (0, 1, None)
+
+
+def test_random_strategies_have_the_moments_of_the_arcsine_law():
+    draws = np.asarray(u_shaped((np.arange(10_000) + 0.5) / 10_000), float)
+    assert (draws.mean(), draws.var(), (draws**4).mean()) == pytest.approx((1 / 2, 1 / 8, 35 / 128), abs=1e-4)
