@@ -1,5 +1,6 @@
 """How a trained agent behaves: against naive learners, fixed strategies, random co-players, and other agents."""
 
+import functools
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from lapg_rl.config import Config
+from lapg_rl.config import Config, GameConfig, LearnerConfig, NaiveConfig
 from lapg_rl.coplayers import FixedStrategy, MetaAgent
 from lapg_rl.envs import IteratedMatrixGame
 from lapg_rl.pools import naive_learner
@@ -50,8 +51,7 @@ def evaluate(folder: str | Path, *, meta_batch: int = 128, seed: int = 0) -> Eva
     run = RunFolder(folder)
     cfg, state = run.config(), run.final_state()
     key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
-    coplayers = {"naive": naive_learner(cfg.naive), "fixed": FixedStrategy(), "meta": MetaAgent()}
-    plays = {kind: make_play(cfg, coplayer) for kind, coplayer in coplayers.items()}
+    plays = _plays(cfg.game, cfg.naive, cfg.batch, cfg.inner_episodes, cfg.steps)
     matches, lines = [], []
     for index in range(cfg.pool.agents):
         policy = jax.tree.map(lambda x, i=index: x[i], state.agents)
@@ -60,6 +60,15 @@ def evaluate(folder: str | Path, *, meta_batch: int = 128, seed: int = 0) -> Eva
         matches += agent.against_others(state.agents)
         lines.append(agent.payoff_line())
     return Evaluation(int(state.update), meta_batch, seed, matches, lines)
+
+
+@functools.cache
+def _plays(game: GameConfig, naive: NaiveConfig, batch: int, inner_episodes: int, steps: int) -> dict[str, Any]:
+    """The play against each kind of co-player; kept, so that runs that differ in nothing else are compiled once."""
+    sizes = {"batch": batch, "inner_episodes": inner_episodes, "steps": steps}
+    cfg = Config(game=game, learner=LearnerConfig(estimator="inner_episode"), **sizes)
+    coplayers = {"naive": naive_learner(naive), "fixed": FixedStrategy(), "meta": MetaAgent()}
+    return {kind: make_play(cfg, coplayer) for kind, coplayer in coplayers.items()}
 
 
 class _Agent(NamedTuple):

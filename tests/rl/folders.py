@@ -67,7 +67,8 @@ def expected_rewards(p, q, steps, payoffs=((1.0, -1.0), (2.0, 0.0))):
     state, total = np.array([1.0, 0, 0, 0, 0]), np.zeros(2)
     for _ in range(steps):
         joint = sum(
-            weight * np.outer([p[s], 1 - p[s]], [mirrored[s], 1 - mirrored[s]]).ravel() for s, weight in enumerate(state)
+            weight * np.outer([p[s], 1 - p[s]], [mirrored[s], 1 - mirrored[s]]).ravel()
+            for s, weight in enumerate(state)
         )
         total += joint @ own, joint @ other
         state = np.array([0.0, *joint])
