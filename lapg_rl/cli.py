@@ -6,6 +6,7 @@ import sys
 
 #: name -> (module with `configure(parser)` and `run(arguments) -> int | None`, one line of help)
 COMMANDS = {
+    "oracle": ("lapg_theory.oracle.cli", "exact gradient and estimator expectations of a small shaping problem"),
     "theory": ("lapg_theory.cli", "derive thresholds, fixed points and figures"),
 }
 
