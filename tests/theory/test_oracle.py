@@ -140,6 +140,9 @@ def test_reinforce_by_hand():
     ]
     assert oracle.Reinforce(GAME, Q(1, 100))(NAIVE, minibatch) == tuple(expected)
     assert oracle.Reinforce(GAME, 10)(NAIVE, minibatch)[2:] == (Q(1, 50), NAIVE[3], Q(49, 50))
+    # the column player of the lopsided game gets -1 when it alone cooperates, 4 when it alone defects
+    assert oracle.Reinforce(LOPSIDED, Q(1, 10))(NAIVE, (((0, 1),),))[0] == NAIVE[0] - Q(1, 10) / NAIVE[0]
+    assert oracle.Reinforce(LOPSIDED, Q(1, 100))(NAIVE, (((1, 0),),))[0] == NAIVE[0] - Q(4, 100) / (1 - NAIVE[0])
 
 
 def test_gap_to_large_batches_shrinks_like_the_inverse_batch():
