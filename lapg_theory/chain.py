@@ -1,0 +1,167 @@
+"""The Markov chain of outcomes that two memory-one policies make, elementwise: every return starts here.
+
+Everything is unrolled over the four outcomes CC, CD, DC, DD (the row player's view), so that an operation acts on whole
+batches of pairs at once. A player is a `Play`: five probabilities of cooperating and their five complements, each an
+array of any batch shape. Returns and visits are *normalised* here: per step, in units of `horizon.weight`.
+
+The discounted chain is eliminated state by state in the manner of Grassmann, Taksar and Heyman: the chance to leave a
+state is the sum of the chances of where it goes, never one minus the chance to stay. No difference of nearly equal
+numbers occurs, so float32 is good for gamma up to 0.99999. (Grassmann, Taksar & Heyman 1985, Operations Research 33;
+O'Cinneide 1993, Numerische Mathematik 65.)
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lapg_theory.game import MIRROR, FiniteHorizon, Horizon
+
+Four = Any  # a sequence: one array for each of CC, CD, DC, DD
+Five = Any  # and s0 before them
+
+
+class Play(NamedTuple):
+    """One player's probabilities of cooperating and of defecting, s0, CC, CD, DC, DD."""
+
+    cooperate: Five
+    defect: Five
+
+    def mirrored(self) -> "Play":
+        """The same player seen from the other side: CD and DC trade places."""
+        return Play(*([side[state] for state in MIRROR] for side in self))
+
+
+class Discount(NamedTuple):
+    """A discounted horizon whose numbers may be traced: `weight` = 1 / (1 - gamma), given apart to keep its digits."""
+
+    gamma: Any
+    weight: Any
+
+
+class Elimination(NamedTuple):
+    """A discounted chain, eliminated from DD down to CC.
+
+    `flow[n][j]`, j < n, is the chance to go from n to j with all states above n cut out; `flow[i][n]`, i < n, the
+    expected visits to n for one to i before going below n; `leave[n]` the chance to leave n for a lower state or the
+    end.
+    """
+
+    start: Four
+    flow: Sequence[Four]
+    leave: Four
+
+
+def from_probabilities(p: jax.Array) -> Play:
+    """The player with cooperation probabilities `p`, states first."""
+    return Play([p[s] for s in range(5)], [1 - p[s] for s in range(5)])
+
+
+def from_logits(theta: jax.Array) -> Play:
+    """The player with log-odds of cooperating `theta`, states first; both probabilities keep all their digits."""
+    return Play([jax.nn.sigmoid(theta[s]) for s in range(5)], [jax.nn.sigmoid(-theta[s]) for s in range(5)])
+
+
+def dot(x: Four, y: Four) -> Any:
+    """Sum of products, elementwise over whatever batch the entries hold."""
+    return sum(a * b for a, b in zip(x, y, strict=True))
+
+
+def moves(row: Play, column: Play, state: int) -> Four:
+    """Chances of the next outcome CC, CD, DC, DD from `state` of the row player's view (`column` in that view too)."""
+    (c, d), (e, f) = ((side[state] for side in player) for player in (row, column))
+    return [c * e, c * f, d * e, d * f]
+
+
+def eliminate(row: Play, column: Play, horizon: Any) -> Elimination:
+    """Eliminate the discounted chain; `column` in the row player's view; needs `horizon.gamma` and `horizon.weight`."""
+    flow = [[horizon.gamma * chance for chance in moves(row, column, state)] for state in range(1, 5)]
+    end: list[Any] = [1 / horizon.weight] * 4
+    leave: list[Any] = [None] * 4
+    for n in (3, 2, 1):
+        leave[n] = end[n] + sum(flow[n][:n])
+        inverse = 1 / leave[n]
+        for i in range(n):
+            share = flow[i][n] * inverse
+            flow[i] = [flow[i][j] + share * flow[n][j] for j in range(n)] + [share] + flow[i][n + 1 :]
+            end[i] = end[i] + share * end[n]
+    leave[0] = end[0]
+    return Elimination(moves(row, column, 0), flow, leave)
+
+
+def visits(chain: Elimination, horizon: Any) -> Four:
+    """Discounted visit distribution of the outcomes: (1 - gamma) start^T (I - gamma M)^-1, summing to one."""
+    mass = [chance / horizon.weight for chance in chain.start]
+    for n in (3, 2, 1):
+        mass = [mass[j] + mass[n] / chain.leave[n] * chain.flow[n][j] for j in range(n)] + mass[n:]
+    seen = []
+    for n in range(4):
+        seen.append(mass[n] / chain.leave[n] + sum(seen[i] * chain.flow[i][n] for i in range(n)))
+    return seen
+
+
+def relative_values(chain: Elimination, reward: Four) -> Four:
+    """Solve (I - gamma M) h = reward; for rewards relative to their mean over the visits, h = V - J is moderate."""
+    held = list(reward)
+    for n in (3, 2, 1):
+        held = [held[i] + chain.flow[i][n] * held[n] for i in range(n)] + held[n:]
+    value = []
+    for n in range(4):
+        value.append((held[n] + sum(chain.flow[n][j] * value[j] for j in range(n))) / chain.leave[n])
+    return value
+
+
+def onward(row: Play, column: Play) -> Sequence[Four]:
+    """The 4x4 chances of the next outcome (second index) after each outcome (first index)."""
+    return [moves(row, column, state) for state in range(1, 5)]
+
+
+def stacked(parts: Sequence[Any]) -> jax.Array:
+    """The parts along a new first axis, broadcast to one shape."""
+    return jnp.stack(jnp.broadcast_arrays(*parts))
+
+
+def finite_visits(row: Play, column: Play, steps: int) -> tuple[jax.Array, jax.Array]:
+    """Distributions of the outcome at every step but the last, [steps - 1, 4, ...], and the last, by iteration."""
+    chances = onward(row, column)
+
+    def body(now, _):
+        return stacked([sum(now[i] * chances[i][j] for i in range(4)) for j in range(4)]), now
+
+    last, before = jax.lax.scan(body, stacked(moves(row, column, 0)), length=steps - 1)
+    return before, last
+
+
+def visit_distribution(row: Play, column: Play, horizon: Any) -> Four:
+    """Normalised visits to CC, CD, DC, DD for either kind of horizon; `column` in the row player's view."""
+    if isinstance(horizon, FiniteHorizon):
+        before, last = finite_visits(row, column, horizon.steps)
+        return list((before.sum(0) + last) / horizon.steps)
+    return visits(eliminate(row, column, horizon), horizon)
+
+
+def outcome_values(row: Play, column: Play, reward: Four, horizon: Any) -> Four:
+    """Sum of (discounted) rewards from each outcome on, its own included; a finite horizon adds a first axis, time."""
+    if isinstance(horizon, FiniteHorizon):
+        chances = onward(row, column)
+
+        def body(later, _):
+            new = stacked([reward[i] + sum(chances[i][j] * later[j] for j in range(4)) for i in range(4)])
+            return new, later
+
+        end = stacked([chance * 0 + r for chance, r in zip(moves(row, column, 0), reward, strict=True)])
+        first, later = jax.lax.scan(body, end, length=horizon.steps - 1, reverse=True)
+        return list(jnp.moveaxis(jnp.concatenate([first[None], later]), 1, 0))
+    chain = eliminate(row, column, horizon)
+    mean = dot(visits(chain, horizon), reward)
+    relative = relative_values(chain, [r - mean for r in reward])
+    return [horizon.weight * mean + value for value in relative]
+
+
+def traceable(horizon: Horizon | Discount) -> Any:
+    """The horizon as compiled code takes it: a discount as traced numbers, a number of steps as a constant."""
+    return horizon if isinstance(horizon, FiniteHorizon) else Discount(horizon.gamma, horizon.weight)
+
+
+jax.tree_util.register_static(FiniteHorizon)

@@ -1,0 +1,111 @@
+"""Exact returns of two memory-one policies: discounted or finite horizon, one pair or a batch of pairs."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lapg_theory.chain import (
+    Four,
+    Play,
+    dot,
+    from_probabilities,
+    outcome_values,
+    stacked,
+    traceable,
+    visit_distribution,
+)
+from lapg_theory.game import MatrixGame
+from lapg_theory.game.conventions import own_view
+from lapg_theory.game.strategies import check_policy
+from lapg_theory.precision import as_floats, exact
+
+
+def payoffs(game: MatrixGame, player: int = 0) -> Four:
+    """Payoffs of the row (0) or the column player (1) for CC, CD, DC, DD *in the row player's view*.
+
+    Raises:
+        ValueError: for payoffs that are no numbers (symbols belong to `lapg_theory.symbolic`).
+    """
+    values = own_view((game.row, game.column)[player])
+    try:
+        return tuple(value if isinstance(value, jax.Array) else float(value) for value in values)
+    except TypeError:
+        raise ValueError(f"{game.name} has payoffs {values} that are no numbers; see lapg_theory.symbolic") from None
+
+
+def checked(name: str, policy: Any) -> Any:
+    """The policy, refused where it is none; of a traced one only the shape can be checked."""
+    known = np.full(policy.shape, 0.5) if isinstance(policy, jax.core.Tracer) else policy
+    array = check_policy(name, known)
+    return policy if isinstance(policy, jax.Array) else array
+
+
+def plays(p: Any, q: Any) -> tuple[Play, Play]:
+    """Both players (last axis: five states, own view) as the chain takes them: states first, row player's view."""
+    p, q = as_floats(p, q)
+    return from_probabilities(jnp.moveaxis(p, -1, 0)), from_probabilities(jnp.moveaxis(q, -1, 0)).mirrored()
+
+
+@jax.jit
+def _returns(p: Any, q: Any, rewards: Any, horizon: Any) -> tuple[jax.Array, ...]:
+    seen = visit_distribution(*plays(p, q), horizon)
+    return tuple(horizon.weight * dot(seen, reward) for reward in rewards)
+
+
+@exact
+def exact_returns(game: MatrixGame, p: Any, q: Any, horizon: Any) -> tuple[Any, Any]:
+    """Expected returns (J_row, J_col) of two memory-one policies, exactly.
+
+    J = sum over t of gamma^t E[r_t] for `Discounted(gamma)`, over `steps` steps for `FiniteHorizon(steps)`: sums, not
+    means; divide by `horizon.weight` for the reward per step.
+
+    Args:
+        game: any 2x2 game with numbers as payoffs.
+        p: row player's cooperation probabilities, [..., 5], in the order s0, CC, CD, DC, DD of its own view.
+        q: column player's, [..., 5], in *its* own view; leading axes broadcast against those of `p`.
+        horizon: `Discounted` or `FiniteHorizon`.
+
+    Returns:
+        Two arrays of the leading shape: NumPy float64 for NumPy or Python input, JAX arrays for JAX input (in its
+        dtype; it may then be differentiated, mapped and compiled).
+
+    Raises:
+        ValueError: for a last axis other than five, or a probability outside [0, 1].
+    """
+    return _returns(checked("p", p), checked("q", q), (payoffs(game), payoffs(game, 1)), traceable(horizon))
+
+
+@jax.jit
+def _occupancy(p: Any, q: Any, horizon: Any) -> jax.Array:
+    return jnp.stack(visit_distribution(*plays(p, q), horizon), axis=-1)
+
+
+@exact
+def occupancy(p: Any, q: Any, horizon: Any) -> Any:
+    """Share of (discounted) time spent in CC, CD, DC, DD, row player's view, [..., 4], summing to one.
+
+    (1 - gamma) sum over t of gamma^t Pr(outcome of step t), or the plain average over the steps of a finite horizon.
+    Arguments and errors as for `exact_returns`.
+    """
+    return _occupancy(checked("p", p), checked("q", q), traceable(horizon))
+
+
+@jax.jit
+def _action_values(p: Any, q: Any, reward: Any, horizon: Any) -> jax.Array:
+    row, column = plays(p, q)
+    after = outcome_values(row, column, reward, horizon)
+    values = [column.cooperate[s] * after[i] + column.defect[s] * after[i + 1] for s in range(5) for i in (0, 2)]
+    return jnp.moveaxis(stacked(values), 0, -1).reshape(*jnp.shape(values[0]), 5, 2)
+
+
+@exact
+def action_values(game: MatrixGame, p: Any, q: Any, horizon: Any) -> Any:
+    """Row player's expected return from each own state on for playing C or D now and its policy afterwards.
+
+    Q(s, a) = E[r_t + gamma r_{t+1} + ... | state s, action a at t]. Discounted: [..., 5, 2], states s0, CC, CD, DC, DD
+    by actions C, D. A finite horizon has a first axis, the step t at which the action is taken: [steps, ..., 5, 2].
+    Arguments and errors as for `exact_returns`.
+    """
+    return _action_values(checked("p", p), checked("q", q), payoffs(game), traceable(horizon))
