@@ -116,8 +116,8 @@ class Reinforce:
         """The policy after one minibatch of episodes (in the learner's own view)."""
         if any(value in (0, 1) for value in strategy):
             raise ValueError(
-                f"the naive learner holds {', '.join(map(str, strategy))}: every entry must lie strictly between 0 and 1, "
-                "because its step divides by q and by 1 - q"
+                f"the naive learner holds {', '.join(map(str, strategy))}: every entry must lie strictly between 0 and "
+                "1, because its step divides by q and by 1 - q"
             )
         payoffs = tuple(number(value) for value in self.game.column_payoffs)
         q = np.array(strategy, dtype=object)
