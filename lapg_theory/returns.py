@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lapg_theory.chain import (
+    Discount,
     Four,
     Play,
     dot,
@@ -16,7 +17,7 @@ from lapg_theory.chain import (
     traceable,
     visit_distribution,
 )
-from lapg_theory.game import MatrixGame
+from lapg_theory.game import Horizon, MatrixGame
 from lapg_theory.game.conventions import own_view
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.precision import as_floats, exact
@@ -55,7 +56,7 @@ def _returns(p: Any, q: Any, rewards: Any, horizon: Any) -> tuple[jax.Array, ...
 
 
 @exact
-def exact_returns(game: MatrixGame, p: Any, q: Any, horizon: Any) -> tuple[Any, Any]:
+def exact_returns(game: MatrixGame, p: Any, q: Any, horizon: Horizon | Discount) -> tuple[Any, Any]:
     """Expected returns (J_row, J_col) of two memory-one policies, exactly.
 
     J = sum over t of gamma^t E[r_t] for `Discounted(gamma)`, over `steps` steps for `FiniteHorizon(steps)`: sums, not
@@ -83,7 +84,7 @@ def _occupancy(p: Any, q: Any, horizon: Any) -> jax.Array:
 
 
 @exact
-def occupancy(p: Any, q: Any, horizon: Any) -> Any:
+def occupancy(p: Any, q: Any, horizon: Horizon | Discount) -> Any:
     """Share of (discounted) time spent in CC, CD, DC, DD, row player's view, [..., 4], summing to one.
 
     (1 - gamma) sum over t of gamma^t Pr(outcome of step t), or the plain average over the steps of a finite horizon.
@@ -101,7 +102,7 @@ def _action_values(p: Any, q: Any, reward: Any, horizon: Any) -> jax.Array:
 
 
 @exact
-def action_values(game: MatrixGame, p: Any, q: Any, horizon: Any) -> Any:
+def action_values(game: MatrixGame, p: Any, q: Any, horizon: Horizon | Discount) -> Any:
     """Row player's expected return from each own state on for playing C or D now and its policy afterwards.
 
     Q(s, a) = E[r_t + gamma r_{t+1} + ... | state s, action a at t]. Discounted: [..., 5, 2], states s0, CC, CD, DC, DD

@@ -1,0 +1,45 @@
+"""Initial naive learners: fixed-seed scrambled Sobol points for N(0, spread^2) logits, and expectations over them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from lapg_theory.game import check_count
+
+
+def sobol_logits(n: int, seed: int = 0, spread: float = 1.0) -> np.ndarray:
+    """`n` vectors of five independent N(0, spread^2) logits, [n, 5], from a scrambled Sobol sequence.
+
+    Raises:
+        ValueError: unless n is a power of two (the sequence is balanced at those only) and spread >= 0.
+    """
+    check_count("n", n)
+    if n & (n - 1):
+        raise ValueError(f"n must be a power of two for a Sobol sequence, got {n}; take {1 << n.bit_length()}")
+    if not spread >= 0:
+        raise ValueError(f"spread must be >= 0, got {spread}")
+    from scipy.special import ndtri
+    from scipy.stats import qmc
+
+    points = qmc.Sobol(5, scramble=True, seed=np.random.default_rng(seed)).random(n)
+    return spread * ndtri(np.clip(points, 2.0**-64, 1 - 2.0**-53))
+
+
+def expectation(
+    function: Callable[[np.ndarray], Any], n: int = 512, seed: int = 0, spread: float = 1.0, scramblings: int = 4
+) -> tuple[Any, Any]:
+    """Mean of `function` over N(0, spread^2) initial logits and its standard error, from independent scramblings.
+
+    `function` maps logits [n, 5] to an array with first axis n (or a tuple of such arrays). The mean is taken over
+    scramblings * n points; the standard error is the spread of the scramblings' means over sqrt(scramblings).
+
+    Raises:
+        ValueError: for fewer than two scramblings, or an n that is no power of two.
+    """
+    check_count("scramblings", scramblings, least=2)
+    found = [function(sobol_logits(n, seed + k, spread)) for k in range(scramblings)]
+    means = jax.tree.map(lambda *parts: np.stack([np.mean(part, axis=0) for part in parts]), *found)
+    errors = jax.tree.map(lambda m: m.std(axis=0, ddof=1) / np.sqrt(scramblings), means)
+    return jax.tree.map(lambda m: m.mean(axis=0), means), errors

@@ -1,0 +1,69 @@
+"""Learning-aware policy gradients: shape naive learners, play other learning-aware agents, or both in a mixed pool."""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from lapg_theory.chain import from_logits, stacked
+from lapg_theory.game import check_count
+from lapg_theory.learning.course import value_and_slope
+from lapg_theory.learning.initialisations import sobol_logits
+from lapg_theory.learning.rule import Logits, Rule, Stage, partials
+from lapg_theory.learning.shaping import Weighting, episodes
+
+
+def effective_p_naive(p_naive: Any, updates: int, weighting: Weighting) -> Any:
+    """The share of naive learners that counts: p for "mean"; for "sum" p (M + 1) / (p (M + 1) + 1 - p), M = `updates`.
+
+    A sum over the M + 1 inner episodes gives the games against naive learners M + 1 times the weight of one game
+    against a learning-aware agent; up to a common factor that is the mean with this larger share.
+
+    Raises:
+        ValueError: for a share outside [0, 1] or an unknown weighting.
+    """
+    if not np.all((np.asarray(p_naive) >= 0) & (np.asarray(p_naive) <= 1)):
+        raise ValueError(f"p_naive must lie in [0, 1], got {p_naive}")
+    count = episodes(weighting, updates)
+    return p_naive * count / (p_naive * count + 1 - p_naive)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lapg(Rule):
+    """theta_i += rate [p_eff dJ_shaping/dtheta_i + (1 - p_eff) dJ_i/dtheta_i]: the learning-aware policy gradient.
+
+    With p_naive = 1 it shapes naive learners and the other player plays no part; below, it learns in a mixed pool.
+    J_shaping is the mean over a naive learner's inner episodes and over the initial learners; the second term is the
+    partial gradient against the other agent. (Meulemans et al. 2025, arXiv 2410.18636.)
+
+    Attributes:
+        p_naive: share of naive learners in the pool, effective as it stands for "mean"; see `effective_p_naive`.
+        weighting: "mean" or "sum" over the inner episodes.
+        eta: the naive learning rate, on returns per step if `normalize`.
+        updates: number of naive updates.
+        learners: initial naive logits, [n, 5]; by default 64 scrambled Sobol points for N(0, 1).
+    """
+
+    p_naive: float = 1.0
+    weighting: Weighting = "mean"
+    eta: float = 1.0
+    updates: int = 20
+    learners: Any = dataclasses.field(default=None, repr=False)
+
+    def __post_init__(self):
+        check_count("updates", self.updates, least=0)
+        effective_p_naive(self.p_naive, self.updates, self.weighting)
+        learners = np.asarray(sobol_logits(64) if self.learners is None else self.learners, dtype=float)
+        if learners.ndim != 2 or learners.shape[1] != 5:
+            raise ValueError(f"learners must be logits of shape [n, 5], got {learners.shape}")
+        object.__setattr__(self, "learners", tuple(map(tuple, learners.tolist())))  # hashable
+
+    def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
+        """The pool's gradient."""
+        share = effective_p_naive(self.p_naive, self.updates, self.weighting)
+        ego, start = from_logits(own), jnp.asarray(self.learners, own.dtype).T
+        rewards, rate = (stage.own, stage.other), self.eta * stage.unit
+        _, slope = value_and_slope(ego, start, rewards, stage.horizon, rate, self.updates)
+        shaping = stage.unit * stacked(ego.cooperate) * stacked(ego.defect) * slope.mean(-1)
+        return share * shaping + (1 - share) * partials(stage, own, other).own_by_own

@@ -1,0 +1,152 @@
+"""What every learning rule is: an ascent direction for each of two memory-one policies, and one step along it."""
+
+import abc
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lapg_theory.chain import Discount, Four, from_logits, stacked, traceable
+from lapg_theory.game import MIRROR, Horizon, MatrixGame
+from lapg_theory.gradients import slopes
+from lapg_theory.precision import as_floats, exact
+from lapg_theory.returns import payoffs
+
+Logits = Float[Array, " 5"]
+Field = Float[Array, " 10"]
+Jacobian = Float[Array, "10 10"]
+Joint = tuple[Any, ...]  # row, column
+
+
+class Stage(NamedTuple):
+    """The game as one player sees it: payoffs of CC, CD, DC, DD in its own view, its own ones and the other's.
+
+    `unit` is what returns per step are multiplied by before anyone learns from them.
+    """
+
+    own: Four
+    other: Four
+    horizon: Any
+    unit: Any
+
+
+class Partials(NamedTuple):
+    """Both returns of a pair of logit vectors and all four partial gradients: `own_by_other` is dJ_own/dtheta_other."""
+
+    own: Any
+    other: Any
+    own_by_own: Any
+    own_by_other: Any
+    other_by_own: Any
+    other_by_other: Any
+
+
+def partials(stage: Stage, own: Logits, other: Logits) -> Partials:
+    """Returns in units of the stage, and partial gradients in both players' logits, each in its own view."""
+    p, q = from_logits(own), from_logits(other)
+    found = slopes(p, q.mirrored(), (stage.own, stage.other), stage.horizon)
+    unit = stage.unit
+    by_own = [stacked([unit * p.cooperate[s] * p.defect[s] * f.row[s] for s in range(5)]) for f in found]
+    by_other = [stacked([unit * q.cooperate[s] * q.defect[s] * f.column[MIRROR[s]] for s in range(5)]) for f in found]
+    values = [unit * f.value for f in found]
+    return Partials(values[0], values[1], by_own[0], by_other[0], by_own[1], by_other[1])
+
+
+def game_jacobian(stage: Stage, own: Logits, other: Logits) -> tuple[Field, Jacobian]:
+    """The simultaneous gradient xi = (dJ_own/down, dJ_other/dother) and its Jacobian H[i, j] = dxi_i / dtheta_j."""
+
+    def field(theta):
+        found = partials(stage, theta[:5], theta[5:])
+        xi = jnp.concatenate([found.own_by_own, found.other_by_other])
+        return xi, xi
+
+    H, xi = jax.jacfwd(field, has_aux=True)(jnp.concatenate([own, other]))
+    return xi, H
+
+
+def off_diagonal(H: Jacobian) -> Jacobian:
+    """The Jacobian's two blocks in which one player's gradient changes with the other's policy; the rest zero."""
+    return H * (1 - jnp.kron(jnp.eye(2, dtype=H.dtype), jnp.ones((5, 5), H.dtype)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rule(abc.ABC):
+    """A learning rule for two simultaneous learners.
+
+    A joint policy is the pair (row, column) of logit vectors [..., 5], each in its own view, s0, CC, CD, DC, DD
+    (probabilities, for the one rule that says so).
+
+    Attributes:
+        rate: step size of `step`.
+        normalize: learn from returns per step, J / horizon.weight (False: from the sums J).
+    """
+
+    rate: float = 1.0
+    normalize: bool = True
+
+    @abc.abstractmethod
+    def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
+        """Where one player moves, facing the other; `direction` asks both players, over all leading axes."""
+
+    def settle(self, policy: Any) -> Any:
+        """Bring a policy back where the rule allows it to be; logits may be anywhere."""
+        return policy
+
+    def direction(self, game: MatrixGame, horizon: Horizon | Discount, joint: Joint) -> Joint:
+        """The ascent direction (row, column) at a joint policy, of the same shapes."""
+        return _direction(self, game, horizon, joint)
+
+    def step(self, game: MatrixGame, horizon: Horizon | Discount, joint: Joint) -> Joint:
+        """The joint policy after one simultaneous step: policy + rate * direction."""
+        return _step(self, game, horizon, joint)
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """Two players that learn by different rules, with the same two methods as a rule."""
+
+    row: Rule
+    column: Rule
+
+    def direction(self, game: MatrixGame, horizon: Horizon | Discount, joint: Joint) -> Joint:
+        """Each player's direction by its own rule."""
+        return tuple(rule.direction(game, horizon, joint)[k] for k, rule in enumerate((self.row, self.column)))
+
+    def step(self, game: MatrixGame, horizon: Horizon | Discount, joint: Joint) -> Joint:
+        """Each player's step by its own rule."""
+        return tuple(rule.step(game, horizon, joint)[k] for k, rule in enumerate((self.row, self.column)))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _ascents(rule: Rule, row: Any, column: Any, rewards: Any, horizon: Any) -> Joint:
+    shape = jnp.broadcast_shapes(row.shape, column.shape)
+    both = jnp.stack([jnp.broadcast_to(x, shape).reshape(-1, 5).T for x in (row, column)])  # [player, 5, pairs]
+    rewards = jnp.asarray(rewards, both.dtype)  # [player, whose payoffs, outcome]
+    unit = 1.0 if rule.normalize else horizon.weight
+
+    def ascent(payoffs, own, other):
+        return rule.ascent(Stage(payoffs[0], payoffs[1], horizon, unit), own, other)
+
+    over_pairs = jax.vmap(ascent, in_axes=(None, 1, 1), out_axes=1)
+    moves = jax.vmap(over_pairs)(rewards, both, both[::-1])
+    return tuple(move.T.reshape(shape) for move in moves)
+
+
+@exact
+def _direction(rule: Rule, game: MatrixGame, horizon: Any, joint: Joint) -> Joint:
+    for name, policy in zip(("row", "column"), joint, strict=True):
+        if jnp.shape(policy)[-1:] != (5,):
+            raise ValueError(f"the {name} policy needs a last axis of five (s0, CC, CD, DC, DD): {jnp.shape(policy)}")
+    row_view = payoffs(game), payoffs(game, 1)
+    rewards = row_view, tuple(tuple(view[i] for i in (0, 2, 1, 3)) for view in row_view[::-1])
+    return _ascents(rule, *as_floats(*joint), rewards, traceable(horizon))
+
+
+@exact
+def _step(rule: Rule, game: MatrixGame, horizon: Any, joint: Joint) -> Joint:
+    joint = as_floats(*joint)
+    moves = _direction(rule, game, horizon, joint)
+    return tuple(rule.settle(x + rule.rate * move) for x, move in zip(joint, moves, strict=True))
