@@ -15,7 +15,7 @@ from scipy.stats import qmc
 
 from lapg_theory.game import NAMED
 from lapg_theory.metagame.labels import LABELS, labels
-from lapg_theory.metagame.newton import blocks, field, on_faces, settle
+from lapg_theory.metagame.newton import blocks, field, on_faces, project, settle
 from lapg_theory.metagame.objective import Policies, Setting, against_naive, partial
 from lapg_theory.metagame.response import Response, best_response
 
@@ -90,7 +90,7 @@ class Atlas(Sequence):
 
 
 def face_candidates(setting: Setting, starts: int, seed: int = 0) -> Policies:
-    """Zeros of the field on any of the 3^5 faces of the cube that could be fixed points, Newton from `starts` starts."""
+    """Zeros of the field on any of the 3^5 faces of the cube that could be fixed points, by Newton's method."""
     faces = np.array(list(itertools.product((0.0, 1.0, np.nan), repeat=5)))
     faces = np.concatenate([faces] + [faces[np.isnan(faces).any(1)]] * (starts - 1))
     free = np.isnan(faces)
@@ -100,7 +100,8 @@ def face_candidates(setting: Setting, starts: int, seed: int = 0) -> Policies:
     # what the field may be wrong by with few learners: a twentieth of what shaping can weigh
     slack = 0.05 * np.max(setting.share) * np.ptp(setting.game.row_payoffs) + 1e-9
     F = field(setting, p)
-    return p[np.where(p <= 0, F <= slack, np.where(p >= 1, F >= -slack, True)).all(1)]
+    inwards = np.where(p <= 0, F, np.where(p >= 1, -F, 0))
+    return p[(inwards <= slack).all(1)]
 
 
 def flow_candidates(setting: Setting, starts: int, seed: int = 0) -> Policies:
@@ -124,10 +125,10 @@ def find(settings: Sequence[Setting], starts: int, nash: bool) -> Atlas:
     """The fixed points of the last of `settings`; the others, with fewer learners, are for the search."""
     coarse, *finer = settings
     p = np.concatenate([face_candidates(coarse, starts), flow_candidates(coarse, 16)])
-    free, residual = np.zeros(p.shape, bool), np.zeros(len(p))
+    residual = np.zeros(len(p))
     for setting, iterations in zip(finer, (12, 25), strict=True):
         p = distinct(p[residual < 1e-5], 0.005)
-        p, free, residual = settle(setting, p, tolerance=1e-9, drag=0.1, iterations=iterations)
+        p, _, residual = settle(setting, p, tolerance=1e-9, drag=0.1, iterations=iterations)
     settled = residual < 1e-8
     lost = tuple((policy, float(rest)) for policy, rest in zip(p[~settled], residual[~settled], strict=True))
     return Atlas(describe(settings[-1], settings[1], distinct(p[settled], 1e-4), nash), lost)
@@ -157,7 +158,7 @@ def describe(setting: Setting, coarse: Setting, p: Policies, nash: bool) -> tupl
                 multipliers=np.where(inside, 0, np.where(p[i] <= 0, -F[i], F[i])),
                 symmetric=symmetric,
                 breaking=breaking,
-                residual=float(np.abs(np.where(inside, F[i], np.minimum(0, np.where(p[i] <= 0, -F[i], F[i])))).max()),
+                residual=float(np.abs(project(p[i], F[i])).max()),
                 response=best_response(setting, coarse, p[i]) if nash else None,
             )
         )

@@ -1,13 +1,14 @@
 """Closed forms for when cooperation among one's own kind persists, and how far its basin reaches.
 
-K = (1, 1, x, y, z): open with cooperation and keep to it; what it does after CD, DC and DD is never seen in self-play, so
-naive learners alone set it. K is a fixed point as long as the partial gradient of self-play outweighs the pull of shaping
-in the two states that are seen. With V_s the value of having just been in state s, both playing K, and G the shaping
-gradient, the s0 component is p_eff G_s0 + (1 - p_eff) (1 - gamma) (V_CC - V_DC), so that
+K = (1, 1, x, y, z): open with cooperation and keep to it; what it does after CD, DC and DD is never seen in self-play,
+so naive learners alone set it. K is a fixed point as long as the partial gradient of self-play outweighs the pull of
+shaping in the two states that are seen. With V_s the value of having just been in state s, both playing K, and G the
+shaping gradient, the s0 component is p_eff G_s0 + (1 - p_eff) (1 - gamma) (V_CC - V_DC), so that
 
     p_critical = (1 - gamma)(V_CC - V_DC) / [(1 - gamma)(V_CC - V_DC) - G_s0]   where G_s0 < 0,
 
-and on the edge from (0, 1, x, y, z) to K the partial gradient is linear in the opening, which gives the basin's boundary.
+unless CC gives way before. On the edge from (0, 1, x, y, z) to K the partial gradient is linear in the opening, which
+gives the boundary of the basin. `lapg_theory.symbolic.metagame` has the values V_s in closed form.
 """
 
 import dataclasses
@@ -30,7 +31,7 @@ class Cooperation:
     Attributes:
         policy: K itself.
         shaping: shaping gradient G at K, per step.
-        partial: partial gradient of self-play at K, per step: (1 - gamma) gamma^t-discounted gains of cooperating.
+        partial: partial gradient of self-play at K, per step: positive where cooperating pays.
         temptation: partial gradient in s0 where the other opens with defection and both go on as K does.
         p_critical: effective share of naive learners up to which K is a fixed point.
     """
@@ -60,10 +61,8 @@ class Cooperation:
         return float((-share / (1 - share) * self.shaping[0] - self.temptation) / slope)
 
 
-def cooperation(setting: Setting, coarse: Setting) -> Cooperation:
-    """K, with what its fate depends on."""
-    alone = (s._replace(share=1.0) for s in (setting, coarse))
-    policy, _ = maximum(*alone, np.array(ALLC), HELD)
+def at(setting: Setting, policy: Five) -> Cooperation:
+    """What the fate of `policy` as a cooperative fixed point depends on."""
     opening = policy[None] * [0, 1, 1, 1, 1]
     return Cooperation(
         policy=policy,
@@ -71,3 +70,9 @@ def cooperation(setting: Setting, coarse: Setting) -> Cooperation:
         partial=partial(setting, policy[None], policy[None])[1][0],
         temptation=float(partial(setting, opening, opening)[1][0, 0]),
     )
+
+
+def cooperation(setting: Setting, coarse: Setting) -> Cooperation:
+    """K, found by ascent in what it does after CD, DC and DD, with what its fate depends on."""
+    alone, coarse = setting._replace(share=1.0), coarse._replace(share=1.0)
+    return at(setting, maximum(alone, coarse, np.array(ALLC), HELD)[0])

@@ -1,7 +1,7 @@
 """What a policy does with its own kind and with naive learners, in one word."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from lapg_theory.metagame.objective import Policies, Setting, Values, partial, shaping
 
@@ -22,7 +22,7 @@ def labels(setting: Setting, p: Policies, q: Policies) -> list[str]:
     extort: at most 0.2 together, and at least 0.05 more from naive learners than unconditional defection earns;
     defect: at most 0.2, and no such gain; other: in between.
     """
-    T, R, P, S = setting.game.trps
+    _, R, P, _ = setting.game.trps
     together, openings = self_play(setting, p, q)
     level = (together - P) / (R - P)
     shaped = (shaping(setting, p)[0] + shaping(setting, q)[0]) / 2

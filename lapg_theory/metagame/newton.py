@@ -1,6 +1,7 @@
 """Zeros of the self-play field F(p, p) on a face of the cube of policies, and Karush-Kuhn-Tucker points near them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -17,6 +18,12 @@ REACH = 0.25  # longest step in any coordinate
 def field(setting: Setting, p: Policies) -> Policies:
     """The self-play field F(p, p)."""
     return pooled(setting, p, p)[1]
+
+
+def project(p: Any, F: Any) -> np.ndarray:
+    """The field F at p without the components that point out of the cube: what projected-gradient learning follows."""
+    p, F = np.asarray(p), np.asarray(F)
+    return np.where((p <= 0) & (F < 0) | (p >= 1) & (F > 0), 0.0, F)
 
 
 def blocks(setting: Setting, p: Policies, which: Free) -> tuple[Blocks, Blocks]:
@@ -86,7 +93,8 @@ def settle(
     free, first, residual = np.ones_like(p, bool), np.full(len(p), np.nan), np.full(len(p), np.inf)
     for _ in range(iterations):
         x, F = p[active], field(setting.at(active), p[active])
-        free[active] = ~(((x <= 0) & (F <= tolerance)) | ((x >= 1) & (F >= -tolerance)))
+        inwards = np.where(x <= 0, F, -F)
+        free[active] = ((x > 0) & (x < 1)) | (inwards > tolerance)
         residual[active] = np.abs(np.where(free[active], F, 0)).max(1)
         first = np.where(np.isnan(first), residual, first)
         go = residual[active] >= tolerance

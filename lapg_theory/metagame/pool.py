@@ -4,12 +4,14 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from lapg_theory.game import Discounted, MatrixGame, check_count
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.learning import effective_p_naive, sobol_logits
 from lapg_theory.learning.shaping import Weighting
 from lapg_theory.metagame import cooperation
+from lapg_theory.metagame.ascent import Basins, basins, random_pairs
 from lapg_theory.metagame.atlas import Atlas, find
 from lapg_theory.metagame.objective import Setting, against_naive, partial, pooled
 from lapg_theory.metagame.response import Response, best_response
@@ -73,16 +75,17 @@ class MetaGame:
     @property
     def tau(self) -> float:
         """Total naive learning time: learning rate on returns per step, times the number of updates."""
-        return self._rate * self.updates
+        return self.rate * self.updates
 
     @property
-    def _rate(self) -> float:
+    def rate(self) -> float:
+        """The naive learning rate on returns per step."""
         return self.eta if self.normalize else self.eta / (1 - self.gamma)
 
     def setting(self, nodes: int | None = None) -> Setting:
         """The numbers behind it, with `nodes` initial learners."""
         learners = sobol_logits(nodes or self.nodes, self.seed, self.spread)
-        return Setting(self.game, self.gamma, self.share, self._rate, self.updates, learners)
+        return Setting(self.game, self.gamma, self.share, self.rate, self.updates, learners)
 
     def _coarse(self) -> list[Setting]:
         return [self.setting(min(nodes, self.nodes)) for nodes in SEARCH]
@@ -109,7 +112,7 @@ class MetaGame:
         return pooled(self.setting(), *arrays)[1].reshape(*shape, 5)
 
     def earnings(self, p: Any) -> dict[str, np.ndarray]:
-        """Returns per step of policy p, [..., 5]: `self_play`, `versus_naive`, and what `naive` learners get from it."""
+        """Returns per step of policy p, [..., 5]: `self_play`, `versus_naive`, and what `naive` learners get."""
         shape, (p,) = self._pairs(p)
         own, naive = against_naive(self.setting(), p)
         found = {"self_play": partial(self.setting(), p, p)[0], "versus_naive": own, "naive": naive}
@@ -146,6 +149,22 @@ class MetaGame:
             raise ValueError(f"best_response takes one policy of shape (5,), got {len(q)} policies")
         return best_response(self.setting(), self._coarse()[1], q[0], starts)
 
+    def basins(
+        self, starts: Any = 32, *, steps: int = 1500, rate: float = 0.02, nodes: int = 64, seed: int = 0
+    ) -> Basins:
+        """Where pairs of agents end that learn against each other in this pool, by AdamW in logits at `rate`.
+
+        `starts`: pairs of policies [n, 2, 5], or how many random ones, N(0, 1) in logits; `nodes`: initial naive
+        learners, the same at every step.
+
+        Raises:
+            ValueError: for starts of another shape or with probabilities of 0 or 1, and for counts that are none.
+        """
+        if np.ndim(starts) == 0:
+            check_count("starts", starts)
+            starts = expit(random_pairs(starts, seed))
+        return basins(self.setting(nodes), starts, steps, rate)
+
     def cooperation(self) -> cooperation.Cooperation:
         """The cooperative fixed point K (open with C, keep to it; elsewhere best for shaping), where it exists."""
         return cooperation.cooperation(self.setting(), self._coarse()[1])
@@ -164,9 +183,3 @@ class MetaGame:
         0 or less: no boundary, cooperation is reached from the whole edge; 1 or more: never.
         """
         return self.cooperation().basin_boundary(self.share)
-
-
-def project(p: Any, F: Any) -> np.ndarray:
-    """The field without the components that point out of the cube: what projected-gradient learning follows."""
-    p, F = np.asarray(p), np.asarray(F)
-    return np.where((p <= 0) & (F < 0) | (p >= 1) & (F > 0), 0.0, F)

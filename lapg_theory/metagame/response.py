@@ -52,7 +52,9 @@ def candidates(setting: Setting, q: Five, held: Five | None = None) -> Policies:
     return p[np.argsort(-value)]
 
 
-def maximum(setting: Setting, coarse: Setting, q: Five, held: Five | None = None, starts: int = 5) -> tuple[Five, float]:
+def maximum(
+    setting: Setting, coarse: Setting, q: Five, held: Five | None = None, starts: int = 5
+) -> tuple[Five, float]:
     """The best of several ascents with few learners, improved with all of them."""
     tries = [ascend(coarse, q, start, held) for start in candidates(coarse, q, held)[:starts]]
     best = max(tries, key=lambda found: found[1])[0]
