@@ -11,6 +11,7 @@ COMMANDS = {
     "train": ("lapg_rl.commands.train", "train learning-aware agents, or carry on with a run"),
     "evaluate": ("lapg_rl.commands.evaluate", "play trained agents against naive learners and fixed strategies"),
     "report": ("lapg_rl.commands.report", "turn run folders into one HTML file"),
+    "oracle": ("lapg_theory.oracle.cli", "exact gradient and estimator expectations of a small shaping problem"),
     "theory": ("lapg_theory.cli", "derive thresholds, fixed points and figures"),
 }
 

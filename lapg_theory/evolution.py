@@ -1,0 +1,156 @@
+"""The evolutionary layer: types of agents that meet at random, and the replicator dynamics of their shares.
+
+With A[i, j] what type i earns per step against type j, shares x follow x_i' = x_i [(A x)_i - x.A x] (Taylor & Jonker
+1978, Mathematical Biosciences 40). `population` takes A from a mixed pool: learning-aware policies against each other
+and against naive learners, averaged over their course of learning.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.integrate import solve_ivp
+from scipy.special import expit
+from scipy.stats import norm, qmc
+
+from lapg_theory.game import Discounted
+from lapg_theory.game.strategies import check_policy
+from lapg_theory.learning import Naive
+from lapg_theory.metagame import MetaGame
+from lapg_theory.metagame.objective import against_naive, partial
+from lapg_theory.returns import exact_returns
+
+Matrix = Float[np.ndarray, "n n"]
+Shares = Float[np.ndarray, " n"]
+
+
+@dataclasses.dataclass(frozen=True)
+class RestPoint:
+    """A mixture that the replicator dynamics leave where it is.
+
+    Attributes:
+        shares: of each type.
+        payoff: what every type in it earns per step.
+        modes: eigenvalues of the dynamics within the simplex; negative real parts: it is asymptotically stable.
+    """
+
+    shares: Shares
+    payoff: float
+    modes: np.ndarray
+
+    @property
+    def stable(self) -> bool:
+        """Whether the mixture withstands every small change of shares, newcomers included."""
+        return bool((self.modes.real < -1e-12).all())
+
+
+@dataclasses.dataclass(frozen=True)
+class Population:
+    """Types of agents and what they earn against one another: `payoffs[i, j]` is what type i gets from type j.
+
+    Raises:
+        ValueError: unless `payoffs` is a square table of finite numbers with one row for each name.
+    """
+
+    names: tuple[str, ...]
+    payoffs: Matrix
+
+    def __post_init__(self):
+        if self.payoffs.shape != (len(self.names),) * 2 or not np.isfinite(self.payoffs).all():
+            raise ValueError(
+                f"payoffs must be {len(self.names)} x {len(self.names)} finite numbers for {self.names}, "
+                f"got {self.payoffs}"
+            )
+
+    def velocity(self, x: Shares) -> Shares:
+        """Replicator dynamics: x_i [(A x)_i - x.A x]."""
+        earned = self.payoffs @ x
+        return x * (earned - x @ earned)
+
+    def run(self, x: Any, time: float, points: int = 200) -> tuple[Shares, Float[np.ndarray, "points n"]]:
+        """Times and shares along the dynamics from shares x.
+
+        Raises:
+            ValueError: for shares that are negative or don't sum to one, or where the integrator fails.
+        """
+        x = np.asarray(x, dtype=float)
+        if x.shape != (len(self.names),) or (x < 0).any() or abs(x.sum() - 1) > 1e-9:
+            raise ValueError(f"shares must be {len(self.names)} numbers >= 0 that sum to 1, got {x}")
+        t = np.linspace(0, time, points)
+        found = solve_ivp(lambda _, y: self.velocity(y), (0, time), x, t_eval=t, rtol=1e-9, atol=1e-12)
+        if not found.success:
+            raise ValueError(f"the integration stopped at t = {found.t[-1]:.4g}: {found.message}; try a shorter time")
+        return t, found.y.T
+
+    def rest_points(self) -> tuple[RestPoint, ...]:
+        """Every isolated mixture at rest, one for each set of types that can be in balance; stable ones first."""
+        n, found = len(self.names), []
+        for size in range(1, n + 1):
+            for types in map(list, itertools.combinations(range(n), size)):
+                system = np.ones((size + 1, size + 1))
+                system[:size, :size], system[:size, size], system[size, size] = (
+                    self.payoffs[np.ix_(types, types)],
+                    -1,
+                    0,
+                )
+                if np.linalg.cond(system) > 1e12:
+                    continue  # a line of rest points, or none
+                *inside, payoff = np.linalg.solve(system, [0] * size + [1])
+                if min(inside) > 0:
+                    x = np.zeros(n)
+                    x[types] = inside
+                    found.append(RestPoint(x, float(payoff), self._modes(x, types)))
+        return tuple(sorted(found, key=lambda point: not point.stable))
+
+    def _modes(self, x: Shares, types: list[int]) -> np.ndarray:
+        """Growth rates of newcomers, and eigenvalues of the dynamics among the types present."""
+        earned = self.payoffs @ x
+        absent = [i for i in range(len(x)) if i not in types]
+        inner = self.payoffs[np.ix_(types, types)]
+        among = x[types][:, None] * (inner - x[types] @ (inner + inner.T))
+        basis = np.linalg.svd(np.ones((1, len(types))))[2][1:].T  # directions that keep the sum of shares
+        return np.concatenate([earned[absent] - x @ earned, np.linalg.eigvals(basis.T @ among @ basis)])
+
+    def verdict(self, first: str, second: str) -> str:
+        """How two types fare against each other: who dominates, coexistence, bistable, or neutral."""
+        i, j = (self.names.index(name) for name in (first, second))
+        pair = Population((first, second), self.payoffs[np.ix_([i, j], [i, j])])
+        (a, b), (c, d) = pair.payoffs
+        if (b - d) * (a - c) < 0:
+            share = (b - d) / (b - d + c - a)
+            kind = "coexistence" if b > d else "bistable"
+            return f"{kind}: balance at {share:.3g} {first}"
+        if a == c and b == d:
+            return "neutral"
+        return f"{first if a - c + b - d > 0 else second} dominates"
+
+
+def naive_among_themselves(meta: MetaGame) -> float:
+    """What a naive learner earns per step from another that learns at the same time, over their courses of learning."""
+    points = qmc.Sobol(10, rng=np.random.default_rng(meta.seed)).random(meta.nodes)
+    first, second = np.split(meta.spread * norm.ppf(points), 2, axis=1)
+    rule, horizon, earned = Naive(rate=meta.rate), Discounted(meta.gamma), []
+    for _ in range(meta.updates + 1):
+        earned.append(np.mean(exact_returns(meta.game, expit(first), expit(second), horizon)) / horizon.weight)
+        first, second = rule.step(meta.game, horizon, (first, second))
+    return float(np.mean(earned))
+
+
+def population(meta: MetaGame, aware: Mapping[str, Any]) -> Population:
+    """Types: the learning-aware policies `aware` (name to five probabilities), and "naive" last.
+
+    Raises:
+        ValueError: for a policy that is none, or one named "naive".
+    """
+    if "naive" in aware:
+        raise ValueError('the name "naive" is taken: it stands for the naive learners')
+    p = np.array([check_policy(name, policy) for name, policy in aware.items()])
+    n, setting = len(p), meta.setting()
+    payoffs = np.empty((n + 1, n + 1))
+    payoffs[:n, :n] = partial(setting, np.repeat(p, n, 0), np.tile(p, (n, 1)))[0].reshape(n, n)
+    payoffs[:n, n], payoffs[n, :n] = against_naive(setting, p)
+    payoffs[n, n] = naive_among_themselves(meta)
+    return Population((*aware, "naive"), payoffs)

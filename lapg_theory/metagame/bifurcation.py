@@ -1,0 +1,62 @@
+"""How the fixed points move, appear and vanish as one parameter of the pool changes."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from lapg_theory.metagame.atlas import FixedPoint, describe, distinct
+from lapg_theory.metagame.newton import settle
+from lapg_theory.metagame.phase import vary
+from lapg_theory.metagame.pool import MetaGame
+
+
+@dataclasses.dataclass(frozen=True)
+class Bifurcation:
+    """The fixed points found at each value of one parameter."""
+
+    over: str
+    values: np.ndarray
+    points: tuple[tuple[FixedPoint, ...], ...]
+
+    def range(self, label: str, stable: bool = True) -> tuple[float, float] | None:
+        """Smallest and largest value at which a (stable) fixed point of this behaviour was found; None for no value."""
+        there = [
+            value
+            for value, points in zip(self.values, self.points, strict=True)
+            if any(point.label == label and point.stable >= stable for point in points)
+        ]
+        return (float(min(there)), float(max(there))) if there else None
+
+
+def bifurcation(
+    meta: MetaGame, *, over: Literal["p_naive", "eta", "tau", "gamma"], values: Sequence[float], starts: int = 2
+) -> Bifurcation:
+    """Follow the fixed points over a parameter: from a full search at both ends, value by value towards the other end.
+
+    A branch that neither end has, and that no followed point falls onto, is missed: take such a range in parts.
+
+    Raises:
+        ValueError: for values that are not sorted, or out of the parameter's range.
+    """
+    values = list(values)
+    if values != sorted(values) or len(values) < 2:
+        raise ValueError(f"values must be two or more numbers in rising order, got {values}")
+    pools = [
+        dataclasses.replace(meta, p_naive=value) if over == "p_naive" else vary(meta, over, value) for value in values
+    ]
+    found: list[list[np.ndarray]] = [[] for _ in pools]
+    for order in (range(len(pools)), range(len(pools) - 1, -1, -1)):
+        p = np.array([point.policy for point in pools[order[0]].fixed_points(starts=starts, nash=False)])
+        for i in order:
+            p, _, residual = settle(pools[i].setting(), p, tolerance=1e-9, iterations=15)
+            p = distinct(p[residual < 1e-8], 1e-4)
+            found[i].append(p)
+            if not len(p):
+                break
+    points = tuple(
+        describe(pool.setting(), pool.setting(), distinct(np.concatenate(parts), 1e-4), nash=False)
+        for pool, parts in zip(pools, found, strict=True)
+    )
+    return Bifurcation(over, np.array(values), points)

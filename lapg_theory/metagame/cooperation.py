@@ -1,0 +1,78 @@
+"""Closed forms for when cooperation among one's own kind persists, and how far its basin reaches.
+
+K = (1, 1, x, y, z): open with cooperation and keep to it; what it does after CD, DC and DD is never seen in self-play,
+so naive learners alone set it. K is a fixed point as long as the partial gradient of self-play outweighs the pull of
+shaping in the two states that are seen. With V_s the value of having just been in state s, both playing K, and G the
+shaping gradient, the s0 component is p_eff G_s0 + (1 - p_eff) (1 - gamma) (V_CC - V_DC), so that
+
+    p_critical = (1 - gamma)(V_CC - V_DC) / [(1 - gamma)(V_CC - V_DC) - G_s0]   where G_s0 < 0,
+
+unless CC gives way before. On the edge from (0, 1, x, y, z) to K the partial gradient is linear in the opening, which
+gives the boundary of the basin. `lapg_theory.symbolic.metagame` has the values V_s in closed form.
+"""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float
+
+from lapg_theory.game import ALLC
+from lapg_theory.metagame.objective import Setting, partial, shaping
+from lapg_theory.metagame.response import maximum
+
+Five = Float[np.ndarray, " 5"]
+HELD = np.array([1, 1, np.nan, np.nan, np.nan])
+
+
+@dataclasses.dataclass(frozen=True)
+class Cooperation:
+    """The cooperative fixed point K of a pool.
+
+    Attributes:
+        policy: K itself.
+        shaping: shaping gradient G at K, per step.
+        partial: partial gradient of self-play at K, per step: positive where cooperating pays.
+        temptation: partial gradient in s0 where the other opens with defection and both go on as K does.
+        p_critical: effective share of naive learners up to which K is a fixed point.
+    """
+
+    policy: Five
+    shaping: Five
+    partial: Five
+    temptation: float
+
+    @property
+    def p_critical(self) -> float:
+        """Effective share of naive learners up to which K is a fixed point; 0 where it is none for any."""
+        pull, hold = self.shaping[:2], self.partial[:2]
+        if (hold < 0).any():
+            return 0.0
+        return float(min(h / (h - g) if g < 0 else 1.0 for g, h in zip(pull, hold, strict=True)))
+
+    def basin_boundary(self, share: float) -> float:
+        """The opening p_s0 on the edge to K at which the field changes sign, for an effective share of naive learners.
+
+        x* = [share / (1 - share) |G_s0| - d] / (c - d), with c and d the partial gradients in s0 against an opening of
+        1 and of 0.
+        """
+        if share == 1:
+            return np.inf
+        slope = self.partial[0] - self.temptation
+        return float((-share / (1 - share) * self.shaping[0] - self.temptation) / slope)
+
+
+def at(setting: Setting, policy: Five) -> Cooperation:
+    """What the fate of `policy` as a cooperative fixed point depends on."""
+    opening = policy[None] * [0, 1, 1, 1, 1]
+    return Cooperation(
+        policy=policy,
+        shaping=shaping(setting, policy[None])[1][0],
+        partial=partial(setting, policy[None], policy[None])[1][0],
+        temptation=float(partial(setting, opening, opening)[1][0, 0]),
+    )
+
+
+def cooperation(setting: Setting, coarse: Setting) -> Cooperation:
+    """K, found by ascent in what it does after CD, DC and DD, with what its fate depends on."""
+    alone, coarse = setting._replace(share=1.0), coarse._replace(share=1.0)
+    return at(setting, maximum(alone, coarse, np.array(ALLC), HELD)[0])

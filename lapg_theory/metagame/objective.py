@@ -1,0 +1,114 @@
+"""What a learning-aware agent earns in a mixed pool, and the slopes of that, for many policies at once.
+
+Per step of the game: `shaping` is the mean over a naive learner's course of learning and over initial learners,
+`partial` the return against another, fixed policy. One compiled kernel of fixed width serves every size of problem.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from lapg_theory.chain import Discount, from_probabilities
+from lapg_theory.game import MatrixGame
+from lapg_theory.gradients import slopes
+from lapg_theory.learning.course import learning_path, path_returns, value_and_slope
+from lapg_theory.precision import float64
+from lapg_theory.returns import payoffs
+
+Policies = Float[np.ndarray, "n 5"]
+Values = Float[np.ndarray, " n"]
+
+#: Elements (policies x learners) that the kernels take at once.
+WIDTH = 256
+
+
+class Setting(NamedTuple):
+    """The numbers behind a pool; `gamma`, `share` and `eta` may be arrays with one entry for every policy.
+
+    `eta` acts on returns per step; `share` is the effective share of naive learners; `learners` are initial logits.
+    """
+
+    game: MatrixGame
+    gamma: Any
+    share: Any
+    eta: Any
+    updates: int
+    learners: Float[np.ndarray, "nodes 5"]
+    dtype: Any = np.float64
+
+    def at(self, points: Any) -> "Setting":
+        """The setting of these policies only."""
+        each = {"gamma": self.gamma, "share": self.share, "eta": self.eta}
+        return self._replace(**{name: value[points] for name, value in each.items() if np.ndim(value)})
+
+
+@functools.partial(jax.jit, static_argnames="updates")
+def _shape(p: Any, theta: Any, gamma: Any, eta: Any, rewards: Any, *, updates: int) -> Any:
+    horizon = Discount(gamma, 1 / (1 - gamma))
+    value, slope = value_and_slope(from_probabilities(p), theta, rewards, horizon, eta, updates)
+    return jnp.concatenate([value[None], slope])
+
+
+@functools.partial(jax.jit, static_argnames="updates")
+def _course(p: Any, theta: Any, gamma: Any, eta: Any, rewards: Any, *, updates: int) -> Any:
+    ego, horizon = from_probabilities(p), Discount(gamma, 1 / (1 - gamma))
+    path = learning_path(ego, theta, rewards[1], horizon, eta, updates)
+    return jnp.stack([earned.mean(0) for earned in path_returns(ego, path, rewards, horizon)])
+
+
+@jax.jit
+def _play(p: Any, q: Any, gamma: Any, reward: Any) -> Any:
+    column = from_probabilities(q).mirrored()
+    (found,) = slopes(from_probabilities(p), column, [reward], Discount(gamma, 1 / (1 - gamma)))
+    return jnp.stack([found.value, *found.row])
+
+
+def _in_chunks(kernel: Any, dtype: Any, *arrays: np.ndarray) -> np.ndarray:
+    """`kernel` over the last axis of the arrays, WIDTH elements at a time."""
+    n = arrays[0].shape[-1]
+    padded = -(-n // WIDTH) * WIDTH
+    arrays = tuple(np.pad(a.astype(dtype), [(0, 0)] * (a.ndim - 1) + [(0, padded - n)], mode="edge") for a in arrays)
+    with float64():
+        parts = [kernel(*(a[..., i : i + WIDTH] for a in arrays)) for i in range(0, padded, WIDTH)]
+        return np.concatenate([np.asarray(part) for part in parts], -1)[..., :n]
+
+
+def _over_learners(kernel: Any, setting: Setting, p: Policies) -> np.ndarray:
+    """Mean over the initial learners of what the kernel returns, [row of the kernel, n]."""
+    n, k = len(p), len(setting.learners)
+    each = [np.repeat(np.broadcast_to(x, n), k) for x in (setting.gamma, setting.eta)]
+    rewards = (payoffs(setting.game), payoffs(setting.game, 1))
+    kernel = functools.partial(kernel, rewards=rewards, updates=setting.updates)
+    found = _in_chunks(kernel, setting.dtype, np.repeat(p.T, k, axis=1), np.tile(setting.learners.T, n), *each)
+    return found.reshape(-1, n, k).mean(-1)
+
+
+def shaping(setting: Setting, p: Policies) -> tuple[Values, Policies]:
+    """Mean return of each policy over naive learners and their courses of learning, and its slopes in p."""
+    found = _over_learners(_shape, setting, p)
+    return found[0], found[1:].T
+
+
+def against_naive(setting: Setting, p: Policies) -> tuple[Values, Values]:
+    """Mean returns over the naive learners' courses of learning: of the policies, and of the learners."""
+    found = _over_learners(_course, setting, p)
+    return found[0], found[1]
+
+
+def partial(setting: Setting, p: Policies, q: Policies) -> tuple[Values, Policies]:
+    """Return of each policy p against the policy q beside it, and its slopes in p alone."""
+    gamma = np.broadcast_to(setting.gamma, len(p))
+    found = _in_chunks(functools.partial(_play, reward=payoffs(setting.game)), setting.dtype, p.T, q.T, gamma)
+    return found[0], found[1:].T
+
+
+def pooled(setting: Setting, p: Policies, q: Policies) -> tuple[Values, Policies]:
+    """Return of p in a pool whose other agents play q, share * shaping + (1 - share) * partial, and its slopes in p."""
+    share = np.broadcast_to(setting.share, len(p))
+    own, by_own = shaping(setting, p) if share.any() else (np.zeros(len(p)), np.zeros_like(p))
+    other, by_other = partial(setting, p, q)
+    return share * own + (1 - share) * other, share[:, None] * by_own + (1 - share[:, None]) * by_other

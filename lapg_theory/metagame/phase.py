@@ -1,0 +1,187 @@
+"""Phase diagrams: what becomes of a pool, over its share of naive learners and one more parameter.
+
+`attractor_map` says exactly which of defection, extortion and cooperation are fixed points in each cell;
+`phase_diagram` lets random pairs of agents learn in each cell and counts where they end, with error bars.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+from scipy.special import expit
+
+from lapg_theory.game import check_count
+from lapg_theory.learning import effective_p_naive, sobol_logits
+from lapg_theory.metagame.ascent import interval, learn, random_pairs
+from lapg_theory.metagame.cooperation import HELD, at
+from lapg_theory.metagame.labels import LABELS, labels
+from lapg_theory.metagame.objective import Setting, partial, shaping
+from lapg_theory.metagame.pool import MetaGame
+from lapg_theory.metagame.response import ascend
+
+Axis = Literal["eta", "tau", "gamma"]
+
+#: Near where extortion is usually best against naive learners: a start for that maximisation.
+EXTORT = np.array([0.02, 0.97, 0.02, 0.3, 0.02])
+
+
+def vary(meta: MetaGame, over: Axis, value: float) -> MetaGame:
+    """The pool with another learning rate, total naive learning time (tau = rate on returns per step x updates), gamma.
+
+    Raises:
+        ValueError: for another `over`, or tau without updates.
+    """
+    if over == "tau":
+        if meta.updates == 0:
+            raise ValueError("tau is eta times updates; with updates = 0 it is 0, so vary something else")
+        return dataclasses.replace(meta, eta=value / meta.updates, normalize=True)
+    if over not in ("eta", "gamma"):
+        raise ValueError(f'over must be "eta", "tau" or "gamma", got {over!r}')
+    return dataclasses.replace(meta, eta=value) if over == "eta" else dataclasses.replace(meta, gamma=value)
+
+
+def _shares(p_naive: Sequence[float], meta: MetaGame) -> np.ndarray:
+    return np.array([effective_p_naive(p, meta.updates, meta.weighting) for p in p_naive], dtype=float)
+
+
+@dataclasses.dataclass(frozen=True)
+class AttractorMap:
+    """Which fixed points exist, exactly to quadrature, [value of `over`, p_naive].
+
+    Attributes:
+        defect: unconditional defection is one (no component of the field points into the cube).
+        extort: the policy that is best against naive learners alone defects with its own kind and is one.
+        cooperate: the cooperative one, K, is one.
+        boundary: opening p_s0 at which the basin of K begins on its edge; NaN where K is none.
+    """
+
+    over: Axis
+    values: np.ndarray
+    p_naive: np.ndarray
+    defect: np.ndarray
+    extort: np.ndarray
+    cooperate: np.ndarray
+    boundary: np.ndarray
+
+    @property
+    def names(self) -> np.ndarray:
+        """The set of attractors in each cell, as letters of D, E and C."""
+        names = np.where(self.defect, "D", "").astype(object)
+        return names + np.where(self.extort, "E", "") + np.where(self.cooperate, "C", "")
+
+
+def _is_fixed(setting: Setting, policy: np.ndarray, shares: np.ndarray, slack: float = 1e-7) -> np.ndarray:
+    """For each share: whether `policy`, best against naive learners where it is inside, is a fixed point."""
+    pull, hold = shaping(setting, policy[None])[1][0], partial(setting, policy[None], policy[None])[1][0]
+    F = shares[:, None] * pull + (1 - shares[:, None]) * hold
+    inside = (policy > 0) & (policy < 1)
+    inwards = np.where(inside, np.abs(hold), np.where(policy <= 0, F, -F))
+    return (inwards <= slack).all(1)
+
+
+def attractor_map(meta: MetaGame, *, p_naive: Sequence[float], over: Axis, values: Sequence[float]) -> AttractorMap:
+    """Which of defection, extortion and cooperation are fixed points, over p_naive and one more parameter.
+
+    What naive learners pull at does not depend on their share, so each value of `over` takes two maximisations, started
+    from those of the value before, whatever the number of shares. Other arguments and errors as for `phase_diagram`.
+    """
+    rows, previous = [], [EXTORT]
+    kind = np.array([1, 1, 0, 0.3, 0])
+    for value in values:
+        pool = vary(meta, over, value)
+        setting, shares = pool.setting()._replace(share=1.0), _shares(p_naive, pool)
+        best = max((ascend(setting, EXTORT, start) for start in (EXTORT, *previous)), key=lambda found: found[1])[0]
+        kind, previous = ascend(setting, kind, kind, HELD)[0], [best]
+        K = at(setting, kind)
+        extorts = labels(setting, best[None], best[None])[0] == "extort"
+        cooperates = _is_fixed(setting, kind, shares)
+        edge = np.where(cooperates, [K.basin_boundary(share) for share in shares], np.nan)
+        defects = _is_fixed(setting, np.zeros(5), shares)
+        rows.append((defects, extorts & _is_fixed(setting, best, shares), cooperates, edge))
+    columns = (np.array(column) for column in zip(*rows, strict=True))
+    return AttractorMap(over, np.array(values), np.array(p_naive), *columns)
+
+
+@dataclasses.dataclass(frozen=True)
+class PhaseDiagram:
+    """Where random pairs of learning agents ended: `labels` is [value of `over`, p_naive, scrambling, pair]."""
+
+    over: Axis
+    values: np.ndarray
+    p_naive: np.ndarray
+    labels: np.ndarray
+
+    def share(self, *names: str) -> np.ndarray:
+        """Share of pairs that ended with one of these behaviours, [value, p_naive]."""
+        return np.isin(self.labels, names).mean((2, 3))
+
+    def sampling(self, *names: str) -> tuple[np.ndarray, np.ndarray]:
+        """95% Jeffreys interval of `share` for the draw of the pairs, which all scramblings have in common."""
+        pairs = self.labels.shape[3]
+        return interval(self.share(*names) * pairs, pairs)
+
+    def quadrature(self, *names: str) -> np.ndarray:
+        """Standard error of `share` for the choice of initial learners, from the spread between scramblings."""
+        each = np.isin(self.labels, names).mean(3)
+        count = each.shape[2]
+        return each.std(2, ddof=1) / np.sqrt(count) if count > 1 else np.full(each.shape[:2], np.nan)
+
+    @property
+    def majority(self) -> np.ndarray:
+        """The most frequent behaviour in each cell."""
+        counts = np.stack([self.share(name) for name in LABELS])
+        return np.array(LABELS, dtype=object)[counts.argmax(0)]
+
+
+def phase_diagram(
+    meta: MetaGame,
+    *,
+    p_naive: Sequence[float],
+    over: Axis,
+    values: Sequence[float],
+    runs: int = 8,
+    steps: int = 1500,
+    rate: float = 0.02,
+    nodes: int = 64,
+    scramblings: int = 1,
+    seed: int = 0,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> PhaseDiagram:
+    """Let `runs` random pairs, N(0, 1) in logits, learn by AdamW in every cell, and see where they end.
+
+    Every cell starts from the same pairs. The work is runs x scramblings x cells x 2 x steps x nodes x (updates + 1)
+    naive updates.
+
+    Args:
+        meta: the pool; its `p_naive` and the parameter `over` are replaced.
+        p_naive: shares of naive learners, in the pool's own weighting.
+        over: what the other axis is: "eta", "tau" (eta x updates, on returns per step) or "gamma".
+        values: its values.
+        runs: pairs of agents in each cell.
+        steps: of AdamW.
+        rate: its learning rate, in logits.
+        nodes: initial naive learners, a power of two.
+        scramblings: sets of initial learners; with more than one, `PhaseDiagram.quadrature` has an error bar.
+        seed: of the pairs, and with it of the scramblings.
+        report: called with (parts done, parts in all).
+
+    Raises:
+        ValueError: for a share or a value out of range, or a count that is no integer >= 1.
+    """
+    for name, count in (("runs", runs), ("steps", steps), ("scramblings", scramblings)):
+        check_count(name, count)
+    start = random_pairs(runs, seed)
+    found = np.empty((len(values), len(p_naive), scramblings, runs), dtype=object)
+    for k in range(scramblings):
+        learners = sobol_logits(nodes, seed + k, meta.spread)
+        for i, value in enumerate(values):
+            pool = vary(meta, over, value)
+            setting = pool.setting(1)._replace(
+                share=np.repeat(_shares(p_naive, pool), runs), learners=learners, dtype=np.float32
+            )
+            end = expit(learn(setting, np.tile(start, (len(p_naive), 1, 1)), steps, rate))
+            names = labels(setting._replace(dtype=np.float64), end[:, 0], end[:, 1])
+            found[i, :, k] = np.reshape(names, (len(p_naive), runs))
+            report(k * len(values) + i + 1, scramblings * len(values))
+    return PhaseDiagram(over, np.array(values), np.array(p_naive), found)

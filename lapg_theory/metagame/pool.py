@@ -1,0 +1,185 @@
+"""The mixed-pool game of learning-aware agents: they meet naive learners with some chance, else one another."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from lapg_theory.game import Discounted, MatrixGame, check_count
+from lapg_theory.game.strategies import check_policy
+from lapg_theory.learning import effective_p_naive, sobol_logits
+from lapg_theory.learning.shaping import Weighting
+from lapg_theory.metagame import cooperation
+from lapg_theory.metagame.ascent import Basins, basins, random_pairs
+from lapg_theory.metagame.atlas import Atlas, find
+from lapg_theory.metagame.objective import Setting, against_naive, partial, pooled
+from lapg_theory.metagame.response import Response, best_response
+
+SEARCH = (16, 128)  # learners in the two coarser stages of a search
+
+
+@dataclasses.dataclass(frozen=True)
+class MetaGame:
+    """A pool of learning-aware agents and naive learners that play a symmetric, discounted 2x2 game.
+
+    An agent with policy p, among agents with policy q, earns per step (with p_eff the effective share)
+
+        U(p, q) = p_eff (1 - gamma) E_theta0 mean_m J(p, theta_m) + (1 - p_eff) (1 - gamma) J(p, q),
+
+    theta_{m+1} = theta_m + eta (1 - gamma) dJ_learner/dtheta for m < updates, from N(0, spread^2) logits theta_0.
+
+    Attributes:
+        game: a symmetric game with R > P.
+        gamma: discount, in [0, 1).
+        p_naive: share of naive learners, in [0, 1].
+        weighting: "mean" or "sum" over the updates + 1 inner episodes against a naive learner; a sum makes the
+            effective share p (updates + 1) / (p (updates + 1) + 1 - p).
+        eta: naive learning rate, on returns per step if `normalize`, else on sums.
+        updates: number of naive updates.
+        spread: standard deviation of the naive learners' initial logits.
+        nodes, seed: of the scrambled Sobol points that stand for the initial learners.
+
+    Raises:
+        ValueError: for a game that is not symmetric or has R <= P, and for numbers out of their range.
+    """
+
+    game: MatrixGame
+    _: dataclasses.KW_ONLY
+    gamma: float
+    p_naive: float
+    weighting: Weighting = "mean"
+    eta: float = 1.0
+    updates: int = 20
+    spread: float = 1.0
+    normalize: bool = True
+    nodes: int = 1024
+    seed: int = 0
+
+    def __post_init__(self):
+        _, R, P, _ = self.game.trps
+        if not R > P:
+            raise ValueError(f"cooperation must be worth something: R > P, got R = {R}, P = {P}")
+        Discounted(self.gamma)
+        check_count("updates", self.updates, least=0)
+        if not 0 <= self.eta < np.inf:
+            raise ValueError(f"eta must be a learning rate >= 0, got {self.eta}")
+        effective_p_naive(self.p_naive, self.updates, self.weighting)
+        sobol_logits(self.nodes, self.seed, self.spread)
+
+    @property
+    def share(self) -> float:
+        """The effective share of naive learners."""
+        return float(effective_p_naive(self.p_naive, self.updates, self.weighting))
+
+    @property
+    def tau(self) -> float:
+        """Total naive learning time: learning rate on returns per step, times the number of updates."""
+        return self.rate * self.updates
+
+    @property
+    def rate(self) -> float:
+        """The naive learning rate on returns per step."""
+        return self.eta if self.normalize else self.eta / (1 - self.gamma)
+
+    def setting(self, nodes: int | None = None) -> Setting:
+        """The numbers behind it, with `nodes` initial learners."""
+        learners = sobol_logits(nodes or self.nodes, self.seed, self.spread)
+        return Setting(self.game, self.gamma, self.share, self.rate, self.updates, learners)
+
+    def _coarse(self) -> list[Setting]:
+        return [self.setting(min(nodes, self.nodes)) for nodes in SEARCH]
+
+    def _pairs(self, *policies: Any) -> tuple[Any, list[np.ndarray]]:
+        arrays = np.broadcast_arrays(*(check_policy(name, p) for name, p in zip("pq", policies, strict=False)))
+        return arrays[0].shape[:-1], [np.ascontiguousarray(a.reshape(-1, 5)) for a in arrays]
+
+    def value(self, p: Any, q: Any) -> np.ndarray:
+        """U(p, q), what policy p earns per step where the other agents play q; shapes [..., 5] to [...]."""
+        shape, arrays = self._pairs(p, q)
+        return pooled(self.setting(), *arrays)[0].reshape(shape)
+
+    def field(self, p: Any, q: Any) -> np.ndarray:
+        """F(p, q) = dU(p, q)/dp, the learning direction in the space of probabilities, [..., 5], not yet projected.
+
+        `project` takes out what points out of the cube. Arguments are probabilities [..., 5] in the order s0, CC, CD,
+        DC, DD, own view.
+
+        Raises:
+            ValueError: for a last axis other than five, or a probability outside [0, 1].
+        """
+        shape, arrays = self._pairs(p, q)
+        return pooled(self.setting(), *arrays)[1].reshape(*shape, 5)
+
+    def earnings(self, p: Any) -> dict[str, np.ndarray]:
+        """Returns per step of policy p, [..., 5]: `self_play`, `versus_naive`, and what `naive` learners get."""
+        shape, (p,) = self._pairs(p)
+        own, naive = against_naive(self.setting(), p)
+        found = {"self_play": partial(self.setting(), p, p)[0], "versus_naive": own, "naive": naive}
+        return {name: value.reshape(shape) for name, value in found.items()}
+
+    def fixed_points(self, *, starts: int = 2, nash: bool = True) -> Atlas:
+        """The fixed points of projected-gradient learning in self-play, with stability and best-reply verdicts.
+
+        Newton's method from `starts` starts on each of the 3^5 faces of the cube, and the flow from the named
+        strategies and 16 more policies, with few initial learners first; what they find is settled with all `nodes`.
+        The search is thorough, not exhaustive. Of a continuum of fixed points (policies that differ only where play
+        never comes) the corners are listed.
+
+        Raises:
+            ValueError: where nothing settles; the message holds the smallest residual.
+        """
+        atlas = find([*self._coarse(), self.setting()], starts, nash)
+        if not atlas.points:
+            smallest = min((residual for _, residual in atlas.unsettled), default=np.nan)
+            raise ValueError(
+                f"no fixed point settled (smallest residual {smallest:.2g}, wanted 1e-8); "
+                "try more starts, more nodes, or a smaller eta"
+            )
+        return atlas
+
+    def best_response(self, q: Any, *, starts: int = 5) -> Response:
+        """The best memory-one reply in a pool whose other agents play q, [5], by ascent from the best `starts` of 65.
+
+        Raises:
+            ValueError: for anything but five probabilities.
+        """
+        _, (q,) = self._pairs(q)
+        if len(q) != 1:
+            raise ValueError(f"best_response takes one policy of shape (5,), got {len(q)} policies")
+        return best_response(self.setting(), self._coarse()[1], q[0], starts)
+
+    def basins(
+        self, starts: Any = 32, *, steps: int = 1500, rate: float = 0.02, nodes: int = 64, seed: int = 0
+    ) -> Basins:
+        """Where pairs of agents end that learn against each other in this pool, by AdamW in logits at `rate`.
+
+        `starts`: pairs of policies [n, 2, 5], or how many random ones, N(0, 1) in logits; `nodes`: initial naive
+        learners, the same at every step.
+
+        Raises:
+            ValueError: for starts of another shape or with probabilities of 0 or 1, and for counts that are none.
+        """
+        if np.ndim(starts) == 0:
+            check_count("starts", starts)
+            starts = expit(random_pairs(starts, seed))
+        return basins(self.setting(nodes), starts, steps, rate)
+
+    def cooperation(self) -> cooperation.Cooperation:
+        """The cooperative fixed point K (open with C, keep to it; elsewhere best for shaping), where it exists."""
+        return cooperation.cooperation(self.setting(), self._coarse()[1])
+
+    def p_critical(self) -> float:
+        """The share p_naive (in this game's `weighting`) above which the cooperative fixed point K is gone.
+
+        0 where it never exists, 1 where naive learners never undo it. Does not depend on this game's own `p_naive`.
+        """
+        share, count = self.cooperation().p_critical, self.updates + 1 if self.weighting == "sum" else 1
+        return share / (share + count * (1 - share))
+
+    def basin_boundary(self) -> float:
+        """The opening p_s0 on the edge between K and its defecting twin (same but s0) below which learning leads away.
+
+        0 or less: no boundary, cooperation is reached from the whole edge; 1 or more: never.
+        """
+        return self.cooperation().basin_boundary(self.share)
