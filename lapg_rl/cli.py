@@ -17,24 +17,29 @@ COMMANDS = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser whose errors are one line, and that imports the module behind it when it is asked to parse."""
+
+    def __init__(self, *args, module=None, **options):
+        super().__init__(*args, **options)
+        self.module = module
 
     def error(self, message):
         self.exit(2, f"{self.prog}: {message} (try `{self.prog} --help`)\n")
 
+    def parse_known_args(self, args=None, namespace=None):
+        if self.module:
+            implementation = importlib.import_module(self.module)
+            implementation.configure(self)
+            self.set_defaults(function=getattr(implementation, "run", None))
+        return super().parse_known_args(args, namespace)
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one `lapg` command line and return its exit status: 0 done, 1 failed or refuted, 2 bad input."""
-    arguments = sys.argv[1:] if arguments is None else arguments
     parser = _Parser(prog="lapg", description="Learning-aware policy gradients: derive, train, compare.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    wanted = next((a for a in arguments if not a.startswith("-")), None)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, text) in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        if name == wanted:
-            implementation = importlib.import_module(module)
-            implementation.configure(command)
-            command.set_defaults(function=implementation.run)
+        commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", module=module)
     parsed, later = parser.parse_known_args(arguments)
     if any(a.startswith("-") for a in later) or (later and "settings" not in parsed):
         parser.error(f"unknown arguments: {' '.join(later)}")

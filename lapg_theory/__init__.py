@@ -1,10 +1,15 @@
 """Exact theory of learning agents in iterated 2x2 games: returns, learning dynamics, fixed points, thresholds."""
 
 from lapg_theory import _backend as _backend
+from lapg_theory.certificate import DefectionCertificate as DefectionCertificate
+from lapg_theory.certificate import defection_certificate as defection_certificate
 from lapg_theory.learning.shaping import naive_course as naive_course
 from lapg_theory.learning.shaping import shaping_return as shaping_return
 from lapg_theory.learning.shaping import shaping_value_and_gradient as shaping_value_and_gradient
+from lapg_theory.metagame import MetaGame as MetaGame
 from lapg_theory.precision import float64 as float64
 from lapg_theory.returns import action_values as action_values
 from lapg_theory.returns import exact_returns as exact_returns
 from lapg_theory.returns import occupancy as occupancy
+from lapg_theory.shaper import Shaper as Shaper
+from lapg_theory.shaper import train_shaper as train_shaper

@@ -1,0 +1,17 @@
+"""The `lapg theory` command: a table of sub-commands, each in a module of its own that is imported when it is called."""
+
+import argparse
+
+#: name -> (module with `configure(parser)` and `run(arguments)`, one line of help)
+COMMANDS = {
+    "thresholds": ("lapg_theory.certificate.cli", "when mutual defection stops being stable among naive learners"),
+    "metagame": ("lapg_theory.metagame.cli", "fixed points of a mixed pool of aware agents and naive learners"),
+    "phase": ("lapg_theory.metagame.phase_cli", "which pools extort, cooperate or defect"),
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the sub-commands; `parser` is of the class that imports their modules when they are called."""
+    commands = parser.add_subparsers(dest="theory", required=True, metavar="COMMAND")
+    for name, (module, text) in COMMANDS.items():
+        commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", **{"module": module})
