@@ -69,7 +69,7 @@ def rank8_reduction() -> float:
     environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # this process may hold most of a GPU
     command = [sys.executable, "-c", _RANK8]
     try:
-        status = subprocess.run(command, env=environment, capture_output=True, timeout=120).returncode
+        status = subprocess.run(command, env=environment, capture_output=True, timeout=600).returncode
     except subprocess.TimeoutExpired:
         return math.inf
     return float(abs(status))
