@@ -41,16 +41,14 @@ class Discount(NamedTuple):
 
 
 class Elimination(NamedTuple):
-    """A discounted chain, eliminated from DD down to CC.
+    """A discounted chain, eliminated from DD down to CC: the factors with which both of its linear systems are solved.
 
     `flow[n][j]`, j < n, is the chance to go from n to j with all states above n cut out; `flow[i][n]`, i < n, the
-    expected visits to n for one to i before going below n; `leave[n]` the chance to leave n for a lower state or the
-    end.
+    expected visits to n for one to i before going below n; `stay[n]` the expected steps before n is left downwards.
     """
 
-    start: Four
     flow: Sequence[Four]
-    leave: Four
+    stay: Four
 
 
 def from_probabilities(p: jax.Array) -> Play:
@@ -61,6 +59,11 @@ def from_probabilities(p: jax.Array) -> Play:
 def from_logits(theta: jax.Array) -> Play:
     """The player with log-odds of cooperating `theta`, states first; both probabilities keep all their digits."""
     return Play([jax.nn.sigmoid(theta[s]) for s in range(5)], [jax.nn.sigmoid(-theta[s]) for s in range(5)])
+
+
+def once(values: Any) -> Any:
+    """The same values, computed once: the compiler may not repeat their computation in every later use."""
+    return jax.lax.optimization_barrier(values)
 
 
 def dot(x: Four, y: Four) -> Any:
@@ -78,38 +81,43 @@ def eliminate(row: Play, column: Play, horizon: Any) -> Elimination:
     """Eliminate the discounted chain; `column` in the row player's view; needs `horizon.gamma` and `horizon.weight`."""
     flow = [[horizon.gamma * chance for chance in moves(row, column, state)] for state in range(1, 5)]
     end: list[Any] = [1 / horizon.weight] * 4
-    leave: list[Any] = [None] * 4
+    stay: list[Any] = [None] * 4
     for n in (3, 2, 1):
-        leave[n] = end[n] + sum(flow[n][:n])
-        inverse = 1 / leave[n]
+        stay[n] = 1 / (end[n] + sum(flow[n][:n]))
         for i in range(n):
-            share = flow[i][n] * inverse
+            share = flow[i][n] * stay[n]
             flow[i] = [flow[i][j] + share * flow[n][j] for j in range(n)] + [share] + flow[i][n + 1 :]
             end[i] = end[i] + share * end[n]
-    leave[0] = end[0]
-    return Elimination(moves(row, column, 0), flow, leave)
+    stay[0] = 1 / end[0]
+    return Elimination(*once((flow, stay)))
 
 
-def visits(chain: Elimination, horizon: Any) -> Four:
-    """Discounted visit distribution of the outcomes: (1 - gamma) start^T (I - gamma M)^-1, summing to one."""
-    mass = [chance / horizon.weight for chance in chain.start]
+def visited(chain: Elimination, mass: Four) -> Four:
+    """Solve x^T (I - gamma M) = mass^T: expected discounted visits when `mass` is put on the outcomes."""
+    mass = list(mass)
     for n in (3, 2, 1):
-        mass = [mass[j] + mass[n] / chain.leave[n] * chain.flow[n][j] for j in range(n)] + mass[n:]
-    seen = []
-    for n in range(4):
-        seen.append(mass[n] / chain.leave[n] + sum(seen[i] * chain.flow[i][n] for i in range(n)))
-    return seen
+        top = mass[n] * chain.stay[n]
+        mass = [mass[j] + top * chain.flow[n][j] for j in range(n)] + [top] + mass[n + 1 :]
+    seen = [mass[0] * chain.stay[0]]
+    for n in (1, 2, 3):
+        seen.append(mass[n] + sum(seen[i] * chain.flow[i][n] for i in range(n)))
+    return once(seen)
 
 
-def relative_values(chain: Elimination, reward: Four) -> Four:
+def valued(chain: Elimination, reward: Four) -> Four:
     """Solve (I - gamma M) h = reward; for rewards relative to their mean over the visits, h = V - J is moderate."""
     held = list(reward)
     for n in (3, 2, 1):
         held = [held[i] + chain.flow[i][n] * held[n] for i in range(n)] + held[n:]
     value = []
     for n in range(4):
-        value.append((held[n] + sum(chain.flow[n][j] * value[j] for j in range(n))) / chain.leave[n])
-    return value
+        value.append((held[n] + sum(chain.flow[n][j] * value[j] for j in range(n))) * chain.stay[n])
+    return once(value)
+
+
+def visits(chain: Elimination, row: Play, column: Play, horizon: Any) -> Four:
+    """Discounted visit distribution of the outcomes: (1 - gamma) start^T (I - gamma M)^-1, summing to one."""
+    return visited(chain, [chance / horizon.weight for chance in moves(row, column, 0)])
 
 
 def onward(row: Play, column: Play) -> Sequence[Four]:
@@ -138,7 +146,7 @@ def visit_distribution(row: Play, column: Play, horizon: Any) -> Four:
     if isinstance(horizon, FiniteHorizon):
         before, last = finite_visits(row, column, horizon.steps)
         return list((before.sum(0) + last) / horizon.steps)
-    return visits(eliminate(row, column, horizon), horizon)
+    return visits(eliminate(row, column, horizon), row, column, horizon)
 
 
 def outcome_values(row: Play, column: Play, reward: Four, horizon: Any) -> Four:
@@ -154,8 +162,8 @@ def outcome_values(row: Play, column: Play, reward: Four, horizon: Any) -> Four:
         first, later = jax.lax.scan(body, end, length=horizon.steps - 1, reverse=True)
         return list(jnp.moveaxis(jnp.concatenate([first[None], later]), 1, 0))
     chain = eliminate(row, column, horizon)
-    mean = dot(visits(chain, horizon), reward)
-    relative = relative_values(chain, [r - mean for r in reward])
+    mean = dot(visits(chain, row, column, horizon), reward)
+    relative = valued(chain, [r - mean for r in reward])
     return [horizon.weight * mean + value for value in relative]
 
 

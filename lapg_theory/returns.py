@@ -1,5 +1,6 @@
 """Exact returns of two memory-one policies: discounted or finite horizon, one pair or a batch of pairs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,12 +13,14 @@ from lapg_theory.chain import (
     Play,
     dot,
     from_probabilities,
+    moves,
+    onward,
     outcome_values,
     stacked,
     traceable,
     visit_distribution,
 )
-from lapg_theory.game import Horizon, MatrixGame
+from lapg_theory.game import CC, CD, DC, DD, S0, Discounted, Horizon, MatrixGame, mirror
 from lapg_theory.game.conventions import own_view
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.precision import as_floats, exact
@@ -110,3 +113,54 @@ def action_values(game: MatrixGame, p: Any, q: Any, horizon: Horizon | Discount)
     Arguments and errors as for `exact_returns`.
     """
     return _action_values(checked("p", p), checked("q", q), payoffs(game), traceable(horizon))
+
+
+@exact
+def solved_returns(game: MatrixGame, p: Any, q: Any, horizon: Discounted) -> tuple[Any, Any]:
+    """`exact_returns` by a library solve of r^T (I - gamma M)^-1 s0: the textbook route, to check the other by.
+
+    Its rounding error grows like 1 / (1 - gamma).
+    """
+    row, column = plays(checked("p", p), checked("q", q))
+    M = jnp.stack([jnp.stack(chances, axis=-1) for chances in onward(row, column)], axis=-2)
+    start = jnp.stack(moves(row, column, 0), axis=-1)
+    seen = jnp.linalg.solve(jnp.eye(4, dtype=M.dtype) - horizon.gamma * jnp.swapaxes(M, -1, -2), start[..., None])
+    J_row, J_column = ((seen[..., 0] * jnp.asarray(payoffs(game, k), M.dtype)).sum(-1) for k in (0, 1))
+    return J_row, J_column
+
+
+def press_dyson(p: Sequence[Any], q: Sequence[Any], gamma: Any, f: Sequence[Any]) -> list[list[Any]]:
+    """The 4x4 matrix whose determinant D(p, q, f) gives every return: (1 - gamma) J = D(p, q, r) / D(p, q, 1).
+
+    Rows CC, CD, DC, DD of the row player's view; columns gamma p q + (1 - gamma) p0 q0 - [CC], gamma p + (1 - gamma) p0
+    - [CC or CD], gamma q + (1 - gamma) q0 - [CC or DC], and f. The column of each player is its own to set: hence the
+    zero-determinant strategies. p and q are five-vectors in their own views, of any number type (SymPy too). (Press &
+    Dyson 2012, PNAS 109; Hilbe, Traulsen & Sigmund 2015, Games Econ. Behav. 92, with discount.)
+    """
+    q = mirror(q)
+
+    def row(s):
+        own, other = int(s in (CC, CD)), int(s in (CC, DC))
+        return [
+            gamma * p[s] * q[s] + (1 - gamma) * p[S0] * q[S0] - own * other,
+            gamma * p[s] + (1 - gamma) * p[S0] - own,
+            gamma * q[s] + (1 - gamma) * q[S0] - other,
+            f[s - 1],
+        ]
+
+    return [row(s) for s in (CC, CD, DC, DD)]
+
+
+@exact
+def determinant_returns(game: MatrixGame, p: Any, q: Any, horizon: Discounted) -> tuple[Any, Any]:
+    """`exact_returns` by the discounted Press-Dyson determinants: the closed form, to check the other by."""
+    p, q = (list(jnp.moveaxis(x, -1, 0)) for x in as_floats(checked("p", p), checked("q", q)))
+
+    one = [jnp.ones_like(p[0])] * 4
+
+    def determinant(f):
+        entries = stacked([entry for line in press_dyson(p, q, horizon.gamma, f) for entry in line])
+        return jnp.linalg.det(jnp.moveaxis(entries, 0, -1).reshape(*entries.shape[1:], 4, 4))
+
+    J_row, J_column = (horizon.weight * determinant(payoffs(game, k)) / determinant(one) for k in (0, 1))
+    return J_row, J_column

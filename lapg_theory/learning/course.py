@@ -12,20 +12,34 @@ from jaxtyping import Array, Float
 
 from lapg_theory.chain import Four, Play, dot, from_logits, stacked, visit_distribution
 from lapg_theory.game import MIRROR
-from lapg_theory.gradients import slopes
+from lapg_theory.gradients import Slopes, products, slopes, slopes_and_turns
 
 Thetas = Float[Array, "5 *n"]
 Path = Float[Array, "episodes 5 *n"]
 
 
-def learner_slopes(ego: Play, theta: Thetas, rewards: Any, horizon: Any) -> list[tuple[Any, jax.Array, jax.Array]]:
+def learner_slopes(ego: Play, theta: Thetas, rewards: Any, horizon: Any) -> list[Slopes]:
     """For each payoff vector: return per step, its slopes in the ego's probabilities and in the learner's logits."""
     learner = from_logits(theta)
-    scale = [c * d for c, d in zip(*learner, strict=True)]
+    scale = products(*learner)
     return [
-        (mean, stacked(own), stacked([scale[s] * other[MIRROR[s]] for s in range(5)]))
-        for mean, own, other in slopes(ego, learner.mirrored(), rewards, horizon)
+        Slopes(value, stacked(row), stacked([scale[s] * column[MIRROR[s]] for s in range(5)]))
+        for value, row, column in slopes(ego, learner.mirrored(), rewards, horizon)
     ]
+
+
+def learner_turns(ego: Play, theta: Thetas, rewards: Any, horizon: Any, move: Thetas) -> list[tuple[Slopes, Slopes]]:
+    """`learner_slopes` and their directional derivatives when the learner's logits change by `move`."""
+    learner = from_logits(theta)
+    scale = products(*learner)
+    shift = [scale[s] * move[s] for s in range(5)]
+    bend = [shift[s] * (learner.defect[s] - learner.cooperate[s]) for s in range(5)]
+    found = []
+    for here, turn in slopes_and_turns(ego, learner.mirrored(), rewards, horizon, [shift[s] for s in MIRROR]):
+        uphill = stacked([scale[s] * here.column[MIRROR[s]] for s in range(5)])
+        turned = stacked([scale[s] * turn.column[MIRROR[s]] + bend[s] * here.column[MIRROR[s]] for s in range(5)])
+        found.append((Slopes(here.value, stacked(here.row), uphill), Slopes(turn.value, stacked(turn.row), turned)))
+    return found
 
 
 def learning_path(ego: Play, theta: Thetas, reward: Four, horizon: Any, rate: Any, updates: int) -> Path:
@@ -61,11 +75,9 @@ def value_and_slope(
     def back(carry, episode):
         total, slope, ahead = carry
         now, weight = episode
-        ((mean, own, other),) = learner_slopes(ego, now, rewards[:1], horizon)
-        _, (turn_own, turn_other) = jax.jvp(
-            lambda at: learner_slopes(ego, at, rewards[1:], horizon)[0][1:], (now,), (rate * ahead,)
-        )
-        return (total + weight * mean, slope + weight * own + turn_own, ahead + weight * other + turn_other), None
+        (here, _), (_, turn) = learner_turns(ego, now, rewards, horizon, rate * ahead)
+        new = slope + weight * here.row + turn.row, ahead + weight * here.column + turn.column
+        return (total + weight * here.value, *new), None
 
     zero = jnp.zeros_like(theta)
     (total, slope, _), _ = jax.lax.scan(back, (zero[0], zero, zero), (path, weights), reverse=True)

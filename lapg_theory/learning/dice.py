@@ -12,12 +12,11 @@ from lapg_theory.learning.rule import Logits, Rule, Stage, partials
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LolaDice(Rule):
-    """theta_1 += rate [mix d/dtheta_1 J_1(theta_1, theta_2 + sum of `look_aheads` naive steps) + (1 - mix)
-    dJ_1/dtheta_1].
+    """theta_1 += rate [mix dJ_1(theta_1, theta_2^L)/dtheta_1 + (1 - mix) dJ_1/dtheta_1], L = `look_aheads`.
 
-    The other's naive steps start at its current policy and are differentiated through exactly. With one look-ahead and
-    mix 1 this is LOLA without its first-order expansion. (Foerster et al. 2018, arXiv 1802.05098; the mix with the
-    partial gradient: Meulemans et al. 2025, arXiv 2410.18636.)
+    theta_2^L is the other's policy after L naive steps from its current one, differentiated through exactly. With one
+    look-ahead and mix 1 this is LOLA without its first-order expansion. (Foerster et al. 2018, arXiv 1802.05098; the
+    mix with the partial gradient: Meulemans et al. 2025, arXiv 2410.18636.)
 
     Attributes:
         inner_rate: learning rate of the look-ahead steps.

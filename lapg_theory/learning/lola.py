@@ -7,9 +7,7 @@ The original code keeps only the one that shapes the other's step; others differ
 
 import dataclasses
 
-import jax
-
-from lapg_theory.learning.rule import Logits, Rule, Stage, partials
+from lapg_theory.learning.rule import Logits, Rule, Stage, partials, turns
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +22,7 @@ class LolaFoerster(Rule):
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """Own gradient and shaping term."""
         now = partials(stage, own, other)
-        _, shaping = jax.jvp(lambda x: partials(stage, own, x).other_by_own, (other,), (now.own_by_other,))
+        shaping = turns(stage, own, other, now.own_by_other).other_by_own
         return now.own_by_own + self.inner_rate * shaping
 
 
@@ -41,6 +39,6 @@ class LolaTaylor(Rule):
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """Gradient of the expanded objective."""
         now = partials(stage, own, other)
-        _, shaping = jax.jvp(lambda x: partials(stage, own, x).other_by_own, (other,), (now.own_by_other,))
-        _, look_ahead = jax.jvp(lambda x: partials(stage, own, x).own_by_own, (other,), (now.other_by_other,))
+        shaping = turns(stage, own, other, now.own_by_other).other_by_own
+        look_ahead = turns(stage, own, other, now.other_by_other).own_by_own
         return now.own_by_own + self.inner_rate * (shaping + look_ahead)

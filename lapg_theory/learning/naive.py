@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from lapg_theory.chain import from_probabilities, stacked
 from lapg_theory.gradients import slopes
-from lapg_theory.learning.rule import Logits, Rule, Stage, partials
+from lapg_theory.learning.rule import Joint, Logits, Rule, Stage, partials
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,3 +30,7 @@ class Naive(Rule):
     def settle(self, policy: Any) -> Any:
         """Clip probabilities to [0, 1]."""
         return jnp.clip(policy, 0, 1) if self.space == "probability" else policy
+
+    def probabilities(self, joint: Joint) -> Joint:
+        """The joint policy as cooperation probabilities: itself, where it holds them."""
+        return joint if self.space == "probability" else Rule.probabilities(self, joint)

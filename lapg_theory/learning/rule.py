@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_theory.chain import Discount, Four, from_logits, stacked, traceable
-from lapg_theory.game import MIRROR, Horizon, MatrixGame
-from lapg_theory.gradients import slopes
+from lapg_theory.game import Horizon, MatrixGame
+from lapg_theory.gradients import Slopes, products
+from lapg_theory.learning.course import learner_slopes, learner_turns
 from lapg_theory.precision import as_floats, exact
 from lapg_theory.returns import payoffs
 
@@ -44,15 +45,24 @@ class Partials(NamedTuple):
     other_by_other: Any
 
 
+def _in_stage(stage: Stage, scale: Array, own: Slopes, other: Slopes) -> Partials:
+    unit = stage.unit
+    by_own, by_other = [unit * scale * f.row for f in (own, other)], [unit * f.column for f in (own, other)]
+    return Partials(unit * own.value, unit * other.value, by_own[0], by_other[0], by_own[1], by_other[1])
+
+
 def partials(stage: Stage, own: Logits, other: Logits) -> Partials:
     """Returns in units of the stage, and partial gradients in both players' logits, each in its own view."""
-    p, q = from_logits(own), from_logits(other)
-    found = slopes(p, q.mirrored(), (stage.own, stage.other), stage.horizon)
-    unit = stage.unit
-    by_own = [stacked([unit * p.cooperate[s] * p.defect[s] * f.row[s] for s in range(5)]) for f in found]
-    by_other = [stacked([unit * q.cooperate[s] * q.defect[s] * f.column[MIRROR[s]] for s in range(5)]) for f in found]
-    values = [unit * f.value for f in found]
-    return Partials(values[0], values[1], by_own[0], by_other[0], by_own[1], by_other[1])
+    ego = from_logits(own)
+    found = learner_slopes(ego, other, (stage.own, stage.other), stage.horizon)
+    return _in_stage(stage, stacked(products(*ego)), *found)
+
+
+def turns(stage: Stage, own: Logits, other: Logits, move: Logits) -> Partials:
+    """Directional derivatives of all `partials` when the other's logits change by `move`."""
+    ego = from_logits(own)
+    found = learner_turns(ego, other, (stage.own, stage.other), stage.horizon, move)
+    return _in_stage(stage, stacked(products(*ego)), *(turn for _, turn in found))
 
 
 def game_jacobian(stage: Stage, own: Logits, other: Logits) -> tuple[Field, Jacobian]:
@@ -95,6 +105,10 @@ class Rule(abc.ABC):
         """Bring a policy back where the rule allows it to be; logits may be anywhere."""
         return policy
 
+    def probabilities(self, joint: Joint) -> Joint:
+        """The joint policy as cooperation probabilities."""
+        return tuple(jax.nn.sigmoid(policy) for policy in joint)
+
     def direction(self, game: MatrixGame, horizon: Horizon | Discount, joint: Joint) -> Joint:
         """The ascent direction (row, column) at a joint policy, of the same shapes."""
         return _direction(self, game, horizon, joint)
@@ -106,10 +120,14 @@ class Rule(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """Two players that learn by different rules, with the same two methods as a rule."""
+    """Two players that learn by different rules; it has the methods of a rule."""
 
     row: Rule
     column: Rule
+
+    def probabilities(self, joint: Joint) -> Joint:
+        """The joint policy as cooperation probabilities."""
+        return tuple(rule.probabilities(joint)[k] for k, rule in enumerate((self.row, self.column)))
 
     def direction(self, game: MatrixGame, horizon: Horizon | Discount, joint: Joint) -> Joint:
         """Each player's direction by its own rule."""

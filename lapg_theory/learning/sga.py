@@ -9,8 +9,7 @@ from lapg_theory.learning.rule import Logits, Rule, Stage, game_jacobian
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sga(Rule):
-    """Symplectic gradient adjustment: move along xi + s `strength` A^T xi, A the antisymmetric part of the game
-    Jacobian.
+    """Symplectic gradient adjustment: move along xi + s strength A^T xi, A = (H - H^T) / 2 of the game Jacobian H.
 
     The sign s aligns the adjustment so that it attracts to stable fixed points only. (Balduzzi et al. 2018, ICML,
     algorithm 1.)
