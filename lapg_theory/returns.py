@@ -140,9 +140,9 @@ def press_dyson(p: Sequence[Any], q: Sequence[Any], gamma: Any, f: Sequence[Any]
     q = mirror(q)
 
     def row(s):
-        own, other = s in (CC, CD), s in (CC, DC)
+        own, other = int(s in (CC, CD)), int(s in (CC, DC))
         return [
-            gamma * p[s] * q[s] + (1 - gamma) * p[S0] * q[S0] - (own and other),
+            gamma * p[s] * q[s] + (1 - gamma) * p[S0] * q[S0] - own * other,
             gamma * p[s] + (1 - gamma) * p[S0] - own,
             gamma * q[s] + (1 - gamma) * q[S0] - other,
             f[s - 1],

@@ -12,6 +12,9 @@ from lapg_theory.game.conventions import STATES as STATES
 from lapg_theory.game.conventions import cell_table as cell_table
 from lapg_theory.game.conventions import mirror as mirror
 from lapg_theory.game.conventions import state_index as state_index
+from lapg_theory.game.converters import PEERS as PEERS
+from lapg_theory.game.converters import from_peer as from_peer
+from lapg_theory.game.converters import to_peer as to_peer
 from lapg_theory.game.horizons import Discounted as Discounted
 from lapg_theory.game.horizons import FiniteHorizon as FiniteHorizon
 from lapg_theory.game.horizons import Horizon as Horizon

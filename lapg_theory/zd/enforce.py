@@ -1,0 +1,172 @@
+"""Zero-determinant strategies: memory-one policies that hold both players' payoffs on one line, whoever plays.
+
+With v the discounted visit distribution over the outcomes CC, CD, DC, DD, own view, every memory-one policy p obeys
+Akin's identity v . (gamma p + (1 - gamma) p0 - (1, 1, 0, 0)) = 0 against every co-player. A policy with
+
+    gamma p + (1 - gamma) p0 = (1, 1, 0, 0) + phi [s (r1 - l) - (r2 - l)],     r1 own payoffs, r2 the other's,
+
+therefore enforces pi_2 - l = s (pi_1 - l): slope s, baseline l. Extortion has l = P and chi = 1 / s >= 1, so that
+pi_1 - P = chi (pi_2 - P); a generous policy has l = R, an equaliser s = 0. Payoffs are per step; gamma = 1 is the
+undiscounted limit, where p0 drops out. (Press & Dyson 2012, PNAS 109; Akin 2016, Springer Proc. Math. Stat. 195; Hilbe,
+Traulsen & Sigmund 2015, Games Econ. Behav. 92; McAvoy & Hauert 2016, PNAS 113.)
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import linprog
+
+from lapg_theory.game import MIRROR, MatrixGame
+
+COOPERATED = np.array([1.0, 1.0, 0.0, 0.0])  # own action by outcome
+ROUNDING = 1e-9
+
+
+@dataclasses.dataclass(frozen=True)
+class Feasibility:
+    """Whether a line can be enforced (also as truth value), with which `phi` (lower, upper), and from which gamma on.
+
+    `gamma_min` is 1 where only the undiscounted limit will do, infinite where no policy does.
+    """
+
+    feasible: bool
+    phi: tuple[float, float] | None
+    gamma_min: float
+
+    def __bool__(self) -> bool:
+        return self.feasible
+
+
+def payoffs_by_outcome(game: MatrixGame) -> tuple[np.ndarray, np.ndarray]:
+    """The row player's and the column player's payoffs by outcome CC, CD, DC, DD of the row player's view."""
+    theirs = [game.column_payoffs[state - 1] for state in MIRROR[1:]]
+    return np.array(game.row_payoffs, dtype=float), np.array(theirs, dtype=float)
+
+
+def check_gamma(gamma: float | int) -> None:
+    """Refuse what is neither a discount in [0, 1) nor 1, the undiscounted limit."""
+    if not 0 <= gamma <= 1:
+        raise ValueError(f"gamma must lie in [0, 1), or be 1 for the undiscounted limit, got {gamma!r}")
+
+
+def _tilt(game: MatrixGame, slope: Any, chi: Any, baseline: Any) -> tuple[float, np.ndarray]:
+    """The slope, and what phi multiplies, by outcome: s (r1 - l) - (r2 - l)."""
+    if (slope is None) == (chi is None) or chi == 0:
+        raise ValueError(f"give either slope or chi = 1 / slope (not 0), got slope={slope}, chi={chi}")
+    s = float(slope) if slope is not None else 1 / float(chi)
+    own, other = payoffs_by_outcome(game)
+    return s, s * (own - float(baseline)) - (other - float(baseline))
+
+
+def _extreme(tilt: np.ndarray, objective: Any, lost: tuple[Any, Any]) -> np.ndarray | None:
+    """(phi, x, 1 - gamma) that minimises the objective over all policies, x = (1 - gamma) p0; None where there is none.
+
+    0 <= (1, 1, 0, 0) - x + phi tilt <= gamma and 0 <= x <= 1 - gamma, with 1 - gamma within the bounds `lost`.
+    """
+    one, none = np.ones(4), np.zeros(4)
+    rows = np.concatenate([np.stack([-tilt, one, none], 1), np.stack([tilt, -one, one], 1), [[0, 1, -1]]])
+    limits = np.concatenate([COOPERATED, one - COOPERATED, [0]])
+    found = linprog(objective, rows, limits, bounds=[(-1e6, 1e6), (0, 1), lost])
+    return found.x if found.success else None
+
+
+def _phis(tilt: np.ndarray, lost: Any) -> tuple[float, float] | None:
+    """The range of phi at 1 - gamma = `lost`; phi = 0 alone enforces nothing."""
+    ends = [_extreme(tilt, (sign, 0, 0), (lost, lost)) for sign in (1, -1)]
+    found = [float(end[0]) for end in ends if end is not None]
+    return (found[0], found[1]) if max(map(abs, found), default=0.0) > ROUNDING else None
+
+
+def feasible(game: MatrixGame, gamma: float | int, *, baseline: Any, slope: Any = None, chi: Any = None) -> Feasibility:
+    """Whether some memory-one policy enforces a line at this gamma, with the range of phi; arguments as for `enforce`.
+
+    A linear program: the policy is linear in phi, (1 - gamma) p0 and gamma, and everything is bounded.
+    """
+    check_gamma(gamma)
+    _, tilt = _tilt(game, slope, chi, baseline)
+    most = _extreme(tilt, (0, 0, -1), (0, 1))
+    lost = 0.0 if most is None else float(most[2])
+    lowest = 1 - lost if lost > ROUNDING else 1.0 if _phis(tilt, 0.0) else math.inf
+    phi = _phis(tilt, min(1 - gamma, lost)) if 1 - gamma <= lost + ROUNDING and lowest <= 1 else None
+    return Feasibility(phi is not None, phi, lowest)
+
+
+def gamma_min(game: MatrixGame, *, chi: Any = None, slope: Any = None, baseline: Any = None) -> float:
+    """The smallest discount at which a line can be enforced; baseline P (extortion) unless given.
+
+    1 where only the undiscounted limit will do, infinite where no policy does. For T, R, P, S = 2, 1, 0, -1 and chi > 1
+    it is (chi + 2) / (2 chi + 1).
+    """
+    baseline = game.row_payoffs[3] if baseline is None else baseline
+    return feasible(game, 1, baseline=baseline, slope=slope, chi=chi).gamma_min
+
+
+def enforce(
+    game: MatrixGame,
+    gamma: float | int,
+    *,
+    baseline: Any,
+    slope: Any = None,
+    chi: Any = None,
+    phi: Any = None,
+    p0: Any = None,
+) -> Float[np.ndarray, "5"]:
+    """The policy that enforces pi_2 - baseline = slope (pi_1 - baseline) per step against every co-player.
+
+    gamma p = (1, 1, 0, 0) - (1 - gamma) p0 + phi [slope (r1 - baseline) - (r2 - baseline)]; p0 comes first.
+
+    Args:
+        game: any 2x2 game; the policy is the row player's.
+        gamma: discount in [0, 1), or 1 for the undiscounted limit.
+        baseline: the payoff l at which the line meets pi_1 = pi_2.
+        slope: s; or instead of it chi.
+        chi: 1 / s, by which the row player's gain over the baseline exceeds the other's.
+        phi: how strongly the policy reacts; by default the middle of what is feasible.
+        p0: the first move; by default the middle of what is feasible (gamma = 1: 1 for a generous line, else 0).
+
+    Raises:
+        ValueError: where no policy enforces the line at this gamma, phi or p0; the message says what would.
+    """
+    s, tilt = _tilt(game, slope, chi, baseline)
+    found = feasible(game, gamma, baseline=baseline, slope=s)
+    line = f"the line of slope {s:g} through baseline {float(baseline):g}"
+    if found.phi is None:
+        remedy = f"it needs gamma >= {found.gamma_min:.6g}; raise gamma or choose another slope"
+        if found.gamma_min >= 1:
+            remedy = "only the undiscounted limit, gamma = 1, will do; choose another slope"
+        if found.gamma_min > 1:
+            remedy = "no gamma will do; choose a baseline between P and R and a slope in [0, 1]"
+        raise ValueError(f"{line} cannot be enforced at gamma = {gamma:g}: {remedy}")
+    low, high = found.phi
+    phi = (low + high) / 2 if phi is None else float(phi)
+    lost, reach = 1 - gamma, phi * tilt + COOPERATED
+    first, last = max(0.0, (reach - gamma).max()), min(lost, reach.min())
+    if first > last + ROUNDING or phi == 0:
+        raise ValueError(f"phi = {phi:g} cannot enforce {line}: it must lie in [{low:.6g}, {high:.6g}] and not be 0")
+    start = (first + last) / 2 if p0 is None else lost * p0
+    if not first - ROUNDING <= start <= last + ROUNDING:
+        raise ValueError(f"p0 = {p0:g} cannot enforce {line}: it must lie in [{first / lost:.6g}, {last / lost:.6g}]")
+    if p0 is None:
+        p0 = start / lost if lost else float(abs(tilt[0]) < ROUNDING)
+    later = (reach - start) / gamma if gamma else np.zeros(4)
+    return np.clip(np.append(p0, later), 0.0, 1.0)
+
+
+def extortionate(game: MatrixGame, gamma: float | int, chi: Any, phi: Any = None) -> Float[np.ndarray, "5"]:
+    """The policy that earns chi >= 1 times what the other earns above mutual defection: pi_1 - P = chi (pi_2 - P)."""
+    return enforce(game, gamma, baseline=game.row_payoffs[3], chi=chi, phi=phi)
+
+
+def generous(game: MatrixGame, gamma: float | int, chi: Any, phi: Any = None) -> Float[np.ndarray, "5"]:
+    """The policy that loses chi >= 1 times what the other loses below mutual cooperation: R - pi_1 = chi (R - pi_2)."""
+    return enforce(game, gamma, baseline=game.row_payoffs[0], chi=chi, phi=phi)
+
+
+def equaliser(
+    game: MatrixGame, gamma: float | int, payoff: Any, phi: Any = None, p0: Any = None
+) -> Float[np.ndarray, "5"]:
+    """The policy against which the other earns `payoff` per step whatever it does."""
+    return enforce(game, gamma, baseline=payoff, slope=0, phi=phi, p0=p0)
