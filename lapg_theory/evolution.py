@@ -91,11 +91,8 @@ class Population:
         for size in range(1, n + 1):
             for types in map(list, itertools.combinations(range(n), size)):
                 system = np.ones((size + 1, size + 1))
-                system[:size, :size], system[:size, size], system[size, size] = (
-                    self.payoffs[np.ix_(types, types)],
-                    -1,
-                    0,
-                )
+                system[:size, :size] = self.payoffs[np.ix_(types, types)]
+                system[:, size] = [-1] * size + [0]
                 if np.linalg.cond(system) > 1e12:
                     continue  # a line of rest points, or none
                 *inside, payoff = np.linalg.solve(system, [0] * size + [1])

@@ -68,7 +68,8 @@ def _text(report: dict[str, Any]) -> str:
         f"cooperation is a fixed point up to p_naive = {report['p_critical']:.4f}; "
         f"its basin begins at an opening of {report['basin_boundary']:.3g} on its edge",
         "",
-        "                 s0     CC     CD     DC     DD   self-play  vs naive  naive gets  stability         best reply",
+        f"{'':<12} {'s0':>6} {'CC':>6} {'CD':>6} {'DC':>6} {'DD':>6}   self-play  vs naive  naive gets  "
+        f"{'stability':<16}  best reply",
     ]
     for point in report["fixed_points"]:
         policy = " ".join(f"{x:6.3f}" for x in point["policy"])

@@ -46,7 +46,9 @@ def numbers(option: str, text: str) -> list[float]:
         if ":" not in text:
             return [float(part) for part in text.split(",")]
         low, high, count, *scale = text.split(":")
-        space = {(): np.linspace, ("log",): np.geomspace}[tuple(scale)]
-        return [float(x) for x in space(float(low), float(high), int(count))]
-    except (KeyError, ValueError) as error:
+        if scale not in ([], ["log"]):
+            raise ValueError(scale)
+        space = np.geomspace if scale else np.linspace
+        return space(float(low), float(high), int(count)).tolist()
+    except ValueError as error:
         raise ValueError(f"{option} takes numbers like 0.1,0.5,1 or 0:1:50 or 1:100:50:log, got {text!r}") from error
