@@ -1,6 +1,7 @@
 """Exact theory of learning agents in iterated 2x2 games: returns, learning dynamics, fixed points, thresholds."""
 
 from lapg_theory import _backend as _backend
+from lapg_theory import zd as zd
 from lapg_theory.certificate import DefectionCertificate as DefectionCertificate
 from lapg_theory.certificate import defection_certificate as defection_certificate
 from lapg_theory.learning.shaping import naive_course as naive_course

@@ -85,8 +85,8 @@ def _plain(value: Any) -> Any:
 def text(r: dict[str, Any]) -> str:
     """The report in a few lines."""
     lines = [
-        lines.append("window of learning rates: none: no rate tried makes the DC component positive (window_scan in --json)")
-        f"of rate {r['eta']:g} on returns per step; share of naive learners {r['p_naive']:g}",
+        f"prisoner's dilemma (T, R, P, S) = ({', '.join(f'{x:g}' for x in r['payoffs'])}), gamma {r['gamma']:g}",
+        f"naive learners: {r['updates']} updates of rate {r['eta']:g} on returns per step; their share {r['p_naive']:g}",
         "",
         "shaping gradient at unconditional defection, per step (probability of cooperating after ...):",
     ]
