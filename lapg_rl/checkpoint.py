@@ -16,6 +16,10 @@ import numpy as np
 SCHEMA = 1
 
 
+class DamagedError(ValueError):
+    """A checkpoint whose files are missing, truncated or altered."""
+
+
 def _leaves(tree: Any) -> dict[str, Any]:
     arrays, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(tree, eqx.is_array))
     return {jax.tree_util.keystr(path): leaf for path, leaf in arrays}
@@ -58,7 +62,8 @@ def save(directory: Path, step: int, tree: Any, keep: int) -> Path:
     meta = {"schema": SCHEMA, "step": step, "sha256": hashlib.sha256(data).hexdigest(), "jax": jax.__version__}
     _write(partial / "meta.json", json.dumps(meta, indent=1).encode())
     _sync(partial)
-    shutil.rmtree(final, ignore_errors=True)
+    for later in (f for f in folders(directory) if f.name >= final.name):  # unsound, or the run would be beyond them
+        shutil.rmtree(later)
     partial.replace(final)
     _sync(directory)
     for old in folders(directory)[:-keep]:
@@ -70,18 +75,18 @@ def load(folder: Path, like: Any) -> Any:
     """The checkpoint in `folder` as a tree of the structure, shapes and dtypes of `like`.
 
     Raises:
-        ValueError: for a missing, truncated or altered file, or arrays that don't match `like`; it names the folder
-            and the arrays.
+        DamagedError: for a missing, truncated or altered file.
+        ValueError: for another schema, or arrays that don't match `like`; it names the folder and the arrays.
     """
     try:
         meta = json.loads((folder / "meta.json").read_text())
         data = (folder / "arrays.npz").read_bytes()
     except (OSError, ValueError) as error:
-        raise ValueError(f"checkpoint {folder} is unreadable: {error}") from None
+        raise DamagedError(f"checkpoint {folder} is unreadable: {error}") from None
     if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
         raise ValueError(f"checkpoint {folder} is not of schema {SCHEMA}; it was written by another version of lapg")
     if hashlib.sha256(data).hexdigest() != meta.get("sha256"):
-        raise ValueError(f"checkpoint {folder} is damaged: arrays.npz does not match its SHA-256")
+        raise DamagedError(f"checkpoint {folder} is damaged: arrays.npz does not match its SHA-256")
     stored = np.load(io.BytesIO(data))
     wanted = _leaves(like)
     if missing := sorted(wanted.keys() ^ set(stored.files)):
@@ -98,11 +103,20 @@ def load(folder: Path, like: Any) -> Any:
     return eqx.combine(jax.tree_util.tree_unflatten(structure, filled), static)
 
 
-def newest(directory: Path, like: Any) -> tuple[int, Any] | None:
-    """(step, tree) of the newest sound checkpoint, or None; each damaged one is named on standard error and skipped."""
-    for folder in reversed(folders(directory)):
+def newest(directory: Path, like: Any) -> Any | None:
+    """The newest sound checkpoint, or None where there is none at all; damaged ones are named and skipped.
+
+    Raises:
+        ValueError: where there are checkpoints but none is sound, or one belongs to another model or schema.
+    """
+    present = folders(directory)
+    for folder in reversed(present):
         try:
-            return int(folder.name.removeprefix("step_")), load(folder, like)
-        except ValueError as error:
+            return load(folder, like)
+        except DamagedError as error:
             print(f"lapg: {error}; trying the checkpoint before it", file=sys.stderr)
+    if present:
+        raise ValueError(
+            f"no checkpoint in {directory} is sound; restore one, or delete the folder to train from the start"
+        )
     return None

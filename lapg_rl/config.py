@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import json
 import math
 import tomllib
@@ -20,6 +21,14 @@ from lapg_theory.game import MatrixGame, check_count, prisoners_dilemma
 def _check(condition: bool, name: str, value: object, bound: str, remedy: str) -> None:
     if not condition:
         raise ValueError(f"{name} must be {bound}, got {value!r}; {remedy}")
+
+
+def _check_choices(section: str, config: Any) -> None:
+    for name, hint in typing.get_type_hints(type(config)).items():
+        choices = typing.get_args(hint)
+        if typing.get_origin(hint) is Literal and getattr(config, name) not in choices:
+            value = getattr(config, name)
+            raise ValueError(f"{section}.{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
 def _check_discounts(section: str, config: Any) -> None:
@@ -65,11 +74,11 @@ class ModelConfig:
     mlp_width: int = 32
 
     def __post_init__(self):
+        _check_choices("model", self)
         for field in ("width", "depth", "heads", "conv_width", "mlp_width"):
             check_count(f"model.{field}", getattr(self, field))
-        _check(
-            self.width % self.heads == 0, "model.width", self.width, f"a multiple of heads = {self.heads}", "change one"
-        )
+        whole = self.kind != "hawk" or self.width % self.heads == 0
+        _check(whole, "model.width", self.width, f"a multiple of heads = {self.heads}", "change one")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +98,7 @@ class NaiveConfig:
     reward_scale: float = 0.05
 
     def __post_init__(self):
+        _check_choices("naive", self)
         _check_discounts("naive", self)
         _check_at_least_zero("naive", self, "learning_rate", "adam_eps", "value_coef", "entropy_coef")
         _check(self.clip_norm > 0, "naive.clip_norm", self.clip_norm, "> 0", "use a large number to turn clipping off")
@@ -117,6 +127,7 @@ class LearnerConfig:
     reward_scale: float = 0.05
 
     def __post_init__(self):
+        _check_choices("learner", self)
         check_count("learner.epochs", self.epochs)
         check_count("learner.minibatches", self.minibatches)
         _check_discounts("learner", self)
@@ -268,6 +279,12 @@ def load(path: Path) -> Config:
         return from_dict(tomllib.loads(Path(path).read_text()))
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is no TOML file: {error}") from None
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """The config as one dictionary with dotted keys."""
+    data = to_dict(config)
+    return {key: functools.reduce(lambda d, part: d[part], key.split("."), data) for key in _leaves(Config)}
 
 
 def _leaves(kind: type, prefix: str = "") -> dict[str, Any]:

@@ -16,8 +16,9 @@ from lapg_rl.rollout import Trajectory, meta_batch
 
 def make_optimiser(config: LearnerConfig | NaiveConfig) -> optax.GradientTransformation:
     """Clip by the global norm, then Adam or plain gradient descent."""
-    rule = optax.adam(config.learning_rate, eps=config.adam_eps) if config.optimiser == "adam" else None
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), rule or optax.sgd(config.learning_rate))
+    adam = config.optimiser == "adam"
+    rule = optax.adam(config.learning_rate, eps=config.adam_eps) if adam else optax.sgd(config.learning_rate)
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)
 
 
 def naive_learner(config: NaiveConfig) -> NaiveLearner:

@@ -82,11 +82,8 @@ def collect(folder: str | Path) -> Result:
     if not rows:
         raise ValueError(f"{run.path} has no metrics yet; train it with `lapg train --resume {run.path}`")
     metrics = {name: np.array([np.mean(row[name]) for row in rows]) for name in rows[0]}
-    lines = run.provenance_file.read_text().splitlines() if run.provenance_file.exists() else []
     load = functools.partial(records.load, folder=run.path)
-    return Result(
-        run.path.resolve().name, cfg, metrics, [json.loads(line) for line in lines], load(Evaluation), load(Prediction)
-    )
+    return Result(run.path.resolve().name, cfg, metrics, run.provenance(), load(Evaluation), load(Prediction))
 
 
 def by_estimator(results: Iterable[Result]) -> dict[str, list[Result]]:
@@ -102,7 +99,7 @@ def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
     """One dictionary a run: what a table of results needs."""
     rows = []
     for r in results:
-        fit = r.evaluation.extortion[0] if r.evaluation and r.evaluation.extortion else None
+        fit = next((f for f in r.evaluation.extortion if f.agent == 0), None) if r.evaluation else None
         rows.append(
             {
                 "run": r.name,

@@ -47,7 +47,7 @@ def meta_episode(
     Args:
         env: an environment (see `lapg_rl.envs`) of two players; the ego is the row player.
         ego: the ego's policy; its memory runs through the whole meta-episode.
-        coplayer: an object with `init(identity, batch)`, `act(state, observations, uniforms)` and
+        coplayer: an object with `init(identity, batch)`, `act(state, observations)` and
             `end_of_inner_episode(state, trajectory)`; see `lapg_rl.coplayers`.
         identity: which co-player it is: a pytree that `coplayer.init` understands (initial parameters, say).
         key: a PRNG key.

@@ -40,19 +40,17 @@ class RunFolder:
         return config.load(self.config_file)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """One dictionary an update, in order; a torn last line (a crash) is left out."""
-        rows = []
-        for line in self.metrics_file.read_text().splitlines() if self.metrics_file.exists() else []:
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-        return rows
+        """One dictionary an update, in order; a torn line (a crash) ends the list."""
+        rows = _rows(self.metrics_file)
+        return rows[: rows.index(None)] if None in rows else rows
+
+    def provenance(self) -> list[dict[str, Any]]:
+        """What is known of every start of the run, in order; torn lines are left out."""
+        return [row for row in _rows(self.provenance_file) if row is not None]
 
     def newest_state(self, cfg: Config) -> TrainState | None:
-        """The newest sound checkpoint as a train state, or None."""
-        found = checkpoint.newest(self.checkpoints, fresh_state(cfg))
-        return found and found[1]
+        """The newest sound checkpoint as a train state, or None where there is no checkpoint yet."""
+        return checkpoint.newest(self.checkpoints, fresh_state(cfg))
 
     def final_state(self) -> TrainState:
         """The state to evaluate. Raises ValueError where the run has no sound checkpoint."""
@@ -69,14 +67,31 @@ def fresh_state(cfg: Config) -> TrainState:
     return initial_state(cfg, jax.random.fold_in(run_key(cfg), 2**32 - 1))
 
 
-def provenance() -> dict[str, Any]:
-    """Where and with what this process runs: versions, device, commit of the source (if any), time."""
+def _rows(path: Path) -> list[Any]:
+    """The rows of a JSONL file; None for each line that is torn."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            rows.append(None)
+    return rows
+
+
+def _commit() -> str:
+    """The commit of the source, or "unknown" where it is installed without its repository."""
     source = Path(__file__).resolve().parent.parent
+    if not (source / ".git").exists():
+        return "unknown"
     git = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
-        commit = subprocess.run(git, capture_output=True, text=True, timeout=10).stdout.strip()
+        return subprocess.run(git, capture_output=True, text=True, timeout=10).stdout.strip() or "unknown"
     except (OSError, subprocess.TimeoutExpired):
-        commit = ""
+        return "unknown"
+
+
+def provenance() -> dict[str, Any]:
+    """Where and with what this process runs: versions, device, commit of the source (if any), time."""
     packages = ("lapg", "jax", "jaxlib", "equinox", "optax", "numpy")
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -85,7 +100,7 @@ def provenance() -> dict[str, Any]:
         "platform": platform.platform(),
         "devices": [f"{d.platform}:{d.device_kind}" for d in jax.devices()],
         "cores": os.cpu_count(),
-        "commit": commit or "unknown",
+        "commit": _commit(),
     }
 
 
@@ -102,20 +117,29 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:
+    """Add a line and put it on the disk before anything that follows; a torn line before it stays by itself."""
+    torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
     with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+        file.write("\n" * torn + json.dumps(row) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _truncate_metrics(run: RunFolder, updates: int) -> None:
     """Keep the rows of the first `updates` updates: those after the checkpoint are made again."""
     rows = [row for row in run.metrics() if row["update"] < updates]
+    if len(rows) < updates:
+        raise ValueError(
+            f"{run.metrics_file} ends at update {len(rows)}, before the checkpoint of update {updates}: it was cut; "
+            "restore it, or train in another folder"
+        )
     partial = run.metrics_file.with_suffix(".tmp")
     partial.write_text("".join(json.dumps(row) + "\n" for row in rows))
     partial.replace(run.metrics_file)
 
 
 def _row(update: int, metrics: dict[str, Any]) -> dict[str, Any]:
-    return {"update": update, **{name: np.asarray(value).tolist() for name, value in sorted(metrics.items())}}
+    return {"update": update, **{name: value.tolist() for name, value in sorted(jax.device_get(metrics).items())}}
 
 
 def _check_finite(row: dict[str, Any], run: RunFolder) -> None:
@@ -124,8 +148,14 @@ def _check_finite(row: dict[str, Any], run: RunFolder) -> None:
         good = checkpoint.folders(run.checkpoints)
         raise FloatingPointError(
             f"{', '.join(bad)} became non-finite in update {row['update']} of {run.path}; the last good checkpoint is "
-            f"{good[-1] if good else 'none'}. Lower learner.learning_rate or learner.clip_norm and start again"
+            f"{good[-1] if good else 'none'}. Lower learner.learning_rate or learner.clip_norm and train in another folder"
         )
+
+
+def _difference(there: Config, wanted: Config) -> str:
+    """The keys in which two configurations differ, with both values."""
+    one, other = (config.flat(c) for c in (there, wanted))
+    return ", ".join(f"{key} {one[key]} there, {other[key]} here" for key in one if one[key] != other[key])
 
 
 def open_run(cfg: Config, path: str | Path) -> RunFolder:
@@ -139,7 +169,8 @@ def open_run(cfg: Config, path: str | Path) -> RunFolder:
         run.path.mkdir(parents=True, exist_ok=True)
         if run.config_file.exists():
             if run.config() != cfg:
-                raise ValueError(f"{run.path} holds a run with another configuration; choose another --run folder")
+                what = _difference(run.config(), cfg)
+                raise ValueError(f"{run.path} holds a run with another configuration ({what}); choose another folder")
         else:
             partial = run.config_file.with_suffix(".tmp")
             config.save(cfg, partial)
@@ -154,7 +185,8 @@ def open_run(cfg: Config, path: str | Path) -> RunFolder:
 def train(cfg: Config, path: str | Path, *, label: str = "train", quiet: bool = False) -> TrainState:
     """Run `cfg` in the folder `path`, from its newest sound checkpoint if it has one, to its last update.
 
-    A killed run, started again, ends with the parameters, optimiser state and metrics of an uninterrupted one, bit for bit.
+    A killed run, started again, ends with the parameters, optimiser state and metrics of an uninterrupted one: bit for bit
+    on the same kind of CPU, and on a GPU where XLA picks the same kernels (`--xla_gpu_deterministic_ops`).
 
     Raises:
         ValueError: see `open_run`.
@@ -162,8 +194,9 @@ def train(cfg: Config, path: str | Path, *, label: str = "train", quiet: bool = 
     """
     run = open_run(cfg, path)
     with _locked(run.path):
-        state = run.newest_state(cfg)
-        state = fresh_state(cfg) if state is None else state
+        fresh = fresh_state(cfg)
+        state = checkpoint.newest(run.checkpoints, fresh)
+        state = fresh if state is None else state
         start = int(state.update)
         _truncate_metrics(run, start)
         if start >= cfg.updates:

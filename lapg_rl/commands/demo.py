@@ -84,6 +84,8 @@ def describe(prediction: Prediction, batch: int) -> str:
 def verdict_line(result: Result) -> str:
     """The headline of one run; for LAPG with the thresholds of extortion."""
     game, last = result.config.game, result.last
+    if "reward_vs_naive" not in last:
+        return f"{result.estimator} seed {result.config.seed}: {result.verdict}"
     much, little = (game.P + share * (game.R - game.P) for share in (MUCH, LITTLE))
     needs = (
         (f" (extortion: at least {much:.2f})", f" (at most {little:.2f})") if result.estimator == "lapg" else ("", "")

@@ -66,17 +66,17 @@ def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int) -
     """One process a run, each on its share of the processors; their progress lines are passed on as they come."""
     from lapg_rl.run import open_run
 
-    share = max(1, (os.cpu_count() or 1) // jobs)
+    for cfg, folder in runs:  # every refusal comes before the first run
+        open_run(cfg, folder)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = {"NPROC": str(max(1, cores // min(jobs, len(runs)))), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
     def one(run: tuple[Config, Path]) -> int:
-        command = [sys.executable, "-m", "lapg_rl.cli", "train", "--resume", str(open_run(*run).path)]
-        environment = os.environ | {"NPROC": str(share)}
-        with subprocess.Popen(
-            command + ["--quiet"] * quiet, env=environment, stderr=subprocess.PIPE, text=True
-        ) as process:
+        command = [sys.executable, "-m", "lapg_rl.cli", "train", "--resume", str(run[1])] + ["--quiet"] * quiet
+        with subprocess.Popen(command, env=os.environ | share, stderr=subprocess.PIPE, text=True) as process:
             for line in process.stderr or ():
                 print(line, end="", file=sys.stderr, flush=True)
-        return process.returncode
+        return process.returncode if process.returncode >= 0 else 128 - process.returncode  # killed: as a shell says it
 
     with ThreadPoolExecutor(jobs) as pool:
         try:

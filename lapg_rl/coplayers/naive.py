@@ -22,7 +22,7 @@ class NaiveState(NamedTuple):
 
 
 def a2c_loss(policy: Any, batch: Trajectory, config: NaiveConfig) -> Float[Array, ""]:
-    """Advantage actor-critic loss on complete inner episodes (axes b, t), no bootstrapping, mean over b and t."""
+    """Advantage actor-critic loss on complete inner episodes (axes b, t), no bootstrapping at the end, mean over b and t."""
     logits, values = jax.vmap(lambda o: policy(o))(batch.observations)
     fixed = jax.lax.stop_gradient(values)[:, None]
     rewards = batch.rewards[:, None]

@@ -1,5 +1,6 @@
 """Figures of results, as matplotlib axes and figures; nothing here reads files or computes results."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -84,9 +85,9 @@ def training_curve(axes: Any, groups: Groups, metric: str, prediction: Predictio
     for name, results in groups.items():
         shown = [r.metrics for r in results if metric in r.metrics]
         if shown:
-            length = min(len(metrics[metric]) for metrics in shown)
-            curves = [metrics[metric][:length] for metrics in shown]
-            _band(axes, shown[0]["update"][:length] + 1, curves, COLOURS[name], NAMES[name])
+            common = functools.reduce(np.intersect1d, [metrics["update"] for metrics in shown])
+            curves = [metrics[metric][np.isin(metrics["update"], common)] for metrics in shown]
+            _band(axes, common + 1, curves, COLOURS[name], NAMES[name])
     field = {"reward_vs_naive": "reward", "naive_reward": "naive_reward"}.get(metric)
     if prediction and field:
         _level(axes, [getattr(o, field) for o in prediction.best], "theory: best memory-one policy", "--")

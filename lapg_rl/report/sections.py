@@ -94,10 +94,11 @@ def extortion(groups: Groups, prediction: Prediction | None) -> str:
     if not evaluated(groups):
         return ""
     rows = [
-        [dot(COLOURS[name]) + escape(r.name), *_fit(fit), number(line.slope), number(line.intercept)]
+        [dot(COLOURS[name]) + escape(r.name), *_fit(fits.get(line.agent)), number(line.slope), number(line.intercept)]
         for name, results in evaluated(groups).items()
         for r in results
-        for fit, line in zip(r.evaluation.extortion, r.evaluation.lines, strict=True)  # type: ignore
+        for fits in [{fit.agent: fit for fit in r.evaluation.extortion}]  # type: ignore
+        for line in r.evaluation.lines  # type: ignore
     ]
     for fit, told in zip(prediction.extortion, prediction.best, strict=True) if prediction else ():
         rows.append(
@@ -118,7 +119,9 @@ def extortion(groups: Groups, prediction: Prediction | None) -> str:
     return text + table(heads, rows) + figure(draw(figures.payoff_lines, groups, prediction), caption)
 
 
-def _fit(fit: ExtortionFit) -> list[str]:
+def _fit(fit: ExtortionFit | None) -> list[str]:
+    if fit is None:
+        return ["-"] * 3
     return ["unbounded" if fit.factor is None else number(fit.factor), number(fit.scale), number(fit.residual)]
 
 

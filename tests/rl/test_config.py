@@ -1,5 +1,7 @@
 """Configurations: round trips, overrides, and refusals that name value, bound and remedy."""
 
+import dataclasses
+
 import pytest
 
 from lapg_rl import config
@@ -84,6 +86,14 @@ def test_bad_values_are_refused_in_one_line(case):
     with pytest.raises(ValueError, match=message) as error:
         config.override(config.preset("ipd-shaping-small"), assignments)
     assert "\n" not in str(error.value)
+
+
+def test_choices_are_checked_in_python_too():
+    learner = config.LearnerConfig()
+    object.__setattr__(learner, "optimiser", "rmsprop")  # the tests' own type checks would stop the constructor
+    with pytest.raises(ValueError, match=r"learner.optimiser must be one of adam, sgd, got 'rmsprop'"):
+        learner.__post_init__()
+    assert dataclasses.replace(config.Config().model, kind="gru", width=33).width == 33  # heads are Hawk's alone
 
 
 def test_an_unknown_preset_is_refused_with_near_matches():

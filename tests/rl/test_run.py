@@ -107,6 +107,22 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(damage, cop
     assert [row["from_update"] for row in starts if "from_update" in row] == [0, 8]
 
 
+def test_a_run_without_a_sound_checkpoint_is_refused_and_left_alone(copied):
+    for folder in checkpoint.folders(copied / "checkpoints"):
+        flip_a_bit(folder / "arrays.npz")
+    before = (copied / "metrics.jsonl").read_bytes()
+    with pytest.raises(ValueError, match=r"no checkpoint in .* is sound; restore one, or delete the folder"):
+        run.train(TINY, copied, quiet=True)
+    assert (copied / "metrics.jsonl").read_bytes() == before
+
+
+def test_metrics_that_were_cut_are_refused(copied):
+    rows = (copied / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (copied / "metrics.jsonl").write_text("".join(rows[:5]))
+    with pytest.raises(ValueError, match=r"ends at update 5, before the checkpoint of update 10"):
+        run.train(TINY, copied, quiet=True)
+
+
 def test_a_checkpoint_of_another_model_is_refused_by_the_names_of_its_arrays(uninterrupted):
     folder = checkpoint.folders(uninterrupted[0] / "checkpoints")[-1]
     other = run.fresh_state(dataclasses.replace(TINY, model=ModelConfig(kind="gru", width=4)))
@@ -128,7 +144,7 @@ def test_checkpoints_hold_exactly_what_was_saved(uninterrupted):
 
 
 def test_another_configuration_in_the_same_folder_is_refused(uninterrupted):
-    with pytest.raises(ValueError, match="another configuration"):
+    with pytest.raises(ValueError, match=r"another configuration \(seed 0 there, 5 here\)"):
         run.open_run(dataclasses.replace(TINY, seed=5), uninterrupted[0])
 
 
