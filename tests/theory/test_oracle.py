@@ -187,7 +187,7 @@ def test_rationals_agree_with_fractions():
         ({"ego": (float("inf"), *EGO[1:])}, "is no number"),
         ({"update": lambda q, batch: [2] * 5}, "the update holds 2"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else ",".join(value),
 )
 def test_refusals(change, message):
     arguments = {"ego": EGO, "naive": NAIVE, **sizes(1, 2, 2), "update": oracle.Reinforce(GAME, Q(1, 20)), **change}
