@@ -32,7 +32,13 @@ Signal = Float[Array, "b m t"]
 
 def _td_errors(rewards: Signal, values: Signal, gamma: float, episodic: bool) -> Signal:
     """Errors `r + gamma V' - V`; V' is the value of the next history, 0 after the end (of each inner episode if episodic)."""
+    rewards, values = jnp.asarray(rewards), jnp.asarray(values)
     shape = rewards.shape
+    if len(shape) != 3 or values.shape != shape:
+        raise ValueError(
+            f"rewards and values need the same axes [b, m, t] of one meta-episode, got shapes {shape} and {values.shape}; "
+            "use jax.vmap over independent meta-episodes"
+        )
     rows = values if episodic else values.reshape(shape[0], -1)
     following = jnp.concatenate([rows[..., 1:], jnp.zeros_like(rows[..., :1])], axis=-1)
     return rewards + gamma * following.reshape(shape) - values

@@ -186,7 +186,7 @@ def train(cfg: Config, path: str | Path, *, label: str = "train", quiet: bool = 
     """Run `cfg` in the folder `path`, from its newest sound checkpoint if it has one, to its last update.
 
     A killed run, started again, ends with the parameters, optimiser state and metrics of an uninterrupted one: bit for bit
-    on the same kind of CPU, and on a GPU where XLA picks the same kernels (`--xla_gpu_deterministic_ops`).
+    on the same kind of CPU with as many threads, and on a GPU where XLA picks the same kernels (`--xla_gpu_deterministic_ops`).
 
     Raises:
         ValueError: see `open_run`.

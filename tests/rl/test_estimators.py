@@ -200,3 +200,11 @@ def test_value_targets_with_lambda_one_are_the_returns_whatever_the_values(episo
 def test_the_module_exports_the_four_estimators_under_their_public_names():
     assert set(ESTIMATORS) == {"lapg", "batch_unaware", "mfos", "inner_episode"}
     assert all(getattr(estimators, name) is function for name, function in ESTIMATORS.items())
+
+
+def test_inputs_without_the_three_axes_are_refused():
+    plain = (
+        estimators._td_errors.__wrapped__ if hasattr(estimators._td_errors, "__wrapped__") else estimators._td_errors
+    )
+    with pytest.raises(ValueError, match=r"axes \[b, m, t\] .*shapes \(2, 3\) and \(2, 3\); use jax.vmap"):
+        plain(np.zeros((2, 3)), np.zeros((2, 3)), 1.0, False)
