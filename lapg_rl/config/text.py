@@ -1,0 +1,120 @@
+"""Configs as plain data, TOML files and `key=value` changes."""
+
+import dataclasses
+import functools
+import json
+import tomllib
+import typing
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import cattrs
+import tomli_w
+
+from lapg_rl.config.checks import unknown
+from lapg_rl.config.whole import Config
+
+_CONVERTER = cattrs.Converter(forbid_extra_keys=True)
+
+
+def _strict(kind: type, accept: tuple[type, ...]) -> None:
+    def structure(value: Any, _: type) -> Any:
+        if not isinstance(value, accept) or (isinstance(value, bool) and kind is not bool):
+            raise ValueError(f"expected {kind.__name__}, got {value!r}")
+        return kind(value)
+
+    _CONVERTER.register_structure_hook(kind, structure)
+
+
+_strict(int, (int,))
+_strict(float, (int, float))
+_strict(bool, (bool,))
+_strict(str, (str,))
+
+
+def _plain_reasons(error: BaseException, path: str = "") -> list[str]:
+    """The leaves of a (possibly nested) conversion error, each with the path to the value."""
+    notes = " ".join(getattr(error, "__notes__", []))
+    if "attribute " in notes:
+        path = f"{path}.{notes.rsplit('attribute ', 1)[1]}".lstrip(".")
+    if isinstance(error, cattrs.ForbiddenExtraKeysError):
+        known = [field.name for field in dataclasses.fields(error.cl)]
+        return [unknown(f"key {path + '.' if path else ''}{key}", key, known) for key in sorted(error.extra_fields)]
+    if isinstance(error, BaseExceptionGroup):
+        return [reason for inner in error.exceptions for reason in _plain_reasons(inner, path)]
+    return [f"{path}: {error}" if path and path not in str(error) else str(error)]
+
+
+def from_dict(data: dict[str, Any]) -> Config:
+    """A config from nested plain data. Raises ValueError naming every unknown key (with near matches) or bad value."""
+    try:
+        return _CONVERTER.structure(data, Config)
+    except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError) as error:
+        raise ValueError("; ".join(_plain_reasons(error))) from None
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """The config as nested plain data; `from_dict(to_dict(c)) == c`."""
+    return _CONVERTER.unstructure(config)
+
+
+def save(config: Config, path: Path) -> None:
+    """Write the config as TOML."""
+    path.write_text(tomli_w.dumps(to_dict(config)))
+
+
+def load(path: Path) -> Config:
+    """Read a config written by `save`, or by hand: keys that are left out take their defaults."""
+    try:
+        return from_dict(tomllib.loads(Path(path).read_text()))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is no TOML file: {error}") from None
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """The config as one dictionary with dotted keys."""
+    data = to_dict(config)
+    return {key: functools.reduce(lambda d, part: d[part], key.split("."), data) for key in _leaves(Config)}
+
+
+def _leaves(kind: type, prefix: str = "") -> dict[str, Any]:
+    leaves = {}
+    for name, hint in typing.get_type_hints(kind).items():
+        nested = dataclasses.is_dataclass(hint)
+        leaves.update(_leaves(hint, f"{prefix}{name}.") if nested else {prefix + name: hint})
+    return leaves
+
+
+def _parse(text: str, hint: Any) -> Any:
+    if hint is str or typing.get_origin(hint) is Literal:
+        return text
+    try:
+        return json.loads(text.lower() if hint is bool else text)
+    except json.JSONDecodeError:
+        return text  # from_dict then says what was expected
+
+
+def override(config: Config, assignments: Iterable[str]) -> Config:
+    """`config` with `key=value` assignments applied, e.g. `learner.estimator=mfos`; an unambiguous last part suffices.
+
+    Raises:
+        ValueError: for an unknown or ambiguous key or a value that doesn't fit.
+    """
+    leaves = _leaves(Config)
+    data = to_dict(config)
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise ValueError(f"expected key=value, got {assignment!r}")
+        full = [key] if key in leaves else [leaf for leaf in leaves if leaf.split(".")[-1] == key]
+        if not full:
+            raise ValueError(unknown(f"key {key}", key, sorted({leaf.split(".")[-1] for leaf in leaves})))
+        if len(full) > 1:
+            raise ValueError(f"key {key} is ambiguous: write {' or '.join(full)}")
+        *sections, name = full[0].split(".")
+        target = data
+        for section in sections:
+            target = target[section]
+        target[name] = _parse(text, leaves[full[0]])
+    return from_dict(data)

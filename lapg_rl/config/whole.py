@@ -1,0 +1,63 @@
+"""The whole config of a run, and what its sections must agree on."""
+
+import dataclasses
+
+from lapg_rl.config.checks import check
+from lapg_rl.config.sections import GameConfig, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
+from lapg_theory.game import check_count
+
+#: Below this, what an action does to the next inner episode is invisible beside what it does in the current one.
+LEAST_SHAPING_SIGNAL = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A run: sizes, sections, seed. The run is a pure function of this object."""
+
+    name: str = "custom"
+    updates: int = 3000
+    meta_batch: int = 128
+    batch: int = 16
+    inner_episodes: int = 20
+    steps: int = 10
+    seed: int = 0
+    checkpoint_every: int = 20
+    keep_checkpoints: int = 3
+    game: GameConfig = dataclasses.field(default_factory=GameConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    naive: NaiveConfig = dataclasses.field(default_factory=NaiveConfig)
+    learner: LearnerConfig = dataclasses.field(default_factory=LearnerConfig)
+    pool: PoolConfig = dataclasses.field(default_factory=PoolConfig)
+
+    def __post_init__(self):
+        for field in (
+            "updates",
+            "meta_batch",
+            "batch",
+            "inner_episodes",
+            "steps",
+            "checkpoint_every",
+            "keep_checkpoints",
+        ):
+            check_count(field, getattr(self, field))
+        check_count("seed", self.seed, least=0)
+        remedy = "change meta_batch, learner.minibatches or pool.p_naive"
+        check(
+            self.meta_batch % self.learner.minibatches == 0,
+            "meta_batch", self.meta_batch, f"a multiple of learner.minibatches = {self.learner.minibatches}", remedy,
+        )  # fmt: skip
+        share = self.pool.p_naive * self.meta_batch
+        check(abs(share - round(share)) < 1e-9, "pool.p_naive * meta_batch", share, "an integer", remedy)
+        signal = (self.learner.gamma * self.learner.gae_lambda) ** self.steps
+        shaping = self.learner.estimator != "inner_episode" and self.inner_episodes > 1
+        if shaping and signal < LEAST_SHAPING_SIGNAL:
+            raise ValueError(
+                f"(gamma * gae_lambda)^steps = ({self.learner.gamma} * {self.learner.gae_lambda})^{self.steps} = {signal:.2g} "
+                f"is below {LEAST_SHAPING_SIGNAL}: the next inner episode would not count and the agent could not learn to "
+                "shape; raise learner.gamma or learner.gae_lambda (published: 1), or choose learner.estimator=inner_episode"
+            )
+
+    @property
+    def naive_share(self) -> int:
+        """How many of the `meta_batch` meta-episodes are played against naive learners."""
+        return round(self.pool.p_naive * self.meta_batch)
