@@ -40,15 +40,19 @@ class Match:
 
 @dataclasses.dataclass(frozen=True)
 class PayoffLine:
-    """Least-squares line through (co-player's, agent's) reward surplus over P, one point a random co-player.
+    """Least-squares line of the co-player's surplus over P on the agent's, one point a random co-player.
 
-    A zero-determinant extorter with factor x holds all points on the line with slope x through the origin.
+    A zero-determinant extorter with factor x holds all points on the line with slope 1 / x through the origin; a slope of
+    about 0 leaves the co-player the same whatever it does. `low` to `high` is the slope's 95 % bootstrap interval over
+    co-players. Points are (co-player's, agent's) surplus.
     """
 
     agent: int
     slope: float | None
     intercept: float | None
     r_squared: float | None
+    low: float | None
+    high: float | None
     points: list[tuple[float, float]]
 
 
@@ -155,11 +159,30 @@ class Prediction:
 FILES = {Evaluation: "evaluation.json", Prediction: "prediction.json"}
 
 
+def compact(data: Any, indent: str = "") -> str:
+    """JSON for people: objects and lists of objects spread over lines, everything without objects on one line."""
+    if not _has_objects(data):
+        return json.dumps(data, allow_nan=False)
+    inner = indent + " "
+    if isinstance(data, dict):
+        items = [f"{json.dumps(key)}: {compact(value, inner)}" for key, value in data.items()]
+        return "{\n" + ",\n".join(inner + item for item in items) + f"\n{indent}}}"
+    return "[\n" + ",\n".join(inner + compact(value, inner) for value in data) + f"\n{indent}]"
+
+
+def _has_objects(data: Any) -> bool:
+    return isinstance(data, dict) or (isinstance(data, list) and any(map(_has_objects, data)))
+
+
 def save(record: Any, folder: Path) -> None:
     """Write an Evaluation or a Prediction into a run folder, as JSON."""
-    path = folder / FILES[type(record)]
+    write(record, folder / FILES[type(record)])
+
+
+def write(record: Any, path: Path) -> None:
+    """Write a record as JSON; the file is there whole or not at all."""
     partial = path.with_suffix(".tmp")
-    partial.write_text(json.dumps(dataclasses.asdict(record), indent=1, allow_nan=False) + "\n")
+    partial.write_text(compact(dataclasses.asdict(record)) + "\n")
     partial.replace(path)
 
 

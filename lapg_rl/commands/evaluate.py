@@ -2,69 +2,102 @@
 
 import argparse
 import dataclasses
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from lapg_rl import records
-from lapg_rl.records import Evaluation
+from lapg_rl.records import Evaluation, Match
+
+EPILOGUE = """opponents:
+  naive, the name of a fixed strategy (allc, alld, random, tft, suspicious-tft, gtft, wsls, grim, zd-extort-3 or another
+  factor), or the folder of another run, all of whose agents are met
+
+examples:
+  lapg evaluate runs/mine                    everything; kept in runs/mine/evaluation.json, which reports use
+  lapg evaluate runs/mine runs/theirs tft    these only; kept where --out says
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders; writes RUN/evaluation.json")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOGUE
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument(
+        "opponents", nargs="*", metavar="OPPONENT", help="whom to meet (default: everyone but other runs)"
+    )
     parser.add_argument("--meta-batch", type=int, default=128, metavar="N", help="meta-episodes a match (default 128)")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws other games")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the evaluation there, as JSON")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate each run and print what came out."""
-    for folder in arguments.runs:
-        evaluation = evaluate_run(folder, arguments.meta_batch, arguments.seed)
-        print(json.dumps(dataclasses.asdict(evaluation)) if arguments.json else table(folder, evaluation))
+    """Evaluate the run and print what came out."""
+    folder, opponents = arguments.run_folder, arguments.opponents or None
+    evaluation = evaluate_run(folder, arguments.meta_batch, arguments.seed, opponents)
+    if arguments.out:
+        records.write(evaluation, arguments.out)
+    print(records.compact(dataclasses.asdict(evaluation)) if arguments.json else table(folder, evaluation))
     return 0
 
 
-def evaluate_run(folder: Path, meta_batch: int = 128, seed: int = 0) -> Evaluation:
-    """Evaluate a run, fit the theory's extortion family to its agents, and keep both in the run folder."""
+def evaluate_run(
+    folder: Path, meta_batch: int = 128, seed: int = 0, opponents: Sequence[str] | None = None
+) -> Evaluation:
+    """Evaluate a run and fit the theory's extortion family to its agents; without `opponents` kept in the run folder."""
     from lapg_rl.crossval.extortion import fit_extortion
     from lapg_rl.evaluate import evaluate
     from lapg_rl.run import RunFolder
 
-    evaluation = evaluate(folder, meta_batch=meta_batch, seed=seed)
+    evaluation = evaluate(folder, opponents, meta_batch=meta_batch, seed=seed)
     game = RunFolder(folder).config().game.build()
     fits = [fit_extortion(game, m.own.signature, m.agent) for m in evaluation.matches if m.opponent == "naive"]
     evaluation = dataclasses.replace(evaluation, extortion=[fit for fit in fits if fit is not None])
-    records.save(evaluation, folder)
+    if opponents is None:
+        records.save(evaluation, folder)
     return evaluation
 
 
 def table(folder: Path, evaluation: Evaluation) -> str:
-    """The evaluation in a few lines of text."""
+    """The evaluation as text: rewards, what was done early and late, extortion."""
     lines = [
-        f"{folder} after {evaluation.updates} updates; {evaluation.meta_batch} meta-episodes a match; rewards per step",
-        f"{'agent':>5}  {'co-player':18} {'own reward':>16} {'other':>8}   {'own C':>5} {'other C':>7}",
+        f"{folder} after {evaluation.updates} updates; {evaluation.meta_batch} meta-episodes a match; rewards per step "
+        "± standard error",
+        f"{'agent':>5}  {'co-player':18} {'own reward':>16} {'other':>16}   {'own C':>5} {'other C':>7}",
+        *(_match(match) for match in evaluation.matches),
+        "cooperation after s0, CC, CD, DC, DD in the first and the last inner episode (-: never there)",
+        *(_signatures(match) for match in evaluation.matches),
     ]
-    for match in evaluation.matches:
-        own, other = match.own, match.other
-        error = f"± {own.error:.3f}" if own.error is not None else ""
-        lines.append(
-            f"{match.agent:>5}  {match.opponent:18} {own.reward:+8.3f} {error:7} {other.reward:+8.3f}   "
-            f"{_mean(own.cooperation_curve):5.0%} {_mean(other.cooperation_curve):7.0%}"
-        )
-    for match in evaluation.matches:
-        if match.opponent == "naive":
-            states = zip(("s0", "CC", "CD", "DC", "DD"), match.own.signature, strict=True)
-            shown = "  ".join(f"{state} {'-' if p is None else f'{p:.2f}'}" for state, p in states)
-            lines.append(f"agent {match.agent} cooperates with naive learners after  {shown}")
     for fit in evaluation.extortion:
         factor = "unbounded" if fit.factor is None else f"{fit.factor:.2f}"
         lines.append(f"agent {fit.agent} fitted extortion factor {factor} (rms distance {fit.residual:.3f})")
     for line in evaluation.lines:
         if line.slope is not None:
-            lines.append(f"agent {line.agent} payoff line: slope {line.slope:.2f}, intercept {line.intercept:+.2f}")
+            interval = "" if line.low is None else f" [{line.low:.2f}, {line.high:.2f}]"
+            lines.append(
+                f"agent {line.agent} payoff line: a random co-player gains {line.slope:.2f}{interval} for each 1 that it "
+                f"gives the agent, from {line.intercept:+.2f} on (an extorter of factor x: 1/x, from 0)"
+            )
     return "\n".join(lines)
 
 
-def _mean(values: list[float]) -> float:
+def _match(match: Match) -> str:
+    sides = [
+        f"{side.reward:+8.3f} " + ("" if side.error is None else f"± {side.error:.3f}")
+        for side in (match.own, match.other)
+    ]
+    own, other = (_mean(side.cooperation_curve) for side in (match.own, match.other))
+    return f"{match.agent:>5}  {match.opponent:18} {sides[0]:16} {sides[1]:16}   {own:5.0%} {other:7.0%}"
+
+
+def _signatures(match: Match) -> str:
+    shown = [
+        " ".join("   -" if p is None else f"{p:4.2f}" for p in signature)
+        for signature in (match.own.first_signature, match.own.last_signature)
+    ]
+    return f"{match.agent:>5}  {match.opponent:18} {shown[0]}  ->  {shown[1]}"
+
+
+def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)

@@ -13,7 +13,6 @@ The policies compared are memory-one. An agent with a memory can count steps and
 import functools
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,8 +20,9 @@ from scipy import optimize
 
 from lapg_rl.config import Config, LearnerConfig, PoolConfig
 from lapg_rl.crossval.extortion import fit_extortion
-from lapg_rl.evaluate import fit_line, make_play, u_shaped
-from lapg_rl.models import Tabular
+from lapg_rl.evaluate import fit_line, u_shaped
+from lapg_rl.models import memory_one
+from lapg_rl.play import make_play
 from lapg_rl.pools import naive_learner
 from lapg_rl.records import Calibration, Escape, Outcome, Prediction, Simulated
 from lapg_rl.run import fresh_state
@@ -85,11 +85,11 @@ def outcome(cfg: Config, policy: Any, rate: float) -> Outcome:
 
 
 def payoff_line(cfg: Config, policy: Any) -> tuple[float | None, float | None]:
-    """(slope, intercept) of the payoff line of `policy`: exact returns, co-players as `lapg_rl.evaluate` draws them."""
+    """(slope, intercept) of the line of `PayoffLine`, for `policy`: exact returns, co-players as evaluations draw them."""
     cloud = u_shaped(np.random.default_rng(0).uniform(size=(1024, 5)))
     returns = exact_returns(cfg.game.build(), policy, cloud, FiniteHorizon(cfg.steps))
     own, other = (np.asarray(x) / cfg.steps - cfg.game.P for x in returns)
-    return fit_line(other, own)[:2]
+    return fit_line(own, other)[:2]
 
 
 def escape(cfg: Config, rate: float) -> Escape:
@@ -152,10 +152,3 @@ class _Simulation:
     def outcome(self, policy: Any) -> Simulated:
         own, other = self.curves(policy).mean(axis=1)
         return Simulated(list(policy), float(own), float(other))
-
-
-def memory_one(policy: Any) -> Tabular:
-    """Five cooperation probabilities as an agent of `lapg_rl`; they are kept 1e-6 away from 0 and 1."""
-    p = jnp.clip(jnp.asarray(policy, jnp.float32), 1e-6, 1 - 1e-6)
-    logits = jnp.stack([jnp.log(p), jnp.log1p(-p)], axis=-1)
-    return eqx.tree_at(lambda table: table.logits, Tabular(5, 2, key=jax.random.key(0)), logits)

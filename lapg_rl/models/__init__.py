@@ -8,6 +8,7 @@ from lapg_rl.config import ModelConfig
 from lapg_rl.models.gru import GRU as GRU
 from lapg_rl.models.hawk import Hawk as Hawk
 from lapg_rl.models.tabular import Tabular as Tabular
+from lapg_rl.models.tabular import memory_one as memory_one
 
 
 def build(config: ModelConfig, observation_size: int, num_actions: int, key: Array) -> Any:

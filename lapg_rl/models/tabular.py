@@ -1,5 +1,7 @@
 """The tabular memory-one policy: one row of logits for each observation, no memory."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -29,3 +31,10 @@ class Tabular(eqx.Module):
     def __call__(self, observations: Float[Array, "t o"]) -> tuple[Float[Array, "t a"], Float[Array, " t"]]:
         """(logits, values) of every token of a sequence."""
         return observations @ self.logits, observations @ self.values
+
+
+def memory_one(policy: Any) -> Tabular:
+    """Five cooperation probabilities as a policy; they are kept 1e-6 away from 0 and 1."""
+    p = jnp.clip(jnp.asarray(policy, jnp.float32), 1e-6, 1 - 1e-6)
+    logits = jnp.stack([jnp.log(p), jnp.log1p(-p)], axis=-1)
+    return eqx.tree_at(lambda table: table.logits, Tabular(5, 2, key=jax.random.key(0)), logits)

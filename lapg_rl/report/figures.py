@@ -214,8 +214,8 @@ def payoff_lines(groups: Groups, prediction: Prediction | None) -> Any:
             points = np.array(line.points) + game.P
             panel.scatter(*points.T, s=7, color=COLOURS[name], alpha=0.5, linewidth=0)
             if line.slope is not None:
-                ends = np.array([points[:, 0].min(), points[:, 0].max()])
-                panel.plot(ends, game.P + line.intercept + line.slope * (ends - game.P), color=INK, linewidth=1.2)
+                ends = np.array([points[:, 1].min(), points[:, 1].max()])
+                panel.plot(game.P + line.intercept + line.slope * (ends - game.P), ends, color=INK, linewidth=1.2)
         slopes = [line.slope for line in lines if line.slope is not None]
         panel.set_title(f"{NAMES[name]}: slope {np.mean(slopes):.2f}" if slopes else NAMES[name])
         panel.set_xlabel("co-player's reward")

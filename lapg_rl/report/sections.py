@@ -8,7 +8,7 @@ import numpy as np
 
 from lapg_rl import config
 from lapg_rl.config import Config
-from lapg_rl.records import ExtortionFit, Prediction
+from lapg_rl.records import ExtortionFit, PayoffLine, Prediction
 from lapg_rl.report import figures
 from lapg_rl.report.figures import COLOURS, NAMES, Groups, draw, evaluated
 from lapg_rl.report.html import dot, figure, number, table
@@ -94,7 +94,7 @@ def extortion(groups: Groups, prediction: Prediction | None) -> str:
     if not evaluated(groups):
         return ""
     rows = [
-        [dot(COLOURS[name]) + escape(r.name), *_fit(fits.get(line.agent)), number(line.slope), number(line.intercept)]
+        [dot(COLOURS[name]) + escape(r.name), *_fit(fits.get(line.agent)), _slope(line), number(line.intercept)]
         for name, results in evaluated(groups).items()
         for r in results
         for fits in [{fit.agent: fit for fit in r.evaluation.extortion}]  # type: ignore
@@ -107,8 +107,9 @@ def extortion(groups: Groups, prediction: Prediction | None) -> str:
     text = (
         "<h2>Extortion</h2><p>An extortionate zero-determinant strategy keeps its surplus over mutual defection at a fixed "
         "multiple, the extortion factor, of its co-player's. The factor is fitted to the agent's signature; the distance "
-        "(root mean square) says how near to that family the agent is. Slope and intercept need no such family: they are "
-        "those of the agent's surplus against its co-player's over random memory-one co-players.</p>"
+        "(root mean square) says how near to that family the agent is. Slope (95 % interval) and intercept need no such "
+        "family: they say what random memory-one co-players gain for each 1 that they give the agent. An extorter of factor "
+        "x has slope 1/x; at 0 the co-player is left with the same whatever it does; at -1/2 it pays for what it gives.</p>"
     )
     caption = (
         "One point a random memory-one co-player; shaded: what the game allows. On the grey diagonal both earn the same. An "
@@ -117,6 +118,11 @@ def extortion(groups: Groups, prediction: Prediction | None) -> str:
     )
     heads = ["", "factor", "scale", "distance", "slope", "intercept"]
     return text + table(heads, rows) + figure(draw(figures.payoff_lines, groups, prediction), caption)
+
+
+def _slope(line: PayoffLine) -> str:
+    interval = "" if line.low is None else f" [{number(line.low)}, {number(line.high)}]"
+    return number(line.slope) + interval
 
 
 def _fit(fit: ExtortionFit | None) -> list[str]:

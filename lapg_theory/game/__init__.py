@@ -35,4 +35,5 @@ from lapg_theory.game.strategies import NAMED as NAMED
 from lapg_theory.game.strategies import TFT as TFT
 from lapg_theory.game.strategies import WSLS as WSLS
 from lapg_theory.game.strategies import check_policy as check_policy
+from lapg_theory.game.strategies import extortioner as extortioner
 from lapg_theory.game.strategies import strategy as strategy

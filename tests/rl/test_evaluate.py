@@ -10,7 +10,8 @@ from folders import TABULAR, expected_rewards, run_of
 
 from lapg_rl import records
 from lapg_rl.config import PoolConfig
-from lapg_rl.evaluate import count_cooperation, evaluate, fit_line, u_shaped
+from lapg_rl.evaluate import evaluate, fit_line, u_shaped
+from lapg_rl.play import count_cooperation
 from lapg_rl.records import Evaluation
 from lapg_theory.game import NAMED
 
@@ -73,14 +74,16 @@ def test_naive_learners_learn_within_the_meta_episode(tmp_path):
 
 def test_payoff_lines(tmp_path):
     line = evaluate(run_of(tmp_path / "alld", [NAMED["alld"]]), meta_batch=20).lines[0]
-    assert (line.slope, line.intercept, line.r_squared) == pytest.approx((-2, 0, 1), abs=1e-3)
+    assert (line.slope, line.intercept, line.r_squared) == pytest.approx((-1 / 2, 0, 1), abs=1e-3)
+    assert line.low <= line.slope <= line.high < line.low + 1e-3
     assert len(line.points) == 20
-    # an extorter of factor 3 that also starts as its family says, over long episodes: the line of slope 3
+    # an extorter of factor 3 over long episodes: the line of slope 1/3
     x, f = 3, 1 / 8
     extorter = (0, 1 - f * (x - 1), 1 - f * (1 + 2 * x), f * (x + 2), 0)
     cfg = dataclasses.replace(TABULAR, steps=300, inner_episodes=2)
     line = evaluate(run_of(tmp_path / "extorter", [extorter], cfg), meta_batch=60).lines[0]
-    assert line.slope == pytest.approx(3, abs=0.2)
+    assert line.slope == pytest.approx(1 / 3, abs=0.03)
+    assert line.low < 1 / 3 < line.high < line.low + 0.06
     assert line.intercept == pytest.approx(0, abs=0.05)  # the start of an episode weighs 1/300, sampling the rest
 
 
@@ -91,9 +94,35 @@ def test_agents_of_a_pool_meet_each_other(tmp_path):
         match = evaluation.match(f"agent {1 - agent}", agent)
         for side, expected in zip((match.own, match.other), expected_rewards(p, q, 6), strict=True):
             assert abs(side.reward - expected) < SIGMAS * side.error
+    own = evaluation.match("agent 0", 0).own  # against itself
+    assert abs(own.reward - expected_rewards(POLICY, POLICY, 6)[0]) < SIGMAS * own.error
     assert len(evaluation.lines) == 2
-    with pytest.raises(KeyError, match="agent 0"):
-        evaluation.match("agent 0")
+    with pytest.raises(KeyError, match="agent 2"):
+        evaluation.match("agent 2")
+
+
+def test_named_opponents_and_other_runs_are_met_instead(folder, tmp_path):
+    cfg = dataclasses.replace(TABULAR, pool=PoolConfig(p_naive=0.5, agents=2, naive_population=2), batch=2)
+    other = run_of(tmp_path / "other", [OTHER, NAMED["alld"]], cfg)
+    evaluation = evaluate(folder, ["zd-extort-2", str(other)], meta_batch=100)
+    assert [m.opponent for m in evaluation.matches] == ["zd-extort-2", "other/0", "other/1"]
+    assert evaluation.lines == []
+    extorter = (0, 1 - 1 / 10, 1 - 5 / 10, 4 / 10, 0)  # x = 2, a = 1, c = 2, f = 1/5 at most: the middle is 1/10
+    for match, q in zip(evaluation.matches, [extorter, OTHER, NAMED["alld"]], strict=True):
+        for side, expected in zip((match.own, match.other), expected_rewards(POLICY, q, 6), strict=True):
+            assert abs(side.reward - expected) < SIGMAS * side.error
+
+
+def test_opponents_that_cannot_be_met_are_refused(folder, tmp_path):
+    with pytest.raises(ValueError, match="unknown co-player 'tftt'; did you mean tft"):
+        evaluate(folder, ["tftt"])
+    with pytest.raises(ValueError, match=r"factor must be at least 1, got 0\.5"):
+        evaluate(folder, ["zd-extort-0.5"])
+    longer = run_of(tmp_path / "longer", [OTHER], dataclasses.replace(TABULAR, steps=7))
+    with pytest.raises(ValueError, match="cannot play each other: they differ in steps 6 and 7"):
+        evaluate(folder, [str(longer)])
+    with pytest.raises(ValueError, match="longer is named twice"):
+        evaluate(folder, [str(longer), str(longer / ".." / "longer")])
 
 
 def test_an_evaluation_is_a_function_of_folder_and_seed(folder, evaluation):

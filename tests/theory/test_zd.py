@@ -17,6 +17,7 @@ from lapg_theory.game import (
     battle_of_the_sexes,
     chicken,
     donation_game,
+    extortioner,
     matching_pennies,
     prisoners_dilemma,
 )
@@ -250,3 +251,20 @@ def test_fits_refuse_what_cannot_be_fitted():
         zd.fit(PD, (1, 1, 0), 0.9)
     with pytest.raises(ValueError, match="n must be an integer >= 1"):
         zd.payoff_polygon(PD, TFT, Discounted(0.9), n=0)
+
+
+def test_the_middle_extortioner_is_press_and_dysons():
+    """The two policies that Press & Dyson (2012) print for T, R, P, S = 5, 3, 1, 0: factor 3, and factor 1 (tit-for-tat)."""
+    game = prisoners_dilemma(5, 3, 1, 0)
+    assert extortioner(game, 3) == pytest.approx((0, 11 / 13, 1 / 2, 7 / 26, 0))
+    assert extortioner(game, 1, 1 / 5) == (0, 1, 0, 1, 0)
+    for bad in ({"factor": 0.9}, {"factor": 3, "scale": 0.08}, {"factor": 3, "scale": 0}):
+        with pytest.raises(ValueError, match="must"):
+            extortioner(game, **bad)
+
+
+@pytest.mark.parametrize("payoffs", [(2, 1, 0, -1), (5, 3, 1, 0), (4, 3, 2, 0)])
+def test_extortioners_enforce_their_factor(payoffs):
+    game = prisoners_dilemma(*payoffs)
+    found = zd.fit(game, extortioner(game, 2.5), 1)
+    assert (found.chi, found.baseline, found.residual) == pytest.approx((2.5, payoffs[2], 0), abs=1e-9)

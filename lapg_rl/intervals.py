@@ -1,0 +1,71 @@
+"""Standard errors and 95 % intervals of means over independent units: meta-episodes, or runs on different seeds."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A figure, its standard error and 95 % interval over `count` units; None where there are too few to tell."""
+
+    value: float
+    error: float | None
+    low: float | None
+    high: float | None
+    count: int
+
+
+def estimate(value: float, error: float | None, count: int) -> Estimate:
+    """The interval by Student's t with count - 1 degrees of freedom; none where the error is not known."""
+    if error is None or count < 2 or not math.isfinite(error):
+        return Estimate(float(value), None, None, None, count)
+    half = float(stats.t.ppf(0.5 + LEVEL / 2, count - 1)) * error
+    return Estimate(float(value), float(error), float(value - half), float(value + half), count)
+
+
+def of_mean(values: Any) -> Estimate:
+    """The mean of independent values."""
+    values = np.asarray(values, float)
+    error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else None
+    return estimate(values.mean(), error, len(values))
+
+
+def jackknife_errors(statistic: Callable[[dict[str, list[Any]]], Any], units: dict[str, Sequence[Any]]) -> np.ndarray:
+    """Standard errors of an array-valued statistic of several independent samples, by leaving out one unit at a time.
+
+    The variance is the sum over samples of (n - 1) / n * sum_i (x_i - mean x)^2, with x_i the statistic without unit i.
+    Samples of one unit add nothing: they count as given. Entries that one unit fewer leaves undefined (nan) stay nan.
+
+    Args:
+        statistic: takes the samples, by name, and returns an array.
+        units: the samples.
+    """
+    whole = {name: list(sample) for name, sample in units.items()}
+    variance = np.zeros(np.shape(statistic(whole)))
+    for name, sample in whole.items():
+        n = len(sample)
+        if n > 1:
+            without = np.array([statistic(whole | {name: sample[:i] + sample[i + 1 :]}) for i in range(n)])
+            variance = variance + (n - 1) / n * ((without - without.mean(0)) ** 2).sum(0)
+    return np.sqrt(np.asarray(variance))
+
+
+def bootstrap(statistic: Callable[[np.ndarray], float | None], points: np.ndarray, draws: int = 1000) -> Any:
+    """The 95 % percentile interval (low, high) of a statistic of `points` (axis 0: units); None where it is undefined.
+
+    The draws are the same at every call, so the interval is a function of the points.
+    """
+    rng = np.random.default_rng(0)
+    found = [statistic(points[rng.integers(0, len(points), len(points))]) for _ in range(draws)]
+    kept = [value for value in found if value is not None]
+    if len(points) < 2 or len(kept) < draws:
+        return None
+    low, high = np.quantile(kept, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    return float(low), float(high)

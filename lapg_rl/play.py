@@ -1,0 +1,139 @@
+"""Matches: two players meet in independent meta-episodes, and what they did is added up and described."""
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from lapg_rl.config import Config, GameConfig, LearnerConfig, NaiveConfig
+from lapg_rl.coplayers import FixedStrategy, MetaAgent
+from lapg_rl.envs import IteratedMatrixGame
+from lapg_rl.pools import naive_learner
+from lapg_rl.records import Player
+from lapg_rl.rollout import meta_batch
+
+#: Bytes that a step of one trajectory takes while a match is played: what both players saw and did, and copies.
+STEP_BYTES = 256
+
+
+class Tally(NamedTuple):
+    """What two players did in `[k]` meta-episodes, summed over the parallel trajectories; player 0 is the row player."""
+
+    rewards: Float[Array, "2 k m"]  # per step
+    visits: Float[Array, "2 m 5"]  # how often each player was in each state, own view
+    cooperated: Float[Array, "2 m 5"]  # how often it cooperated there
+
+
+def make_play(cfg: Config, coplayer: Any) -> Any:
+    """The jitted `play(agent, identities, key) -> Tally` against one kind of co-player, in the sizes of `cfg`."""
+    return eqx.filter_jit(_play(cfg, coplayer))
+
+
+def _play(cfg: Config, coplayer: Any) -> Callable[[Any, Any, Array], Tally]:
+    env = IteratedMatrixGame(cfg.game.build())
+    sizes = {"batch": cfg.batch, "inner_episodes": cfg.inner_episodes, "steps": cfg.steps}
+
+    def play(agent: Any, identities: Any, key: Array) -> Tally:
+        sides = meta_batch(env, agent, coplayer, identities, key, **sizes)
+        rewards = jnp.stack([side.rewards.mean(axis=(1, 3)) for side in sides])
+        visits = jnp.stack([side.observations.sum(axis=(0, 1, 3)) for side in sides])
+        cooperated = jnp.stack([count_cooperation(side.observations, side.actions) for side in sides])
+        return Tally(rewards, visits, cooperated)
+
+    return play
+
+
+def count_cooperation(observations: Float[Array, "k b m t 5"], actions: Int[Array, "k b m t"]) -> Float[Array, "m 5"]:
+    """How often action 0 was taken in each inner episode and state."""
+    return jnp.einsum("kbmto,kbmt->mo", observations, (actions == 0).astype(observations.dtype))
+
+
+@functools.cache
+def plays(
+    game: GameConfig, naive: NaiveConfig, batch: int, inner_episodes: int, steps: int
+) -> dict[tuple[str, bool], Any]:
+    """The play against each kind of co-player, for one match or (True) for several at once, along a leading axis.
+
+    Kept, so that runs that differ in nothing else are compiled once.
+    """
+    sizes = {"batch": batch, "inner_episodes": inner_episodes, "steps": steps}
+    cfg = Config(game=game, learner=LearnerConfig(estimator="inner_episode"), **sizes)
+    coplayers = {"naive": naive_learner(naive), "fixed": FixedStrategy(), "meta": MetaAgent()}
+    functions = {kind: _play(cfg, coplayer) for kind, coplayer in coplayers.items()}
+    single = {(kind, False): eqx.filter_jit(function) for kind, function in functions.items()}
+    return single | {(kind, True): eqx.filter_jit(eqx.filter_vmap(function)) for kind, function in functions.items()}
+
+
+class Meeting(NamedTuple):
+    """One match to be played: the row player's policy, the co-player's kind and identities `[k, ...]`, a key."""
+
+    policy: Any
+    kind: str
+    identities: Any
+    key: Array
+
+
+def matches_at_once(cfg: Config, meta_batch: int) -> int:
+    """How many matches to play side by side: one on a CPU, else what takes a quarter of the accelerator's memory."""
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return 1
+    memory = (device.memory_stats() or {}).get("bytes_limit", 8e9)
+    return max(1, int(memory / 4 / (STEP_BYTES * meta_batch * cfg.batch * cfg.inner_episodes * cfg.steps)))
+
+
+def play_all(cfg: Config, meetings: Sequence[Meeting], at_once: int = 1) -> Iterator[tuple[int, Tally]]:
+    """Play meetings in the sizes of `cfg`: (index, tally) as they finish; those of one shape `at_once` at a time."""
+    play = plays(cfg.game, cfg.naive, cfg.batch, cfg.inner_episodes, cfg.steps)
+    alike: dict[Any, list[int]] = {}
+    for index, meeting in enumerate(meetings):
+        alike.setdefault(_shape(meeting) if at_once > 1 else index, []).append(index)
+    for indices in alike.values():
+        for start in range(0, len(indices), at_once):
+            chunk = indices[start : start + at_once]
+            if at_once == 1:
+                policy, kind, identities, key = meetings[chunk[0]]
+                yield chunk[0], play[kind, False](policy, identities, key)
+                continue
+            padded = (chunk * at_once)[:at_once]  # one compiled shape; what is played twice is dropped
+            inputs = [(meetings[i].policy, meetings[i].identities, meetings[i].key) for i in padded]
+            policies, identities, keys = jax.tree.map(lambda *x: jnp.stack(x), *inputs)
+            tallies = play[meetings[chunk[0]].kind, True](policies, identities, keys)
+            yield from ((i, jax.tree.map(lambda x, n=n: x[n], tallies)) for n, i in enumerate(chunk))
+
+
+def _shape(meeting: Meeting) -> Any:
+    trees = (meeting.policy, meeting.identities)
+    return meeting.kind, jax.tree.structure(trees), tuple((x.shape, str(x.dtype)) for x in jax.tree.leaves(trees))
+
+
+def describe(tally: Tally, player: int) -> Player:
+    """The figures of one player."""
+    rewards = np.asarray(tally.rewards[player], float)
+    visits, cooperated = (np.asarray(x[player], float) for x in (tally.visits, tally.cooperated))
+    means = rewards.mean(axis=1)
+    return Player(
+        reward=short(means.mean()),
+        error=short(means.std(ddof=1) / math.sqrt(len(means))) if len(means) > 1 else None,
+        reward_curve=[short(x) for x in rewards.mean(axis=0)],
+        cooperation_curve=[short(x) for x in cooperated.sum(1) / visits.sum(1)],
+        signature=_frequencies(cooperated.sum(0), visits.sum(0)),
+        first_signature=_frequencies(cooperated[0], visits[0]),
+        last_signature=_frequencies(cooperated[-1], visits[-1]),
+        visits=visits.sum(0).tolist(),
+    )
+
+
+def short(value: Any) -> float:
+    """Six significant digits: what a mean of single-precision samples is worth at best."""
+    return float(f"{float(value):.6g}")
+
+
+def _frequencies(cooperated: np.ndarray, visits: np.ndarray) -> list[float | None]:
+    return [short(c / v) if v else None for c, v in zip(cooperated, visits, strict=True)]
