@@ -56,7 +56,7 @@ def strategy(name: str) -> tuple[float, ...]:
     return NAMED[name]
 
 
-def extortioner(game: MatrixGame, factor: float, scale: float | None = None) -> tuple[float, ...]:
+def extortioner(game: MatrixGame, factor: Any, scale: Any = None) -> tuple[float, ...]:
     """The zero-determinant strategy that holds its surplus over P at `factor` times its co-player's; it starts with D.
 
     With a = (R - P) / (P - S), c = (T - P) / (P - S), x the factor and f the scale it cooperates after CC, CD, DC, DD with
