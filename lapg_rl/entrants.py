@@ -113,7 +113,14 @@ def check_compatible(first: tuple[str, Config], others: Iterable[tuple[str, Conf
         ValueError: it names every key that differs, with both values.
     """
     label, cfg = first
-    shared = ("game.", "steps", "inner_episodes", *(("batch", "naive.") if learners else ()))
+    shared = (
+        "game.",
+        "steps",
+        "inner_episodes",
+        "learner.memory",
+        "pool.reveal",
+        *(("batch", "naive.") if learners else ()),
+    )
     for name, other in others:
         ours, theirs = config.flat(cfg), config.flat(other)
         what = [

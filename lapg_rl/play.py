@@ -1,5 +1,6 @@
 """Matches: two players meet in independent meta-episodes, and what they did is added up and described."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from lapg_rl.config import Config, GameConfig, LearnerConfig, NaiveConfig
+from lapg_rl.config import Config, LearnerConfig, PoolConfig
 from lapg_rl.coplayers import FixedStrategy, MetaAgent
-from lapg_rl.envs import IteratedMatrixGame
-from lapg_rl.pools import naive_learner
+from lapg_rl.pools import environment, forgets, naive_learner, sizes
 from lapg_rl.records import Player
 from lapg_rl.rollout import meta_batch
 
@@ -30,20 +30,20 @@ class Tally(NamedTuple):
     cooperated: Float[Array, "2 m 5"]  # how often it cooperated there
 
 
-def make_play(cfg: Config, coplayer: Any) -> Any:
+def make_play(cfg: Config, coplayer: Any, kind: str = "naive") -> Any:
     """The jitted `play(agent, identities, key) -> Tally` against one kind of co-player, in the sizes of `cfg`."""
-    return eqx.filter_jit(_play(cfg, coplayer))
+    return eqx.filter_jit(_play(cfg, coplayer, kind))
 
 
-def _play(cfg: Config, coplayer: Any) -> Callable[[Any, Any, Array], Tally]:
-    env = IteratedMatrixGame(cfg.game.build())
-    sizes = {"batch": cfg.batch, "inner_episodes": cfg.inner_episodes, "steps": cfg.steps}
+def _play(cfg: Config, coplayer: Any, kind: str) -> Callable[[Any, Any, Array], Tally]:
+    env = environment(cfg, kind)
 
     def play(agent: Any, identities: Any, key: Array) -> Tally:
-        sides = meta_batch(env, agent, coplayer, identities, key, **sizes)
+        sides = meta_batch(env, agent, coplayer, identities, key, **sizes(cfg))
+        states = [side.observations[..., :5] for side in sides]
         rewards = jnp.stack([side.rewards.mean(axis=(1, 3)) for side in sides])
-        visits = jnp.stack([side.observations.sum(axis=(0, 1, 3)) for side in sides])
-        cooperated = jnp.stack([count_cooperation(side.observations, side.actions) for side in sides])
+        visits = jnp.stack([seen.sum(axis=(0, 1, 3)) for seen in states])
+        cooperated = jnp.stack([count_cooperation(s, side.actions) for s, side in zip(states, sides, strict=True)])
         return Tally(rewards, visits, cooperated)
 
     return play
@@ -54,18 +54,22 @@ def count_cooperation(observations: Float[Array, "k b m t 5"], actions: Int[Arra
     return jnp.einsum("kbmto,kbmt->mo", observations, (actions == 0).astype(observations.dtype))
 
 
+def what_matters(cfg: Config) -> Config:
+    """A config that differs from another one's only where the play does."""
+    kept = {name: getattr(cfg, name) for name in ("game", "batch", "inner_episodes", "steps")}
+    naive = dataclasses.replace(cfg.naive, model="same")
+    learner = LearnerConfig(estimator="inner_episode", memory=cfg.learner.memory)
+    return Config(learner=learner, naive=naive, pool=PoolConfig(reveal=cfg.pool.reveal), **kept)
+
+
 @functools.cache
-def plays(
-    game: GameConfig, naive: NaiveConfig, batch: int, inner_episodes: int, steps: int
-) -> dict[tuple[str, bool], Any]:
+def plays(cfg: Config) -> dict[tuple[str, bool], Any]:
     """The play against each kind of co-player, for one match or (True) for several at once, along a leading axis.
 
     Kept, so that runs that differ in nothing else are compiled once.
     """
-    sizes = {"batch": batch, "inner_episodes": inner_episodes, "steps": steps}
-    cfg = Config(game=game, learner=LearnerConfig(estimator="inner_episode"), **sizes)
-    coplayers = {"naive": naive_learner(naive), "fixed": FixedStrategy(), "meta": MetaAgent()}
-    functions = {kind: _play(cfg, coplayer) for kind, coplayer in coplayers.items()}
+    coplayers = {"naive": naive_learner(cfg.naive), "fixed": FixedStrategy(), "meta": MetaAgent(forgets(cfg))}
+    functions = {kind: _play(cfg, coplayer, kind) for kind, coplayer in coplayers.items()}
     single = {(kind, False): eqx.filter_jit(function) for kind, function in functions.items()}
     return single | {(kind, True): eqx.filter_jit(eqx.filter_vmap(function)) for kind, function in functions.items()}
 
@@ -90,7 +94,7 @@ def matches_at_once(cfg: Config, meta_batch: int) -> int:
 
 def play_all(cfg: Config, meetings: Sequence[Meeting], at_once: int = 1) -> Iterator[tuple[int, Tally]]:
     """Play meetings in the sizes of `cfg`: (index, tally) as they finish; those of one shape `at_once` at a time."""
-    play = plays(cfg.game, cfg.naive, cfg.batch, cfg.inner_episodes, cfg.steps)
+    play = plays(what_matters(cfg))
     alike: dict[Any, list[int]] = {}
     for index, meeting in enumerate(meetings):
         alike.setdefault(_shape(meeting) if at_once > 1 else index, []).append(index)

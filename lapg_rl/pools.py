@@ -1,17 +1,20 @@
 """Whom a meta agent meets in one update, and with which credits it learns from each kind of co-player."""
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from lapg_rl.config import Config, LearnerConfig, NaiveConfig
-from lapg_rl.coplayers import MetaAgent, NaiveLearner
+from lapg_rl.config import KINDS, Config, LearnerConfig, NaiveConfig
+from lapg_rl.coplayers import FixedStrategy, MetaAgent, NaiveLearner
+from lapg_rl.envs import IteratedMatrixGame, Reveal
 from lapg_rl.estimators import ESTIMATORS, value_targets
 from lapg_rl.losses import Experience
 from lapg_rl.rollout import Trajectory, meta_batch
+from lapg_theory.game import NAMED
 
 
 def make_optimiser(config: LearnerConfig | NaiveConfig) -> optax.GradientTransformation:
@@ -34,51 +37,115 @@ def transform(credits: Float[Array, "..."], how: str) -> Float[Array, "..."]:
     return centred if how == "centred" else centred / (credits.std() + 1e-8)
 
 
-def experience(trajectory: Trajectory, kind: str, config: LearnerConfig) -> Experience:
-    """Turn `[k, b, m, t]` trajectories against one kind of co-player (naive or meta) into `[k, b, l]` experience.
+def credited(name: str, kind: str, trajectory: Trajectory, config: LearnerConfig) -> tuple[Any, Any]:
+    """(credits, value targets) `[k, b, m, t]` of one estimator.
 
-    The B games against another *meta* agent are independent, so learning-aware credits there are the batch-unaware ones.
+    Only a learner couples the B games, so LAPG uses the batch-unaware credits against every other kind of co-player.
     """
-    name = "batch_unaware" if (config.estimator, kind) == ("lapg", "meta") else config.estimator
+    chosen = "batch_unaware" if name == "lapg" and kind != "naive" else name
     rewards = trajectory.rewards * config.reward_scale
-    batch = rewards.shape[1]
     credits = jax.vmap(
-        lambda r, v: ESTIMATORS[name](r, v, gamma=config.gamma, gae_lambda=config.gae_lambda)
+        lambda r, v: ESTIMATORS[chosen](r, v, gamma=config.gamma, gae_lambda=config.gae_lambda)
     )(rewards, trajectory.values)  # fmt: skip
     targets = jax.vmap(
         lambda r, v: value_targets(
-            r, v, gamma=config.gamma, td_lambda=config.td_lambda, episodic=name == "inner_episode"
+            r, v, gamma=config.gamma, td_lambda=config.td_lambda, episodic=chosen == "inner_episode"
         )
     )(rewards, trajectory.values)  # fmt: skip
+    return credits, targets
+
+
+def experience(trajectory: Trajectory, kind: str, config: LearnerConfig, agent: Int[Array, ""] | int = 0) -> Experience:
+    """Turn an agent's `[k, b, m, t]` trajectories against one kind of co-player into `[k, b, l]` experience.
+
+    A sequence l is a meta-episode, or, for a policy without memory of earlier ones, an inner episode (then `[k, b m, t]`).
+    """
+    distinct = tuple(dict.fromkeys(config.estimators))
+    which = jnp.array([distinct.index(name) for name in config.estimators])[agent]
+    branches = [lambda t, n=name: credited(n, kind, t, config) for name in distinct]
+    credits, targets = jax.lax.switch(which, branches, trajectory)
     fields = (
         trajectory.observations,
         trajectory.actions,
         trajectory.log_probs,
         trajectory.values,
-        transform(credits * batch, config.advantages),
+        transform(credits * trajectory.rewards.shape[1], config.advantages),
         targets,
     )
-    return Experience(*(x.reshape(*x.shape[:2], -1, *x.shape[4:]) for x in fields))
+    length = math.prod(trajectory.rewards.shape[2:]) if config.memory == "meta_episode" else trajectory.rewards.shape[3]
+    return Experience(*(x.reshape(len(x), -1, length, *x.shape[4:]) for x in fields))
 
 
-def play_pool(
-    config: Config, env: Any, agent: Any, index: Array, agents: Any, naive_policies: Any, key: Array
-) -> dict[str, tuple[Trajectory, Trajectory]]:
-    """Play the `meta_batch` meta-episodes of agent `index`: kind of co-player -> (own, co-player's) trajectories.
+class Company(NamedTuple):
+    """Whom agent `index` can meet: the meta agents as they are now, and the fixed population of naive policies."""
 
-    The shares of the two kinds are exact, not drawn: p_naive * meta_batch against naive learners, whose first policies
-    are drawn with replacement, and the rest against uniformly drawn other agents, never against oneself.
+    index: Int[Array, ""]
+    agents: Any
+    naive_policies: Any
+
+
+def _others(config: Config, company: Company, count: int, key: Array) -> Any:
+    """Agents other than oneself, uniformly with replacement."""
+    shift = jax.random.randint(key, (count,), 1, config.pool.agents)
+    return jax.tree.map(lambda x: x[jnp.mod(company.index + shift, config.pool.agents)], company.agents)
+
+
+def _naive(config: Config, company: Company, count: int, key: Array) -> tuple[Any, Any]:
+    learner = naive_learner(config.naive)
+    if config.pool.naive_start == "dynamic":
+        copies = jax.tree.leaves(_others(config, company, count, key))
+        return learner, jax.tree.unflatten(jax.tree.structure(company.naive_policies), copies)
+    drawn = jax.random.randint(key, (count,), 0, config.pool.naive_population)
+    return learner, jax.tree.map(lambda x: x[drawn], company.naive_policies)
+
+
+def _meta(config: Config, company: Company, count: int, key: Array) -> tuple[Any, Any]:
+    return MetaAgent(forgets(config)), _others(config, company, count, key)
+
+
+def _fixed(config: Config, company: Company, count: int, key: Array) -> tuple[Any, Any]:
+    table = jnp.array([NAMED[name] for name in config.pool.strategies], jnp.float32)
+    return FixedStrategy(), table[(jax.random.randint(key, (), 0, len(table)) + jnp.arange(count)) % len(table)]
+
+
+def _memory_one(config: Config, company: Company, count: int, key: Array) -> tuple[Any, Any]:
+    return FixedStrategy(), jax.random.uniform(key, (count, 5))
+
+
+#: kind of co-player -> `(config, company, count, key) -> (co-player, identities)`
+COPLAYERS = dict(zip(KINDS, (_naive, _meta, _fixed, _memory_one), strict=True))
+
+
+def environment(config: Config, kind: str = "naive") -> IteratedMatrixGame | Reveal:
+    """The environment in which co-players of that kind are met; the kinds differ if they are revealed."""
+    env = IteratedMatrixGame(config.game.build())
+    if not config.pool.reveal:
+        return env
+    return Reveal(env, KINDS.index(kind), KINDS.index("meta"), len(KINDS))
+
+
+def forgets(config: Config) -> bool:
+    """Whether the agents remember nothing but the current inner episode."""
+    return config.learner.memory == "inner_episode"
+
+
+def sizes(config: Config) -> dict[str, Any]:
+    """What `rollout.meta_batch` needs to know of the config."""
+    numbers = {name: getattr(config, name) for name in ("batch", "inner_episodes", "steps")}
+    return {**numbers, "forget": forgets(config)}
+
+
+def play_pool(config: Config, agent: Any, company: Company, key: Array) -> dict[str, tuple[Trajectory, Trajectory]]:
+    """Play an agent's `meta_batch` meta-episodes: kind of co-player -> (own, co-player's) trajectories.
+
+    The shares of the kinds are exact, not drawn. Agents are met uniformly, with replacement, and never oneself; so are the
+    initial policies of naive learners.
     """
-    sizes = {"batch": config.batch, "inner_episodes": config.inner_episodes, "steps": config.steps}
-    naive_key, meta_key, play_naive, play_meta = jax.random.split(key, 4)
+    first = jax.random.split(key, 4)
+    keys = [(first[0], first[2]), (first[1], first[3]), *(jax.random.split(jax.random.fold_in(key, n)) for n in (2, 3))]
     played = {}
-    if naive := config.naive_share:
-        drawn = jax.random.randint(naive_key, (naive,), 0, config.pool.naive_population)
-        identities = jax.tree.map(lambda x: x[drawn], naive_policies)
-        played["naive"] = meta_batch(env, agent, naive_learner(config.naive), identities, play_naive, **sizes)
-    if meta := config.meta_batch - naive:
-        shift = jax.random.randint(meta_key, (meta,), 1, config.pool.agents)
-        drawn = jnp.mod(index + shift, config.pool.agents)
-        identities = jax.tree.map(lambda x: x[drawn], agents)
-        played["meta"] = meta_batch(env, agent, MetaAgent(), identities, play_meta, **sizes)
+    for (kind, draw), (draw_key, play_key) in zip(COPLAYERS.items(), keys, strict=True):
+        if count := config.shares.get(kind):
+            coplayer, identities = draw(config, company, count, draw_key)
+            played[kind] = meta_batch(environment(config, kind), agent, coplayer, identities, play_key, **sizes(config))
     return played

@@ -92,7 +92,7 @@ def by_estimator(results: Iterable[Result]) -> dict[str, list[Result]]:
     for result in sorted(results, key=lambda r: r.config.seed):
         groups.setdefault(result.estimator, []).append(result)
     order = ("lapg", "mfos", "batch_unaware", "inner_episode")
-    return {name: groups[name] for name in order if name in groups}
+    return {name: groups[name] for name in (*order, *groups) if name in groups}
 
 
 def summary(results: Sequence[Result]) -> list[dict[str, Any]]:

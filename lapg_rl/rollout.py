@@ -40,13 +40,22 @@ def broadcast_state(tree: Any, *axes: int) -> Any:
 
 
 def meta_episode(
-    env: Any, ego: Any, coplayer: Any, identity: Any, key: Array, *, batch: int, inner_episodes: int, steps: int
+    env: Any,
+    ego: Any,
+    coplayer: Any,
+    identity: Any,
+    key: Array,
+    *,
+    batch: int,
+    inner_episodes: int,
+    steps: int,
+    forget: bool = False,
 ) -> tuple[Trajectory, Trajectory]:
     """One meta-episode: `batch` parallel runs of inner episodes, one after the other, against one co-player.
 
     Args:
         env: an environment (see `lapg_rl.envs`) of two players; the ego is the row player.
-        ego: the ego's policy; its memory runs through the whole meta-episode.
+        ego: the ego's policy; its memory runs through the whole meta-episode, unless it is to `forget`.
         coplayer: an object with `init(identity, batch)`, `act(state, observations)` and
             `end_of_inner_episode(state, trajectory)`; see `lapg_rl.coplayers`.
         identity: which co-player it is: a pytree that `coplayer.init` understands (initial parameters, say).
@@ -54,6 +63,7 @@ def meta_episode(
         batch: B, the number of parallel runs.
         inner_episodes: M, inner episodes in a meta-episode.
         steps: T, steps in an inner episode.
+        forget: clear the ego's memory at the start of each inner episode.
 
     Returns:
         `(ego trajectory, co-player trajectory)`, both with leading axes `[b, m, t]`.
@@ -76,6 +86,7 @@ def meta_episode(
 
     def one_inner_episode(carry, key):
         ego_state, co_state = carry
+        ego_state = broadcast_state(ego.initial_state(), batch) if forget else ego_state
         reset_key, action_key, step_key = jax.random.split(key, 3)
         env_state, seen = jax.vmap(env.reset)(jax.random.split(reset_key, batch))
         uniforms = jax.random.uniform(action_key, (steps, 2, batch))
@@ -91,7 +102,7 @@ def meta_episode(
 
 
 def meta_batch(
-    env: Any, ego: Any, coplayer: Any, identities: Any, key: Array, **sizes: int
+    env: Any, ego: Any, coplayer: Any, identities: Any, key: Array, **sizes: Any
 ) -> tuple[Trajectory, Trajectory]:
     """Independent meta-episodes against each of `identities` (leading axis k): trajectories `[k, b, m, t]`."""
     count = len(jax.tree.leaves(eqx.filter(identities, eqx.is_array))[0])

@@ -10,9 +10,8 @@ from jaxtyping import Array, Float, Int
 
 from lapg_rl import models
 from lapg_rl.config import Config, LearnerConfig, ModelConfig
-from lapg_rl.envs import IteratedMatrixGame
 from lapg_rl.losses import Experience, loss
-from lapg_rl.pools import experience, make_optimiser, play_pool
+from lapg_rl.pools import Company, environment, experience, make_optimiser, play_pool
 from lapg_rl.rollout import Trajectory
 
 Metrics = dict[str, Float[Array, "..."]]
@@ -42,11 +41,15 @@ def _policies(config: ModelConfig, observation_size: int, num_actions: int, keys
 
 def initial_state(config: Config, key: Array) -> TrainState:
     """Fresh agents, optimisers and naive initialisations, drawn from `key`."""
-    env = IteratedMatrixGame(config.game.build())
+    env = environment(config)
     counts = (config.pool.agents, config.pool.naive_population)
     keys = [jax.random.split(k, n) for k, n in zip(jax.random.split(key), counts, strict=True)]
-    policies = _policies(config.model, env.observation_size, env.num_actions, jnp.concatenate(keys))
-    agents, naive = (jax.tree.map(lambda x, s=s: x[s], policies) for s in (slice(counts[0]), slice(counts[0], None)))
+    build = lambda model, keys: _policies(model, env.observation_size, env.num_actions, keys)  # noqa: E731
+    if config.naive_model == config.model:
+        both = build(config.model, jnp.concatenate(keys))
+        agents, naive = (jax.tree.map(lambda x, s=s: x[s], both) for s in (slice(counts[0]), slice(counts[0], None)))
+    else:
+        agents, naive = build(config.model, keys[0]), build(config.naive_model, keys[1])
     optimisers = jax.vmap(lambda a: make_optimiser(config.learner).init(eqx.filter(a, eqx.is_inexact_array)))(agents)
     return TrainState(agents, optimisers, naive, jnp.array(0))
 
@@ -119,12 +122,11 @@ def make_train_step(config: Config) -> Callable[[TrainState, Array], tuple[Train
 
     Each metric has a leading axis over the P meta agents.
     """
-    env = IteratedMatrixGame(config.game.build())
 
     def one_agent(state: TrainState, agent: Any, optimiser_state: Any, index: Array, key: Array):
         play_key, learn_key = jax.random.split(key)
-        played = play_pool(config, env, agent, index, state.agents, state.naive_policies, play_key)
-        parts = [experience(own, kind, config.learner) for kind, (own, _) in played.items()]
+        played = play_pool(config, agent, Company(index, state.agents, state.naive_policies), play_key)
+        parts = [experience(own, kind, config.learner, index) for kind, (own, _) in played.items()]
         together = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
         agent, optimiser_state, metrics = _learn(agent, optimiser_state, together, learn_key, config.learner)
         for kind, (own, other) in played.items():

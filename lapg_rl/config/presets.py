@@ -4,6 +4,7 @@ import types
 from collections.abc import Mapping
 
 from lapg_rl.config.checks import unknown
+from lapg_rl.config.sections import PoolConfig
 from lapg_rl.config.whole import Config
 
 
@@ -19,7 +20,9 @@ PRESETS: Mapping[str, Config] = types.MappingProxyType(
     {
         # Meulemans et al. (2025), appendix, IPD shaping: agents against naive learners only
         "ipd-shaping": Config(name="ipd-shaping"),
-        # the same at a size that two CPU cores train in minutes: what the demo runs
+        # Meulemans et al. (2025), appendix, IPD mixed: agents among naive learners and each other
+        "ipd-mixed": Config(name="ipd-mixed", pool=PoolConfig(p_naive=0.75, agents=4)),
+        # ipd-shaping at a size that two CPU cores train in minutes: what the demo runs
         "ipd-shaping-small": Config(name="ipd-shaping-small", updates=160, meta_batch=32),
     }
 )

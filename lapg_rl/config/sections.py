@@ -3,8 +3,11 @@
 import dataclasses
 from typing import Literal
 
-from lapg_rl.config.checks import check, check_at_least_zero, check_choices, check_discounts
-from lapg_theory.game import MatrixGame, check_count, prisoners_dilemma
+from lapg_rl.config.checks import check, check_at_least_zero, check_choices, check_discounts, check_names
+from lapg_theory.game import NAMED, MatrixGame, check_count, prisoners_dilemma
+
+#: The estimators of `lapg_rl.estimators`, by the names that configs use.
+ESTIMATORS = ("lapg", "batch_unaware", "mfos", "inner_episode")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +29,11 @@ class GameConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """The policy's architecture; naive and meta agents share it. `depth`, `heads`, `conv_width`, `mlp_width`: Hawk only."""
+    """The policy's architecture; naive and meta agents share it unless `naive.model` says otherwise.
+
+    `depth`, `heads`, `conv_width` and `mlp_width` are Hawk's alone; `spread`, the standard deviation that a table of logits
+    starts with, is the tabular policy's.
+    """
 
     kind: Literal["hawk", "gru", "tabular"] = "hawk"
     width: int = 32
@@ -34,9 +41,11 @@ class ModelConfig:
     heads: int = 2
     conv_width: int = 4
     mlp_width: int = 32
+    spread: float = 0.0
 
     def __post_init__(self):
         check_choices("model", self)
+        check_at_least_zero("model", self, "spread")
         for field in ("width", "depth", "heads", "conv_width", "mlp_width"):
             check_count(f"model.{field}", getattr(self, field))
         whole = self.kind != "hawk" or self.width % self.heads == 0
@@ -45,8 +54,12 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class NaiveConfig:
-    """The naive learner: advantage actor-critic on its current inner episode (Meulemans et al. 2025, appendix tables)."""
+    """The naive learner: advantage actor-critic on its current inner episode (Meulemans et al. 2025, appendix tables).
 
+    `model` is the kind of its policy, of the sizes in the section `model`; "same" is the agents' own kind.
+    """
+
+    model: Literal["same", "hawk", "gru", "tabular"] = "same"
     learning_rate: float = 0.005
     optimiser: Literal["adam", "sgd"] = "adam"
     adam_eps: float = 1e-5
@@ -68,9 +81,14 @@ class NaiveConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LearnerConfig:
-    """The learning-aware agent: estimator, policy-gradient algorithm and optimiser."""
+    """The learning-aware agents: estimator, policy-gradient algorithm and optimiser.
 
-    estimator: Literal["lapg", "batch_unaware", "mfos", "inner_episode"] = "lapg"
+    `estimator` is one name for all agents, or one an agent: "lapg,lapg,mfos,mfos". `memory` says whether a policy remembers
+    the whole meta-episode, or, like a naive learner, its current inner episode only.
+    """
+
+    estimator: str = "lapg"
+    memory: Literal["meta_episode", "inner_episode"] = "meta_episode"
     algorithm: Literal["ppo", "a2c"] = "ppo"
     epochs: int = 4
     minibatches: int = 2
@@ -88,8 +106,14 @@ class LearnerConfig:
     advantages: Literal["raw", "centred", "normalised"] = "raw"
     reward_scale: float = 0.05
 
+    @property
+    def estimators(self) -> tuple[str, ...]:
+        """The names in `estimator`: one for all agents, or one an agent."""
+        return tuple(self.estimator.split(","))
+
     def __post_init__(self):
         check_choices("learner", self)
+        object.__setattr__(self, "estimator", check_names("learner.estimator", self.estimator, ESTIMATORS))
         check_count("learner.epochs", self.epochs)
         check_count("learner.minibatches", self.minibatches)
         check_discounts("learner", self)
@@ -105,18 +129,59 @@ class LearnerConfig:
 
 @dataclasses.dataclass(frozen=True)
 class PoolConfig:
-    """Whom the agents meet: a naive learner with probability p_naive, else another of the `agents` meta agents."""
+    """Whom the agents meet, by shares of their meta-episodes; the share that is left goes to the other meta agents.
+
+    Attributes:
+        p_naive: share of naive learners.
+        agents: P, the meta agents; all learn at once.
+        naive_population: how many initial policies there are for naive learners.
+        naive_start: "static": that fixed population; "dynamic": copies of the other meta agents as they are now.
+        p_fixed: share of the strategies in `fixed`, each met equally often.
+        fixed: names of memory-one strategies: "tft,alld".
+        p_memory_one: share of memory-one strategies drawn uniformly from the cube, a new one each meta-episode.
+        reveal: tell the agents, by a one-hot beside every observation, which kind of co-player they face (an ablation).
+    """
 
     p_naive: float = 1.0
     agents: int = 1
     naive_population: int = 10
+    naive_start: Literal["static", "dynamic"] = "static"
+    p_fixed: float = 0.0
+    fixed: str = ""
+    p_memory_one: float = 0.0
+    reveal: bool = False
+
+    @property
+    def p_meta(self) -> float:
+        """Share of the other meta agents: what the other shares leave."""
+        return round(1 - self.p_naive - self.p_fixed - self.p_memory_one, 9)
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """The names in `fixed`."""
+        return tuple(self.fixed.split(",")) if self.fixed else ()
 
     def __post_init__(self):
+        check_choices("pool", self)
         check_count("pool.agents", self.agents)
         check_count("pool.naive_population", self.naive_population)
-        check(0 <= self.p_naive <= 1, "pool.p_naive", self.p_naive, "a probability", "1 means naive learners only")
-        if self.p_naive < 1 and self.agents < 2:
+        for field in ("p_naive", "p_fixed", "p_memory_one"):
+            value = getattr(self, field)
+            check(0 <= value <= 1, f"pool.{field}", value, "a probability", "it is a share of the meta-episodes")
+        shares = "pool.p_naive + pool.p_fixed + pool.p_memory_one"
+        check(
+            self.p_meta >= 0, shares, 1 - self.p_meta, "at most 1", "lower one of them (pool.p_naive is 1 by default)"
+        )
+        if self.fixed:
+            object.__setattr__(self, "fixed", check_names("pool.fixed", self.fixed.lower(), tuple(NAMED)))
+        if (self.p_fixed > 0) != bool(self.fixed):
             raise ValueError(
-                f"pool.p_naive = {self.p_naive} makes agents meet other agents, but pool.agents = {self.agents}; "
-                "set pool.agents >= 2, or pool.p_naive=1"
+                f"pool.p_fixed = {self.p_fixed} and pool.fixed = {self.fixed!r} don't fit; give both, as in "
+                "pool.p_fixed=0.5 pool.fixed=tft,alld, or neither"
             )
+        for what, needed in (("p_meta", self.p_meta > 0), ("naive_start", self.naive_start == "dynamic")):
+            if needed and self.agents < 2:
+                raise ValueError(
+                    f"pool.{what} = {getattr(self, what)} needs other agents, but pool.agents = {self.agents}; set "
+                    "pool.agents >= 2, or pool.p_naive=1 pool.naive_start=static"
+                )

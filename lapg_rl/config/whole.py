@@ -6,6 +6,9 @@ from lapg_rl.config.checks import check
 from lapg_rl.config.sections import GameConfig, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
 from lapg_theory.game import check_count
 
+#: The kinds of co-players, in the order in which they are played, reported and revealed.
+KINDS = ("naive", "meta", "fixed", "memory_one")
+
 #: Below this, what an action does to the next inner episode is invisible beside what it does in the current one.
 LEAST_SHAPING_SIGNAL = 0.01
 
@@ -46,10 +49,23 @@ class Config:
             self.meta_batch % self.learner.minibatches == 0,
             "meta_batch", self.meta_batch, f"a multiple of learner.minibatches = {self.learner.minibatches}", remedy,
         )  # fmt: skip
-        share = self.pool.p_naive * self.meta_batch
-        check(abs(share - round(share)) < 1e-9, "pool.p_naive * meta_batch", share, "an integer", remedy)
+        for kind in KINDS:
+            share = getattr(self.pool, f"p_{kind}") * self.meta_batch
+            check(abs(share - round(share)) < 1e-6, f"pool.p_{kind} * meta_batch", share, "an integer", remedy)
+        names = self.learner.estimators
+        if len(names) not in (1, self.pool.agents):
+            raise ValueError(
+                f"learner.estimator names {len(names)} estimators for pool.agents = {self.pool.agents}; give one for all, "
+                "or one an agent"
+            )
+        alike = self.naive.model in ("same", self.model.kind)
+        remedy = "dynamic naive learners are copies of agents: set naive.model=same, or pool.naive_start=static"
+        check(alike or self.pool.naive_start == "static", "naive.model", self.naive.model, "the agents' own", remedy)
+        self._check_signal()
+
+    def _check_signal(self):
         signal = (self.learner.gamma * self.learner.gae_lambda) ** self.steps
-        shaping = self.learner.estimator != "inner_episode" and self.inner_episodes > 1
+        shaping = set(self.learner.estimators) != {"inner_episode"} and self.inner_episodes > 1
         if shaping and signal < LEAST_SHAPING_SIGNAL:
             raise ValueError(
                 f"(gamma * gae_lambda)^steps = ({self.learner.gamma} * {self.learner.gae_lambda})^{self.steps} = {signal:.2g} "
@@ -58,6 +74,18 @@ class Config:
             )
 
     @property
-    def naive_share(self) -> int:
-        """How many of the `meta_batch` meta-episodes are played against naive learners."""
-        return round(self.pool.p_naive * self.meta_batch)
+    def shares(self) -> dict[str, int]:
+        """How many of the `meta_batch` meta-episodes are played against each kind of co-player that is met at all."""
+        shares = {kind: round(getattr(self.pool, f"p_{kind}") * self.meta_batch) for kind in KINDS}
+        return {kind: count for kind, count in shares.items() if count}
+
+    @property
+    def estimators(self) -> tuple[str, ...]:
+        """The estimator of each agent."""
+        names = self.learner.estimators
+        return names if len(names) == self.pool.agents else names * self.pool.agents
+
+    @property
+    def naive_model(self) -> ModelConfig:
+        """The naive learners' architecture."""
+        return self.model if self.naive.model == "same" else dataclasses.replace(self.model, kind=self.naive.model)

@@ -15,9 +15,12 @@ class FixedStrategy(eqx.Module):
         del batch
         return identity
 
-    def act(self, state: Float[Array, " 5"], observations: Float[Array, "b 5"]):
-        """(state, (logits, values)); probabilities are kept 1e-7 away from 0 and 1 to stay finite as logits."""
-        cooperate = jnp.clip(observations @ state, 1e-7, 1 - 1e-7)
+    def act(self, state: Float[Array, " 5"], observations: Float[Array, "b o"]):
+        """(state, (logits, values)); probabilities are kept 1e-7 away from 0 and 1 to stay finite as logits.
+
+        The state of the game is one-hot in the first five numbers of an observation.
+        """
+        cooperate = jnp.clip(observations[:, :5] @ state, 1e-7, 1 - 1e-7)
         logits = jnp.stack([jnp.log(cooperate), jnp.log1p(-cooperate)], axis=-1)
         return state, (logits, jnp.zeros(len(observations)))
 

@@ -17,7 +17,12 @@ class MetaState(NamedTuple):
 
 
 class MetaAgent(eqx.Module):
-    """A learning-aware agent as co-player; its identity in `init` is its policy."""
+    """A learning-aware agent as co-player; its identity in `init` is its policy.
+
+    `forget` clears its memory at the end of each inner episode.
+    """
+
+    forget: bool = eqx.field(static=True, default=False)
 
     def init(self, identity: Any, batch: int) -> MetaState:
         """Start a meta-episode with empty memory."""
@@ -29,6 +34,5 @@ class MetaAgent(eqx.Module):
         return state._replace(memory=memory), outputs
 
     def end_of_inner_episode(self, state: MetaState, batch: Trajectory) -> MetaState:
-        """Carry on."""
-        del batch
-        return state
+        """Carry on, without memory if it is to `forget`."""
+        return self.init(state.policy, len(batch.actions)) if self.forget else state

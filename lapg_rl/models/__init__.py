@@ -20,4 +20,4 @@ def build(config: ModelConfig, observation_size: int, num_actions: int, key: Arr
         case "gru":
             return GRU(observation_size, num_actions, width=config.width, key=key)
         case "tabular":
-            return Tabular(observation_size, num_actions, key=key)
+            return Tabular(observation_size, num_actions, spread=config.spread, key=key)

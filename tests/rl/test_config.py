@@ -1,11 +1,14 @@
 """Configurations: round trips, overrides, and refusals that name value, bound and remedy."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from lapg_rl import config
 from lapg_rl.config import PRESETS, Config
+
+RESULTS = Path(__file__).parents[2] / "docs/results"
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -63,7 +66,7 @@ REFUSALS = {
     "gamma outside its range": (["learner.gamma=1.5"], r"learner.gamma must be in \(0, 1\], got 1.5"),
     "gamma not a number": (["learner.gamma=NaN"], r"learner.gamma must be in \(0, 1\], got nan"),
     "no dilemma": (["game.T=0.5"], r"\(0.5, 1.0, 0.0, -1.0\) is no prisoner's dilemma: it needs T > R > P > S"),
-    "unknown estimator": (["estimator=coala"], r"estimator.*coala"),
+    "unknown estimator": (["estimator=coala"], r"unknown name 'coala' in learner.estimator; known: lapg"),
     "shaping signal lost": (
         ["learner.gamma=0.96", "learner.gae_lambda=0.95", "steps=100"],
         r"\(0.96 \* 0.95\)\^100 = 0.0001 is below 0.01.*raise learner.gamma or learner.gae_lambda",
@@ -74,6 +77,17 @@ REFUSALS = {
     ),
     "nobody to meet": (["p_naive=0.5"], r"pool.agents = 1; set pool.agents >= 2, or pool.p_naive=1"),
     "a2c with epochs": (["algorithm=a2c"], r"a2c takes one on-policy step, got epochs 4"),
+    "one of the estimators is unknown": (["estimator=lapg,mfoss", "agents=2"], r"'mfoss' in .*did you mean mfos\?"),
+    "estimators and agents": (["estimator=lapg,mfos", "agents=3"], r"names 2 estimators for pool.agents = 3"),
+    "shares above one": (["p_fixed=0.5", "fixed=tft"], r"must be at most 1, got 1.5; lower one"),
+    "a share of nothing": (["p_naive=0.5", "p_fixed=0.5"], r"p_fixed = 0.5 and pool.fixed = '' don't fit; give both"),
+    "strategies without a share": (["fixed=tft"], r"p_fixed = 0.0 and pool.fixed = 'tft' don't fit"),
+    "unknown strategy": (["p_naive=0.5", "p_fixed=0.5", "fixed=TFT,aldl"], r"'aldl' in pool.fixed; did you mean"),
+    "nobody to copy": (["naive_start=dynamic"], r"naive_start = dynamic needs other agents, but pool.agents = 1"),
+    "copies of another kind": (
+        ["naive_start=dynamic", "agents=2", "naive.model=gru"], r"naive.model must be the agents' own, got 'gru'"
+    ),
+    "share of random strategies": (["p_naive=0.7", "p_memory_one=0.3"], r"p_naive \* meta_batch must be an integer"),
     "probability": (["p_naive=1.5"], r"pool.p_naive must be a probability, got 1.5"),
     "negative rate": (["learner.learning_rate=-1"], r"learner.learning_rate must be a finite number >= 0, got -1"),
     "heads": (["model.heads=5"], r"model.width must be a multiple of heads = 5, got 32"),
@@ -86,6 +100,36 @@ def test_bad_values_are_refused_in_one_line(case):
     with pytest.raises(ValueError, match=message) as error:
         config.override(config.preset("ipd-shaping-small"), assignments)
     assert "\n" not in str(error.value)
+
+
+def test_shares_add_up_and_names_are_tidied():
+    changes = [
+        "agents=2",
+        "p_naive=0.25",
+        "p_fixed=0.25",
+        "fixed=TFT, ALLD",
+        "p_memory_one=0.125",
+        "estimator=lapg, mfos",
+    ]
+    c = config.override(config.preset("ipd-shaping-small"), changes)
+    assert c.shares == {"naive": 8, "meta": 12, "fixed": 8, "memory_one": 4}
+    assert (c.pool.strategies, c.estimators) == (("tft", "alld"), ("lapg", "mfos"))
+    assert config.override(c, ["estimator=mfos"]).estimators == ("mfos", "mfos")
+
+
+def test_the_published_mixed_preset_has_the_published_numbers():
+    """Meulemans et al. (2025), appendix, table of the mixed IPD experiment: as shaping, but for the pool."""
+    c = config.preset("ipd-mixed")
+    assert (c.pool.p_naive, c.pool.agents, c.pool.naive_population, c.pool.naive_start) == (0.75, 4, 10, "static")
+    assert dataclasses.replace(c, name="ipd-shaping", pool=config.PoolConfig()) == config.preset("ipd-shaping")
+    assert c.shares == {"naive": 96, "meta": 32}
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/*/config.toml")), ids=lambda path: path.parent.name)
+def test_configs_of_kept_results_still_load(path):
+    found = config.load(path)
+    asked = config.override(config.preset(found.name), [f"seed={found.seed}", f"estimator={found.learner.estimator}"])
+    assert found == asked
 
 
 def test_choices_are_checked_in_python_too():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lapg_rl import estimators
+from lapg_rl import config, estimators
 from lapg_rl.estimators import ESTIMATORS, current_and_future, value_targets
 from lapg_theory.precision import float64
 
@@ -198,7 +198,7 @@ def test_value_targets_with_lambda_one_are_the_returns_whatever_the_values(episo
 
 
 def test_the_module_exports_the_four_estimators_under_their_public_names():
-    assert set(ESTIMATORS) == {"lapg", "batch_unaware", "mfos", "inner_episode"}
+    assert tuple(ESTIMATORS) == config.sections.ESTIMATORS == ("lapg", "batch_unaware", "mfos", "inner_episode")
     assert all(getattr(estimators, name) is function for name, function in ESTIMATORS.items())
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from lapg_rl import config, pools, train
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, PoolConfig
-from lapg_rl.envs import IteratedMatrixGame
 from lapg_rl.estimators import ESTIMATORS
 from lapg_rl.losses import Experience, loss
 from lapg_rl.models import Tabular
@@ -121,10 +120,9 @@ def test_the_pool_has_exact_shares_and_nobody_meets_itself():
     always = jnp.array([[[30.0, 0.0]] * 5, [[0.0, 30.0]] * 5, [[0.0, 30.0]] * 5])
     agents = eqx.tree_at(lambda m: m.logits, jax.tree.map(lambda x: jnp.stack([x] * 3), policy()), always)
     naive = jax.tree.map(lambda x: jnp.stack([x] * 2), policy())
-    env = IteratedMatrixGame(TINY.game.build())
     cfg = dataclasses.replace(TINY, meta_batch=40)
     me = jax.tree.map(lambda x: x[0], agents)
-    run = eqx.filter_jit(lambda k: pools.play_pool(cfg, env, me, jnp.array(0), agents, naive, k))
+    run = eqx.filter_jit(lambda k: pools.play_pool(cfg, me, pools.Company(jnp.array(0), agents, naive), k))
     played = run(jax.random.key(0))
     assert {kind: len(own.rewards) for kind, (own, _) in played.items()} == {"naive": 20, "meta": 20}
     assert np.all(played["meta"][1].actions == 1)

@@ -1,0 +1,47 @@
+"""An environment that tells both players what kind of co-player they face."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+
+class Reveal(eqx.Module):
+    """Another environment, with a constant one-hot of `kinds` entries after what each player sees.
+
+    The first entries of an observation are those of the environment itself. The row player, the ego, is told `kind`; its
+    co-player is told `ego_kind`.
+    """
+
+    env: Any
+    kind: int = eqx.field(static=True)
+    ego_kind: int = eqx.field(static=True)
+    kinds: int = eqx.field(static=True)
+
+    @property
+    def num_actions(self) -> int:
+        """As in the environment itself."""
+        return self.env.num_actions
+
+    @property
+    def observation_size(self) -> int:
+        """That of the environment itself and `kinds`."""
+        return self.env.observation_size + self.kinds
+
+    def _told(self, seen: Float[Array, "2 o"]) -> Float[Array, "2 p"]:
+        told = jax.nn.one_hot(jnp.array([self.kind, self.ego_kind]), self.kinds, dtype=seen.dtype)
+        return jnp.concatenate([seen, told], axis=1)
+
+    def reset(self, key: Array) -> tuple[Any, Float[Array, "2 o"]]:
+        """The start of an inner episode: `(state, observations)`."""
+        state, seen = self.env.reset(key)
+        return state, self._told(seen)
+
+    def step(
+        self, state: Any, actions: Int[Array, " 2"], key: Array
+    ) -> tuple[Any, Float[Array, "2 o"], Float[Array, " 2"]]:
+        """Play one joint action: `(state, observations, rewards)`."""
+        state, seen, rewards = self.env.step(state, actions, key)
+        return state, self._told(seen), rewards
