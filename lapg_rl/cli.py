@@ -41,10 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
     for name, (module, text) in COMMANDS.items():
         commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", module=module)
     parsed, later = parser.parse_known_args(arguments)
-    if any(a.startswith("-") for a in later) or (later and "settings" not in parsed):
+    several = [name for name in ("settings", "names") if name in parsed]
+    if any(a.startswith("-") for a in later) or (later and not several):
         parser.error(f"unknown arguments: {' '.join(later)}")
-    if later:  # argparse leaves positional arguments that stand after an option
-        parsed.settings += later
+    for name in several:  # argparse leaves positional arguments that stand after an option
+        setattr(parsed, name, getattr(parsed, name) + later)
     try:
         return parsed.function(parsed) or 0
     except (ValueError, OSError) as error:

@@ -6,6 +6,7 @@ import argparse
 COMMANDS = {
     "thresholds": ("lapg_theory.certificate.cli", "when mutual defection stops being stable among naive learners"),
     "metagame": ("lapg_theory.metagame.cli", "fixed points of a mixed pool of aware agents and naive learners"),
+    "figures": ("lapg_theory.figures.cli", "the analytic figures and their numbers"),
     "phase": ("lapg_theory.metagame.phase_cli", "which pools extort, cooperate or defect"),
 }
 

@@ -1,0 +1,55 @@
+"""`lapg theory figures`: the analytic figures, their numbers, and their settings."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from lapg_theory.figures.catalogue import FIGURES, figure
+from lapg_theory.figures.store import read_numbers, save, write_numbers
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help=f"which figures (default: all): {', '.join(FIGURES)}")
+    add(
+        "--out",
+        default="figures",
+        metavar="DIR",
+        help="folder for NAME.svg or .png, and NAME.json (default %(default)s)",
+    )
+    add("--quick", action="store_true", help="few seeds and a coarse quadrature: seconds instead of minutes")
+    add("--redraw", action="store_true", help="draw from the NAME.json in DIR instead of computing")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Compute, write and draw; prints the files written."""
+    chosen = [figure(name) for name in arguments.names] or list(FIGURES.items())
+    folder = writable(Path(arguments.out))
+    for name, made in chosen:
+        begin = time.process_time()
+        if arguments.redraw:
+            settings, numbers = read_numbers(folder, name)
+        else:
+            settings = made.settings(arguments.quick)
+            settings, numbers = write_numbers(folder, name, settings, made.numbers(**settings))
+        path = save(folder, name, made, settings, numbers)
+        print(path, flush=True)
+        print(f"{name}: {made.title} ({time.process_time() - begin:.0f} CPU s)", file=sys.stderr, flush=True)
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made if need be and tried, before anything is computed for it.
+
+    Raises:
+        ValueError: where nothing can be written.
+    """
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"cannot write to {folder}: {error.strerror}; name another folder with --out") from error
+    return folder
