@@ -16,14 +16,13 @@ from scipy.integrate import solve_ivp
 from scipy.special import expit
 from scipy.stats import norm, qmc
 
-from lapg_theory.game import Discounted
+from lapg_theory.game import Discounted, check_count
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.learning import Naive
 from lapg_theory.metagame import MetaGame
 from lapg_theory.metagame.objective import against_naive, partial
 from lapg_theory.returns import exact_returns
 
-Matrix = Float[np.ndarray, "n n"]
 Shares = Float[np.ndarray, " n"]
 
 
@@ -56,9 +55,10 @@ class Population:
     """
 
     names: tuple[str, ...]
-    payoffs: Matrix
+    payoffs: Any
 
     def __post_init__(self):
+        object.__setattr__(self, "payoffs", np.asarray(self.payoffs, dtype=float))
         if self.payoffs.shape != (len(self.names),) * 2 or not np.isfinite(self.payoffs).all():
             raise ValueError(
                 f"payoffs must be {len(self.names)} x {len(self.names)} finite numbers for {self.names}, "
@@ -70,19 +70,23 @@ class Population:
         earned = self.payoffs @ x
         return x * (earned - x @ earned)
 
-    def run(self, x: Any, time: float, points: int = 200) -> tuple[Shares, Float[np.ndarray, "points n"]]:
+    def run(self, x: Any, time: float | int, points: Any = 200) -> tuple[np.ndarray, Float[np.ndarray, "points n"]]:
         """Times and shares along the dynamics from shares x.
 
         Raises:
             ValueError: for shares that are negative or don't sum to one, or where the integrator fails.
         """
+        check_count("points", points, least=2)
         x = np.asarray(x, dtype=float)
         if x.shape != (len(self.names),) or (x < 0).any() or abs(x.sum() - 1) > 1e-9:
             raise ValueError(f"shares must be {len(self.names)} numbers >= 0 that sum to 1, got {x}")
         t = np.linspace(0, time, points)
-        found = solve_ivp(lambda _, y: self.velocity(y), (0, time), x, t_eval=t, rtol=1e-9, atol=1e-12)
+        found = solve_ivp(lambda _, y: self.velocity(y), (0, time), x, method="LSODA", t_eval=t, rtol=1e-9, atol=1e-12)
         if not found.success:
-            raise ValueError(f"the integration stopped at t = {found.t[-1]:.4g}: {found.message}; try a shorter time")
+            reached = found.t[-1] if len(found.t) else 0.0
+            raise ValueError(
+                f"the integration stopped at t = {reached:.4g}: {found.message} Try a shorter time or smaller payoffs."
+            )
         return t, found.y.T
 
     def rest_points(self) -> tuple[RestPoint, ...]:
@@ -112,7 +116,14 @@ class Population:
         return np.concatenate([earned[absent] - x @ earned, np.linalg.eigvals(basis.T @ among @ basis)])
 
     def verdict(self, first: str, second: str) -> str:
-        """How two types fare against each other: who dominates, coexistence, bistable, or neutral."""
+        """How two types fare against each other: who dominates, coexistence, bistable, or neutral.
+
+        Raises:
+            ValueError: for a name that no type has.
+        """
+        for name in (first, second):
+            if name not in self.names:
+                raise ValueError(f"no type {name!r} among {', '.join(self.names)}")
         i, j = (self.names.index(name) for name in (first, second))
         pair = Population((first, second), self.payoffs[np.ix_([i, j], [i, j])])
         (a, b), (c, d) = pair.payoffs
@@ -140,8 +151,10 @@ def population(meta: MetaGame, aware: Mapping[str, Any]) -> Population:
     """Types: the learning-aware policies `aware` (name to five probabilities), and "naive" last.
 
     Raises:
-        ValueError: for a policy that is none, or one named "naive".
+        ValueError: for no policy, one that is none, or one named "naive".
     """
+    if not aware:
+        raise ValueError("population needs at least one learning-aware policy, by name")
     if "naive" in aware:
         raise ValueError('the name "naive" is taken: it stands for the naive learners')
     p = np.array([check_policy(name, policy) for name, policy in aware.items()])

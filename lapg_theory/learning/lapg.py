@@ -14,7 +14,7 @@ from lapg_theory.learning.rule import Logits, Rule, Stage, partials
 from lapg_theory.learning.shaping import Weighting, episodes
 
 
-def effective_p_naive(p_naive: Any, updates: int, weighting: Weighting) -> Any:
+def effective_p_naive(p_naive: Any, updates: Any, weighting: str) -> Any:
     """The share of naive learners that counts: p for "mean"; for "sum" p (M + 1) / (p (M + 1) + 1 - p), M = `updates`.
 
     A sum over the M + 1 inner episodes gives the games against naive learners M + 1 times the weight of one game

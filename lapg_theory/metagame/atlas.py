@@ -112,7 +112,7 @@ def flow_candidates(setting: Setting, starts: int, seed: int = 0) -> Policies:
     return p[residual < 1e-5]
 
 
-def distinct(p: Policies, distance: float) -> Policies:
+def distinct(p: Policies, distance: float) -> Float[np.ndarray, "m 5"]:
     """The policies without near repetitions."""
     kept: list[int] = []
     for i in range(len(p)):

@@ -9,7 +9,6 @@ from scipy.special import expit
 from lapg_theory.game import Discounted, MatrixGame, check_count
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.learning import effective_p_naive, sobol_logits
-from lapg_theory.learning.shaping import Weighting
 from lapg_theory.metagame import cooperation
 from lapg_theory.metagame.ascent import Basins, basins, random_pairs
 from lapg_theory.metagame.atlas import Atlas, find
@@ -46,14 +45,14 @@ class MetaGame:
 
     game: MatrixGame
     _: dataclasses.KW_ONLY
-    gamma: float
-    p_naive: float
-    weighting: Weighting = "mean"
-    eta: float = 1.0
-    updates: int = 20
-    spread: float = 1.0
+    gamma: float | int
+    p_naive: float | int
+    weighting: str = "mean"
+    eta: float | int = 1.0
+    updates: Any = 20
+    spread: float | int = 1.0
     normalize: bool = True
-    nodes: int = 1024
+    nodes: Any = 1024
     seed: int = 0
 
     def __post_init__(self):

@@ -1,0 +1,317 @@
+"""The mixed-pool game: its field, fixed points, best replies and closed forms, against the plainest routes."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+from scipy.special import expit
+from shaping_reference import returns, shaping, shaping_gradient
+
+from lapg_theory import MetaGame, defection_certificate, float64
+from lapg_theory.game import ALLD, TFT, chicken, donation_game, matching_pennies, prisoners_dilemma, stag_hunt
+from lapg_theory.metagame import project
+from lapg_theory.metagame.labels import labels
+
+PD = prisoners_dilemma()
+E, K = (0, 0.970, 0, 0.301, 0), (1, 1, 0, 0.293, 0)
+
+
+def pool(game=PD, **given):
+    return MetaGame(game, **({"gamma": 0.99, "p_naive": 0.25, "eta": 1.0, "updates": 20, "nodes": 256} | given))
+
+
+def small(p_naive=0.25):
+    """A pool of the same total naive learning time order and the same kinds of fixed points, fast to evaluate."""
+    return pool(p_naive=p_naive, eta=4.0, updates=5, nodes=32)
+
+
+@functools.cache
+def atlas(p_naive, nash=False):
+    return pool(p_naive=p_naive, nodes=1024).fixed_points(nash=nash)
+
+
+@functools.cache
+def small_atlas(p_naive, nash=False):
+    return small(p_naive).fixed_points(nash=nash)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def partial_gradient(numbers, payoffs, p, q):
+    reward = np.array(payoffs, float)
+    return jax.value_and_grad(lambda p: returns(reward, reward, numbers, p, q)[0])(p)
+
+
+def reference_field(meta, p, q):
+    """U(p, q) differentiated through the plain chain and every naive update, for each of several pairs."""
+    rate = meta.eta if meta.normalize else meta.eta / (1 - meta.gamma)
+    learners, payoffs = expit(meta.setting().learners), tuple(map(float, meta.game.row_payoffs))
+    found = []
+    for one, other in zip(np.atleast_2d(p), np.atleast_2d(q), strict=True):
+        shaped = shaping_gradient(meta.game, meta.gamma, one, learners, rate, meta.updates).mean(0)
+        with float64():
+            own = np.asarray(partial_gradient(meta.gamma, payoffs, np.array(one, float), np.array(other, float))[1])
+        found.append(meta.share * shaped + (1 - meta.share) * own)
+    return np.array(found)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"gamma": 0.9, "p_naive": 0.05, "weighting": "sum", "updates": 7},
+        {"gamma": 0.95, "eta": 0.1, "normalize": False, "updates": 3, "spread": 2.0},
+        {"game": stag_hunt(), "gamma": 0.5, "updates": 1, "eta": 4.0},
+        {"p_naive": 0.0},
+    ],
+)
+def test_field_equals_automatic_differentiation(given):
+    meta = pool(**({"nodes": 16} | given))
+    p, q = np.random.default_rng(0).uniform(size=(2, 3, 5))
+    p[0], q[0] = TFT, ALLD
+    np.testing.assert_allclose(meta.field(p, q), reference_field(meta, p, q), rtol=1e-12, atol=1e-12)
+    assert meta.field(p[1], q[1]).shape == (5,)
+
+
+def test_value_is_what_the_pool_pays():
+    meta = pool(nodes=8, updates=4, p_naive=0.3)
+    p, q = np.random.default_rng(1).uniform(size=(2, 5))
+    reward, learners = np.array(PD.row_payoffs, float), expit(meta.setting().learners)
+    column = np.array([1.0, 2.0, -1.0, 0.0])
+    course = jax.jit(jax.vmap(lambda x: shaping(reward, column, 0.99, p, x, 1.0, 4, "logit")))
+    with float64():
+        shaped, own = float(course(learners).mean()), float(returns(reward, column, 0.99, p, q)[0])
+    assert meta.value(p, q) == pytest.approx(0.3 * shaped + 0.7 * own, abs=1e-12)
+    earned = meta.earnings(p)
+    assert earned["versus_naive"] == pytest.approx(shaped, abs=1e-12)
+    assert meta.value(p, p) == pytest.approx(0.3 * earned["versus_naive"] + 0.7 * earned["self_play"], abs=1e-12)
+
+
+def test_a_sum_over_inner_episodes_is_a_mean_with_a_larger_share():
+    """M = 20: p .05, .1, .25, .5, .75 weigh .525, .70, .875, .955, .984."""
+    shares = [pool(p_naive=p, weighting="sum").share for p in (0.05, 0.1, 0.25, 0.5, 0.75)]
+    assert shares == pytest.approx([0.525, 0.70, 0.875, 0.955, 0.984], abs=5e-4)
+    p = np.random.default_rng(2).uniform(size=5)
+    equal = pool(p_naive=0.05, weighting="sum", nodes=16), pool(p_naive=0.525, nodes=16)
+    assert equal[0].share == pytest.approx(equal[1].share)
+    np.testing.assert_allclose(equal[0].field(p, p), equal[1].field(p, p), rtol=1e-13)
+
+
+@pytest.mark.parametrize("gamma", [0.9, 0.99])
+def test_tit_for_tat_against_itself_and_against_naive_learners(gamma):
+    """Partial gradient (2 gamma - 1) / (1 - gamma^2) in s0, gamma / (1 - gamma) times that in CC, else zero; sums."""
+    start = (2 * gamma - 1) / (1 - gamma**2)
+    alone = pool(gamma=gamma, p_naive=0.0).field(TFT, TFT) / (1 - gamma)
+    np.testing.assert_allclose(alone, [start, gamma / (1 - gamma) * start, 0, 0, 0], atol=1e-10)
+    shaped = pool(gamma=gamma, p_naive=1.0, nodes=1024).field(TFT, TFT)
+    assert shaped[0] < 0 and (shaped[2:] < 0).all()  # DC alone is unopposed: it breaks tit-for-tat at every share
+    held = alone[0] * (1 - gamma)
+    bound = {0.9: (0.83, 0.86), 0.99: (0.983, 0.985)}[gamma]
+    assert bound[0] < held / (held - shaped[0]) < bound[1]
+    if gamma == 0.99:
+        np.testing.assert_allclose(shaped, [-0.0077, 0.0723, -0.2628, -0.2511, -0.2826], atol=2e-3)
+    assert project(TFT, pool(gamma=gamma, p_naive=0.01, nodes=16).field(TFT, TFT))[3] < 0
+
+
+@pytest.mark.slow
+def test_fixed_points_of_the_pool():
+    """Numbers of an independent prototype at gamma .99, eta 1, 20 updates: attractors E, K and A, and a saddle."""
+    extort, cooperate = atlas(0.95).labelled("extort"), atlas(0.95).labelled("cooperate")
+    np.testing.assert_allclose(extort[0].policy, E, atol=1e-3)
+    np.testing.assert_allclose(cooperate[0].policy, K, atol=1e-3)
+    saddle = next(point for point in atlas(0.95) if not point.stable)
+    np.testing.assert_allclose(saddle.policy, (0.256, 1, 0, 0.294, 0), atol=3e-3)
+    assert (extort[0].stability, cooperate[0].stability, saddle.stability) == ("stable", "stable", "grows together")
+    earned = [(x.self_play, x.versus_naive, x.naive_gets) for x in (extort[0], cooperate[0])]
+    np.testing.assert_allclose(earned, [(0, 0.817, 0.105), (1, 0.801, 0.222)], atol=3e-3)
+    (alternate,) = (point for point in atlas(0.25).labelled("alternate") if point.stable)
+    np.testing.assert_allclose(alternate.policy, (0, 1, 0, 0.238, 0.348), atol=3e-3)
+    assert alternate.self_play == pytest.approx(0.905, abs=2e-3)
+    for found in (atlas(0.25), atlas(0.95)):  # E and K do not move with the share
+        for label, policy in (("extort", E), ("cooperate", K)):
+            point = found.labelled(label)[0]
+            assert point.stable
+            np.testing.assert_allclose(point.policy, policy, atol=1e-3)
+
+
+@pytest.mark.optimised
+@pytest.mark.parametrize("share", [0.25, 0.95])
+def test_fixed_points_satisfy_the_conditions_of_karush_kuhn_and_tucker(share):
+    points = small_atlas(share).points
+    assert {"cooperate", "extort"} <= {point.label for point in points}
+    p = np.array([point.policy for point in points])
+    F = reference_field(small(share), p, p)
+    inside = (p > 0) & (p < 1)
+    np.testing.assert_allclose(F[inside], 0, atol=1e-8)
+    multipliers = np.where(inside, 0, np.where(p == 0, -F, F))
+    assert (multipliers > -1e-8).all()
+    np.testing.assert_allclose([point.multipliers for point in points], multipliers, atol=1e-10)
+
+
+@pytest.mark.optimised
+def test_modes_are_the_eigenvalues_of_the_joint_dynamics_of_two_agents():
+    """Central differences of the reference field in both agents' inner coordinates, all at once."""
+    meta, step = small(), 1e-5
+    assert len({point.stability for point in small_atlas(0.25)}) == 3
+    for point in small_atlas(0.25):
+        inside = np.flatnonzero((point.policy > 0) & (point.policy < 1))
+        joint = np.concatenate([point.policy, point.policy])
+        which = [*inside, *(inside + 5)]
+
+        def velocity(x, meta=meta, which=which):
+            return reference_field(meta, [x[:5], x[5:]], [x[5:], x[:5]]).reshape(-1)[which]
+
+        shifts = step * np.eye(10)[which]
+        J = np.array([(velocity(joint + s) - velocity(joint - s)) / (2 * step) for s in shifts]).T
+        modes = np.concatenate([point.symmetric, point.breaking])
+        np.testing.assert_allclose(np.sort_complex(modes), np.sort_complex(np.linalg.eigvals(J)), rtol=1e-6, atol=1e-6)
+
+
+def follow(meta, p, q, time, step=0.1):
+    """The pair of policies after projected Euler steps along the field; the mean-field picture of learning."""
+    pair = np.array([p, q], float)
+    for _ in range(round(time / step)):
+        pair = np.clip(pair + step * meta.field(pair, pair[::-1]), 0, 1)
+    return pair
+
+
+@pytest.mark.optimised
+def test_stable_points_attract_and_a_saddle_repels():
+    meta, rng = small(0.95), np.random.default_rng(4)
+    for label in ("extort", "cooperate"):
+        point = next(x for x in small_atlas(0.95) if x.label == label and x.stable)
+        near = np.clip(point.policy + rng.uniform(-0.02, 0.02, (2, 5)), 0, 1)
+        end = follow(meta, *near, time=15)
+        assert np.abs(end - point.policy).max() < 0.2 * np.abs(near - point.policy).max()
+    (saddle,) = (x for x in small_atlas(0.95) if x.stability == "grows together")
+    for sign in (-1, 1):
+        near = saddle.policy + sign * 0.01 * np.eye(5)[0]
+        end = follow(meta, near, near, time=15)
+        assert (sign * (end[:, 0] - saddle.policy[0]) > 0.017).all()  # exp(0.049 * 15) = 2.1
+
+
+@pytest.mark.optimised
+def test_best_replies_beat_every_try():
+    meta, extort = small(), small_atlas(0.25).labelled("extort")[0].policy
+    reply = meta.best_response(extort)
+    tries = np.random.default_rng(3).uniform(size=(400, 5)) ** 3
+    tries[::2] = 1 - tries[::2]
+    assert reply.value > meta.value(tries, extort).max() > meta.value(extort, extort) + 0.1
+    assert reply.gain == pytest.approx(meta.value(reply.policy, extort) - meta.value(extort, extort), abs=1e-12)
+    assert (reply.policy[:3] > 0.9).all()  # nearly unconditional cooperation
+    kind = meta.cooperation().policy
+    assert small(0.9).best_response(kind).gain < 1e-5 < small(0.995).best_response(kind).gain
+
+
+@pytest.mark.slow
+def test_best_replies():
+    """Gains .40 against E at a share of .25; K is its own best reply at .95 and not at .985 (gain .0013)."""
+    gains = [pool(p_naive=share).best_response(E).gain for share in (0.05, 0.25, 0.5, 0.75)]
+    np.testing.assert_allclose(gains, (0.66, 0.40, 0.16, 0), atol=0.01)
+    exact = pool(nodes=1024).cooperation().policy
+    gains = [pool(p_naive=share, nodes=1024).best_response(exact).gain for share in (0.95, 0.985)]
+    assert gains[0] < 1e-5 and gains[1] == pytest.approx(0.0013, abs=2e-4)
+    assert pool(p_naive=0.5).best_response(ALLD).gain == pytest.approx(0.12, abs=0.005)
+    assert pool(p_naive=0.5).best_response(TFT).gain == pytest.approx(0.08, abs=0.005)
+
+
+@pytest.mark.slow
+def test_extortion_is_a_nash_equilibrium_for_large_shares_only():
+    assert [atlas(share, nash=True).labelled("extort")[0].nash for share in (0.5, 0.75)] == [False, True]
+    assert atlas(0.5, nash=True).labelled("cooperate")[0].nash
+
+
+def test_cooperation_persists_up_to_the_critical_share():
+    """Just below p_K* the field presses K's opening against 1, just above it pulls it down."""
+    meta = pool(nodes=1024)
+    critical = meta.p_critical()
+    assert critical == pytest.approx(0.987, abs=1e-3)
+    found = meta.cooperation()
+    np.testing.assert_allclose(found.policy, K, atol=2e-3)
+    for shift, sign in ((-1e-4, 1), (1e-4, -1)):
+        beside = pool(p_naive=critical + shift, nodes=1024)
+        F = reference_field(beside, found.policy, found.policy)[0]
+        assert np.sign(F[0]) == sign and F[1] > 0
+    cheap = {"updates": 4, "nodes": 16}
+    one, summed, other = (pool(**cheap, **x).p_critical() for x in ({}, {"weighting": "sum"}, {"p_naive": 0.9}))
+    assert pool(**cheap, p_naive=summed, weighting="sum").share == pytest.approx(one, rel=1e-12)
+    assert other == pytest.approx(one, rel=1e-12)
+
+
+def test_what_a_cooperator_does_after_defection_is_best_against_naive_learners():
+    policy = small().cooperation().policy
+    F = reference_field(small(1.0), policy, policy)[0]
+    assert abs(F[3]) < 1e-5 and F[2] < 0 and F[4] < 0 and 0 < policy[3] < 1
+
+
+def test_where_the_basin_of_cooperation_begins():
+    """x* .009, .018, .044, .123, .254 at shares .25, .5, .75, .9, .95; at the last Newton's saddle is at .256."""
+    shares = (0.25, 0.5, 0.75, 0.9, 0.95)
+    kind = pool(nodes=1024).cooperation()
+    found = [kind.basin_boundary(share) for share in shares]
+    assert small(0.5).basin_boundary() == pytest.approx(small().cooperation().basin_boundary(0.5), rel=1e-12)
+    np.testing.assert_allclose(found, (0.009, 0.018, 0.044, 0.123, 0.254), atol=2e-3)
+    for share, boundary in zip(shares, found, strict=True):
+        for factor, sign in (
+            (0.999, -1),
+            (1.001, 1),
+        ):  # K's pull in s0, whatever the opening, and the reference for the rest
+            opening = np.append(factor * boundary, kind.policy[1:])
+            alone = reference_field(pool(p_naive=0.0, nodes=1), opening, opening)[0, 0]
+            assert np.sign(share * kind.shaping[0] + (1 - share) * alone) == sign
+    assert pool(p_naive=1.0).basin_boundary() == np.inf
+
+
+def test_defection_is_left_where_the_certificate_says():
+    """The field of the pool at defection changes sign with the naive rate where the certificate's window begins."""
+    lower, upper = defection_certificate(PD, gamma=0.95, eta=1.0, updates=20).window
+    for rate, inwards in ((0.93 * lower, False), (1.07 * lower, True), (0.93 * upper, True), (1.07 * upper, False)):
+        F = pool(gamma=0.95, eta=rate, p_naive=0.3, nodes=1024).field(ALLD, ALLD)
+        assert (F[3] > 0) == inwards and (F[[0, 4]] < 0).all()
+
+
+def test_leaving_from_near_defection_takes_a_share_of_the_order_of_the_noise():
+    """At P(C) = eps everywhere DC turns positive at a share of about eps / (G + eps): .023 to .038 for eps .01."""
+    noisy = np.full(5, 0.01)
+    alone, shaped = (pool(gamma=g, p_naive=p, eta=2.0).field(noisy, noisy)[3] for g, p in ((0.95, 0.0), (0.95, 1.0)))
+    assert 0.02 < -alone / (shaped - alone) < 0.04
+
+
+def test_labels_say_what_a_policy_does():
+    setting = pool().setting()
+    p = np.array([K, E, ALLD, (0, 1, 0, 0.238, 0.348), (0.5,) * 5], float)
+    assert labels(setting, p, p) == ["cooperate", "extort", "defect", "alternate", "other"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"gamma": 1.0}, r"gamma must lie in \[0, 1\), got 1.0"),
+        ({"gamma": -0.1}, r"gamma must lie in \[0, 1\)"),
+        ({"p_naive": 1.5}, r"p_naive must lie in \[0, 1\], got 1.5"),
+        ({"p_naive": float("nan")}, r"p_naive must lie in \[0, 1\], got nan"),
+        ({"eta": -1.0}, "eta must be a learning rate >= 0"),
+        ({"updates": 2.5}, "updates must be an integer >= 0, got 2.5"),
+        ({"nodes": 100}, "power of two"),
+        ({"spread": -1.0}, "spread must be >= 0"),
+        ({"weighting": "median"}, 'weighting must be "mean" or "sum"'),
+        ({"game": matching_pennies()}, "is not symmetric"),
+        ({"game": donation_game(2, 1), "updates": -1}, "updates"),
+    ],
+)
+def test_pools_that_are_none_are_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        pool(**given)
+
+
+def test_policies_that_are_none_are_refused():
+    meta = pool(nodes=8)
+    with pytest.raises(ValueError, match=r"p holds 1.1, which is no probability"):
+        meta.field((1.1, 0, 0, 0, 0), TFT)
+    with pytest.raises(ValueError, match="q needs five probabilities"):
+        meta.field(TFT, (1, 0))
+    with pytest.raises(ValueError, match="best_response takes one policy"):
+        meta.best_response([TFT, TFT])
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        meta.basins([[TFT, TFT]])
+    assert chicken().is_symmetric and MetaGame(chicken(), gamma=0.9, p_naive=0.5).share == 0.5
