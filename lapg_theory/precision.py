@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lapg_theory.game import Discounted, MatrixGame
+
 In = ParamSpec("In")
 Out = TypeVar("Out")
 
@@ -21,15 +23,22 @@ def float64() -> AbstractContextManager:
     return importlib.import_module("jax.experimental").enable_x64(True)  # older releases keep it there
 
 
+def _numbers(leaf: Any) -> Any:
+    """What a game or a discounted horizon holds, which is where JAX arrays may hide."""
+    if isinstance(leaf, MatrixGame):
+        return (leaf.row, leaf.column)
+    return leaf.gamma if isinstance(leaf, Discounted) else leaf
+
+
 def _is_jax(tree: Any) -> bool:
-    return any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(tree))
+    return any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(jax.tree.map(_numbers, tree)))
 
 
 def exact(function: Callable[In, Out]) -> Callable[In, Out]:
     """Decorate a JAX function of array-likes: NumPy and Python inputs give NumPy float64 results.
 
-    As soon as one argument is a JAX array or tracer the function runs as it is, in the dtype of that array, so that
-    users may differentiate, map and compile through it.
+    As soon as one argument, payoff or discount is a JAX array or tracer the function runs as it is, in the dtype of the
+    policies, so that users may differentiate, map and compile through it.
     """
 
     @functools.wraps(function)

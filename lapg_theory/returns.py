@@ -73,7 +73,8 @@ def exact_returns(game: MatrixGame, p: Any, q: Any, horizon: Horizon | Discount)
 
     Returns:
         Two arrays of the leading shape: NumPy float64 for NumPy or Python input, JAX arrays for JAX input (in its
-        dtype; it may then be differentiated, mapped and compiled).
+        dtype). JAX input may be differentiated, mapped and compiled: policies, payoffs (of a `MatrixGame` or
+        `symmetric_game`) and the gamma of `Discounted`; traced values are not checked.
 
     Raises:
         ValueError: for a last axis other than five, or a probability outside [0, 1].

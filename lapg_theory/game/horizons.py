@@ -2,6 +2,7 @@
 
 import dataclasses
 import numbers
+import sys
 from typing import Any
 
 
@@ -11,9 +12,17 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
 
 
+def is_traced(value: Any) -> bool:
+    """Whether JAX is tracing the value (to differentiate, map or compile), so that it has no number to check."""
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(value, jax.core.Tracer)
+
+
 @dataclasses.dataclass(frozen=True)
 class Discounted:
     """An infinitely repeated game with discount factor `gamma`: J = sum over t >= 0 of gamma^t r_t.
+
+    gamma may be traced by JAX, to differentiate or map over it; it is then not checked.
 
     Raises:
         ValueError: unless 0 <= gamma < 1.
@@ -22,13 +31,13 @@ class Discounted:
     gamma: Any
 
     def __post_init__(self):
-        if not 0 <= self.gamma < 1:
+        if not is_traced(self.gamma) and not 0 <= self.gamma < 1:
             raise ValueError(
                 f"gamma must lie in [0, 1), got {self.gamma!r}; for an undiscounted game use FiniteHorizon"
             )
 
     @property
-    def weight(self) -> float:
+    def weight(self) -> Any:
         """Sum of the discount weights, 1 / (1 - gamma): the return of a reward of 1 at every step."""
         return 1 / (1 - self.gamma)
 

@@ -14,7 +14,8 @@ class MatrixGame:
     """A 2x2 bimatrix game.
 
     `row[a][b]` and `column[a][b]` are the payoffs of the row and the column player when the row player plays action
-    `a` and the column player `b` (0 = cooperate, 1 = defect). Entries may be floats, fractions or SymPy expressions.
+    `a` and the column player `b` (0 = cooperate, 1 = defect). Entries may be floats, fractions, SymPy expressions or JAX
+    arrays, traced ones too; the named dilemmas below check an order, so they need numbers.
     """
 
     row: Table
@@ -73,6 +74,8 @@ def _ordered(kind: str, condition: str, holds: bool, T: Any, R: Any, P: Any, S: 
 
 def prisoners_dilemma(T: Any = 2, R: Any = 1, P: Any = 0, S: Any = -1) -> MatrixGame:
     """The prisoner's dilemma, T > R > P > S; the default payoffs are those of the learning-aware literature.
+
+    T + S > 2R is allowed: one round is the same dilemma, but in a repeated game taking turns then beats cooperating.
 
     Raises:
         ValueError: where the payoffs are not in that order.

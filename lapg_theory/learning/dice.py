@@ -21,7 +21,7 @@ class LolaDice(Rule):
     Attributes:
         inner_rate: learning rate of the look-ahead steps.
         look_aheads: their number, >= 1.
-        mix: weight of the look-ahead gradient.
+        mix: weight of the look-ahead gradient, in [0, 1].
     """
 
     inner_rate: float = 1.0
@@ -29,7 +29,10 @@ class LolaDice(Rule):
     mix: float = 1.0
 
     def __post_init__(self):
+        Rule.__post_init__(self)
         check_count("look_aheads", self.look_aheads)
+        if not 0 <= self.mix <= 1:
+            raise ValueError(f"mix must lie in [0, 1], got {self.mix!r}")
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """Convex mix of the look-ahead gradient and the partial gradient."""

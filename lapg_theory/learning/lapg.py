@@ -52,6 +52,7 @@ class Lapg(Rule):
     learners: Any = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self):
+        Rule.__post_init__(self)
         check_count("updates", self.updates, least=0)
         effective_p_naive(self.p_naive, self.updates, self.weighting)
         learners = np.asarray(sobol_logits(64) if self.learners is None else self.learners, dtype=float)

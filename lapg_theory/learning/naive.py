@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from lapg_theory.chain import from_probabilities, stacked
 from lapg_theory.gradients import slopes
 from lapg_theory.learning.rule import Joint, Logits, Rule, Stage, partials
+from lapg_theory.returns import checked
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,18 @@ class Naive(Rule):
     """
 
     space: Literal["logit", "probability"] = "logit"
+
+    def __post_init__(self):
+        Rule.__post_init__(self)
+        if self.space not in ("logit", "probability"):
+            raise ValueError(f'space must be "logit" or "probability", got {self.space!r}')
+
+    def check(self, joint: Joint) -> None:
+        """Refuse a joint policy that is none, and probabilities outside [0, 1]."""
+        Rule.check(self, joint)
+        if self.space == "probability":
+            for name, policy in zip(("row", "column"), joint, strict=True):
+                checked(name, policy)
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """dJ_own/down."""

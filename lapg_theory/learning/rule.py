@@ -3,6 +3,8 @@
 import abc
 import dataclasses
 import functools
+import math
+import numbers
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +22,8 @@ Logits = Float[Array, " 5"]
 Field = Float[Array, " 10"]
 Jacobian = Float[Array, "10 10"]
 Joint = tuple[Any, ...]  # row, column
+
+_RATES = ("rate", "inner_rate", "eta", "strength", "a", "b")  # fields of rules that are step sizes or constants
 
 
 class Stage(NamedTuple):
@@ -92,14 +96,29 @@ class Rule(abc.ABC):
     Attributes:
         rate: step size of `step`.
         normalize: learn from returns per step, J / horizon.weight (False: from the sums J).
+
+    Raises:
+        ValueError: for a rate that is no finite number >= 0.
     """
 
     rate: float = 1.0
     normalize: bool = True
 
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if name in _RATES and not (isinstance(value, numbers.Real) and 0 <= value < math.inf):
+                raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
+
     @abc.abstractmethod
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """Where one player moves, facing the other; `direction` asks both players, over all leading axes."""
+
+    def check(self, joint: Joint) -> None:
+        """Refuse a joint policy that is none."""
+        for name, policy in zip(("row", "column"), joint, strict=True):
+            if jnp.shape(policy)[-1:] != (5,):
+                shape = jnp.shape(policy)
+                raise ValueError(f"the {name} policy needs a last axis of five (s0, CC, CD, DC, DD): {shape}")
 
     def settle(self, policy: Any) -> Any:
         """Bring a policy back where the rule allows it to be; logits may be anywhere."""
@@ -107,7 +126,7 @@ class Rule(abc.ABC):
 
     def probabilities(self, joint: Joint) -> Joint:
         """The joint policy as cooperation probabilities."""
-        return tuple(jax.nn.sigmoid(policy) for policy in joint)
+        return _sigmoids(joint)
 
     def direction(self, game: MatrixGame, horizon: Horizon | Discount, joint: Joint) -> Joint:
         """The ascent direction (row, column) at a joint policy, of the same shapes."""
@@ -138,6 +157,11 @@ class Match:
         return tuple(rule.step(game, horizon, joint)[k] for k, rule in enumerate((self.row, self.column)))
 
 
+@exact
+def _sigmoids(joint: Joint) -> Joint:
+    return tuple(jax.nn.sigmoid(policy) for policy in as_floats(*joint))
+
+
 @functools.partial(jax.jit, static_argnums=0)
 def _ascents(rule: Rule, row: Any, column: Any, rewards: Any, horizon: Any) -> Joint:
     shape = jnp.broadcast_shapes(row.shape, column.shape)
@@ -155,9 +179,7 @@ def _ascents(rule: Rule, row: Any, column: Any, rewards: Any, horizon: Any) -> J
 
 @exact
 def _direction(rule: Rule, game: MatrixGame, horizon: Any, joint: Joint) -> Joint:
-    for name, policy in zip(("row", "column"), joint, strict=True):
-        if jnp.shape(policy)[-1:] != (5,):
-            raise ValueError(f"the {name} policy needs a last axis of five (s0, CC, CD, DC, DD): {jnp.shape(policy)}")
+    rule.check(joint)
     row_view = payoffs(game), payoffs(game, 1)
     rewards = row_view, tuple(tuple(view[i] for i in (0, 2, 1, 3)) for view in row_view[::-1])
     return _ascents(rule, *as_floats(*joint), rewards, traceable(horizon))

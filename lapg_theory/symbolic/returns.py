@@ -16,7 +16,7 @@ gamma, T, R, P, S = sp.symbols("gamma T R P S", real=True)
 
 def general(letter: str) -> tuple[Any, ...]:
     """Five free probabilities, e.g. p_0, p_CC, p_CD, p_DC, p_DD."""
-    return sp.symbols([f"{letter}_{state}" for state in ("0", "CC", "CD", "DC", "DD")], positive=True)
+    return tuple(sp.symbols([f"{letter}_{state}" for state in ("0", "CC", "CD", "DC", "DD")], positive=True))
 
 
 def reactive(letter: str) -> tuple[Any, ...]:
@@ -79,7 +79,8 @@ class SymbolicReturns:
         return sp.lambdify(self.arguments, (self.row, self.column), "numpy", cse=True)
 
 
-def _policy(given: Any, letter: str) -> tuple[Any, ...]:
+def policy_in_symbols(given: Any, letter: str) -> tuple[Any, ...]:
+    """A policy given by name (see `STRATEGIES`) or as five expressions."""
     if isinstance(given, str):
         if given not in STRATEGIES:
             raise ValueError(f"unknown strategy {given!r}; known: {', '.join(STRATEGIES)}")
@@ -88,6 +89,11 @@ def _policy(given: Any, letter: str) -> tuple[Any, ...]:
     if len(policy) != 5:
         raise ValueError(f"a policy needs five entries (s0, CC, CD, DC, DD), got {len(policy)}")
     return policy
+
+
+def tidier(*policies: Any) -> Callable[[Any], Any]:
+    """How to tidy expressions in these policies: factor them, unless both are general and they are too long for it."""
+    return sp.factor if len(sp.Tuple(*sum(policies, ())).free_symbols) < 10 else lambda expression: expression
 
 
 def symbolic_returns(p: Any = "general", q: Any = "general", game: MatrixGame | None = None) -> SymbolicReturns:
@@ -105,8 +111,8 @@ def symbolic_returns(p: Any = "general", q: Any = "general", game: MatrixGame | 
         ValueError: for an unknown name or a policy without five entries.
     """
     game = symmetric_game(T, R, P, S) if game is None else game
-    p, q = _policy(p, "p"), _policy(q, "q")
-    tidy = sp.factor if len(sp.Tuple(*p, *q).free_symbols) < 10 else lambda expression: expression
+    p, q = policy_in_symbols(p, "p"), policy_in_symbols(q, "q")
+    tidy = tidier(p, q)
 
     def determinant(*f):
         return tidy(sp.Matrix(press_dyson(p, q, gamma, f)).det(method="berkowitz"))
