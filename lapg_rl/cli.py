@@ -10,6 +10,10 @@ COMMANDS = {
     "demo": ("lapg_rl.commands.demo", "derive, train, compare, and write the report: the whole story, small"),
     "train": ("lapg_rl.commands.train", "train learning-aware agents, or carry on with a run"),
     "evaluate": ("lapg_rl.commands.evaluate", "play trained agents against naive learners and fixed strategies"),
+    "tournament": (
+        "lapg_rl.commands.tournament",
+        "play agents of several runs, classics and naive learners against all",
+    ),
     "report": ("lapg_rl.commands.report", "turn run folders into one HTML file"),
     "oracle": ("lapg_theory.oracle.cli", "exact gradient and estimator expectations of a small shaping problem"),
     "theory": ("lapg_theory.cli", "derive thresholds, fixed points and figures"),

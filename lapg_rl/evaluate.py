@@ -10,7 +10,8 @@ import numpy as np
 
 from lapg_rl import entrants, intervals
 from lapg_rl.entrants import NAIVE, STRATEGIES, Entrant
-from lapg_rl.play import Meeting, describe, matches_at_once, play_all, short
+from lapg_rl.intervals import short
+from lapg_rl.play import Meeting, describe, matches_at_once, play_all
 from lapg_rl.records import Evaluation, Match, PayoffLine
 from lapg_rl.run import RunFolder, run_key
 from lapg_theory.game import check_count

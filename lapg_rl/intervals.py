@@ -2,13 +2,18 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
+
+
+def short(value: Any) -> float:
+    """Six significant digits: what a mean of single-precision samples is worth at best."""
+    return float(f"{float(value):.6g}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +42,7 @@ def of_mean(values: Any) -> Estimate:
     return estimate(values.mean(), error, len(values))
 
 
-def jackknife_errors(statistic: Callable[[dict[str, list[Any]]], Any], units: dict[str, Sequence[Any]]) -> np.ndarray:
+def jackknife_errors(statistic: Callable[[dict[str, list[Any]]], Any], units: dict[str, list[Any]]) -> np.ndarray:
     """Standard errors of an array-valued statistic of several independent samples, by leaving out one unit at a time.
 
     The variance is the sum over samples of (n - 1) / n * sum_i (x_i - mean x)^2, with x_i the statistic without unit i.
@@ -47,12 +52,11 @@ def jackknife_errors(statistic: Callable[[dict[str, list[Any]]], Any], units: di
         statistic: takes the samples, by name, and returns an array.
         units: the samples.
     """
-    whole = {name: list(sample) for name, sample in units.items()}
-    variance = np.zeros(np.shape(statistic(whole)))
-    for name, sample in whole.items():
+    variance = np.zeros(np.shape(statistic(units)))
+    for name, sample in units.items():
         n = len(sample)
         if n > 1:
-            without = np.array([statistic(whole | {name: sample[:i] + sample[i + 1 :]}) for i in range(n)])
+            without = np.array([statistic(units | {name: sample[:i] + sample[i + 1 :]}) for i in range(n)])
             variance = variance + (n - 1) / n * ((without - without.mean(0)) ** 2).sum(0)
     return np.sqrt(np.asarray(variance))
 

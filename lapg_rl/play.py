@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from lapg_rl.config import Config, LearnerConfig, PoolConfig
 from lapg_rl.coplayers import FixedStrategy, MetaAgent
+from lapg_rl.intervals import short
 from lapg_rl.pools import environment, forgets, naive_learner, sizes
 from lapg_rl.records import Player
 from lapg_rl.rollout import meta_batch
@@ -132,11 +133,6 @@ def describe(tally: Tally, player: int) -> Player:
         last_signature=_frequencies(cooperated[-1], visits[-1]),
         visits=visits.sum(0).tolist(),
     )
-
-
-def short(value: Any) -> float:
-    """Six significant digits: what a mean of single-precision samples is worth at best."""
-    return float(f"{float(value):.6g}")
 
 
 def _frequencies(cooperated: np.ndarray, visits: np.ndarray) -> list[float | None]:

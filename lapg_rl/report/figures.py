@@ -42,8 +42,6 @@ STYLE = {
     "lines.linewidth": 2,
     "legend.frameon": False,
     "figure.facecolor": "white",
-    "svg.fonttype": "none",  # text stays text: small files, searchable
-    "svg.hashsalt": "lapg",
 }
 
 
@@ -56,7 +54,8 @@ def draw(function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
 
 
-def _panels(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Any, Any]:
+def panels(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Any, Any]:
+    """A figure and its axes, `[rows, columns]`; sizes in inches."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(
@@ -98,7 +97,7 @@ def training_curve(axes: Any, groups: Groups, metric: str, prediction: Predictio
 def training(groups: Groups, prediction: Prediction | None) -> Any:
     """Rewards per step while the agents train: theirs, the naive co-players', and theirs among themselves if they meet."""
     metrics = [metric for metric in TRAINING if any(metric in r.metrics for rs in groups.values() for r in rs)]
-    figure, (row,) = _panels(1, len(metrics), 9.4, 3.7)
+    figure, (row,) = panels(1, len(metrics), 9.4, 3.7)
     for panel, metric in zip(row, metrics, strict=True):
         training_curve(panel, groups, metric, prediction)
         panel.set_title(TRAINING[metric])
@@ -139,7 +138,7 @@ def _inner_episodes(axes: Any) -> None:
 def course(groups: Groups, prediction: Prediction | None) -> Any:
     """What happens within a meta-episode after training: rewards above, cooperation below, one column an estimator."""
     groups = evaluated(groups)
-    figure, axes = _panels(2, len(groups), _width(groups), 5.4, sharey="row", sharex="col")
+    figure, axes = panels(2, len(groups), _width(groups), 5.4, sharey="row", sharex="col")
     for column, (name, results) in enumerate(groups.items()):
         upper, lower = axes[:, column]
         course_curves(upper, results, name, "reward_curve")
@@ -193,7 +192,7 @@ def signature_bars(axes: Any, groups: Groups, prediction: Prediction | None) -> 
 
 def signature(groups: Groups, prediction: Prediction | None) -> Any:
     """The policy signature against naive learners."""
-    figure, ((axes,),) = _panels(1, 1, 9.4, 3.7)
+    figure, ((axes,),) = panels(1, 1, 9.4, 3.7)
     signature_bars(axes, groups, prediction)
     _shared_legend(figure, axes, 5)
     return figure
@@ -203,7 +202,7 @@ def payoff_lines(groups: Groups, prediction: Prediction | None) -> Any:
     """Rewards of agent and co-player against random memory-one co-players, in the polygon of what the game allows."""
     del prediction
     groups = evaluated(groups)
-    figure, (row,) = _panels(1, len(groups), _width(groups), 3.9, sharey=True, sharex=True)
+    figure, (row,) = panels(1, len(groups), _width(groups), 3.9, sharey=True, sharex=True)
     for panel, (name, results) in zip(row, groups.items(), strict=True):
         game = results[0].config.game
         corners = [(game.R, game.R), (game.T, game.S), (game.P, game.P), (game.S, game.T)]
@@ -226,7 +225,7 @@ def payoff_lines(groups: Groups, prediction: Prediction | None) -> Any:
 def calibration(groups: Groups, prediction: Prediction) -> Any:
     """How well the exact naive learner follows the simulated one against the strategies it is calibrated on."""
     del groups
-    figure, (row,) = _panels(1, len(prediction.calibrations), 9.4, 3.2)
+    figure, (row,) = panels(1, len(prediction.calibrations), 9.4, 3.2)
     for panel, told in zip(row, prediction.calibrations, strict=True):
         episodes = np.arange(len(told.exact)) + 1
         panel.plot(episodes, told.simulated, "o", color="#56606b", markersize=4, label="simulated naive learners")
@@ -240,7 +239,7 @@ def calibration(groups: Groups, prediction: Prediction) -> Any:
 
 def overview(groups: Groups, prediction: Prediction | None) -> Any:
     """The one picture: training, a meta-episode of the first estimator's agents, and policies beside theory's."""
-    figure, ((left, middle, right),) = _panels(1, 3, 13.4, 4.3, width_ratios=(1.1, 0.9, 1.2))
+    figure, ((left, middle, right),) = panels(1, 3, 13.4, 4.3, width_ratios=(1.1, 0.9, 1.2))
     training_curve(left, groups, "reward_vs_naive", prediction)
     left.set(title="Training: the agent's reward per step", ylabel="reward per step")
     shown = evaluated(groups)

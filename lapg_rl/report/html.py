@@ -37,6 +37,11 @@ def figure(drawing: Any, caption: str) -> str:
 
 def svg(drawing: Any) -> str:
     """A matplotlib figure as SVG, the same text for the same figure."""
+    import matplotlib
+
     buffer = io.StringIO()
-    drawing.savefig(buffer, format="svg", metadata={"Date": None})
+    with matplotlib.rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "lapg"}
+    ):  # text stays text, names stay the same
+        drawing.savefig(buffer, format="svg", metadata={"Date": None})
     return re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", buffer.getvalue())  # names of parts that nothing refers to

@@ -1,0 +1,115 @@
+"""`lapg tournament`: everyone against everyone."""
+
+import argparse
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+EPILOGUE = """--with takes names separated by commas: naive (fresh naive learners), allc, alld, random, tft, suspicious-tft,
+gtft, wsls, grim, zd-extort-3 or another factor; --with "" plays the runs' agents alone. Runs that differ in their seed
+only are also grouped, with intervals over seeds.
+
+examples:
+  lapg tournament runs/ipd-shaping-small-*
+  lapg tournament runs/mine runs/theirs --with tft,naive --out runs/cup
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOGUE
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders; each agent is a player")
+    parser.add_argument("--with", dest="others", metavar="NAMES", help="who plays too (default: classics and naive)")
+    parser.add_argument("--out", type=Path, default=Path("tournament"), metavar="DIR", help="default tournament")
+    parser.add_argument("--meta-batch", type=int, default=64, metavar="N", help="meta-episodes a match (default 64)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed draws other games")
+    parser.add_argument("--quiet", action="store_true", help="no progress line")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play, write the files, print the tables."""
+    from lapg_rl.progress import Progress
+    from lapg_rl.tournament import CLASSICS, tournament
+
+    words = None if arguments.others is None else arguments.others.lower().split(",")
+    others = CLASSICS if words is None else [word.strip() for word in words if word.strip()]
+    progress = Progress("tournament", 0, 0, quiet=arguments.quiet)
+
+    def show(done: int, total: int) -> None:
+        progress.total = total
+        progress.show(done)
+
+    sizes = {"meta_batch": arguments.meta_batch, "seed": arguments.seed}
+    played = tournament(arguments.runs, others, **sizes, show=show)
+    progress.done()
+    print(text(played))
+    print("\n".join(f"wrote {path}" for path in write(played, arguments.out)))
+    return 0
+
+
+def write(played: Any, folder: Path) -> list[Path]:
+    """Write the outcome as JSON, CSV and heat map (SVG, PNG); the files written."""
+    from lapg_rl import records
+    from lapg_rl.report import crossplay, figures, html
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"tournament.{suffix}" for suffix in ("json", "csv", "svg", "png")]
+    records.write(played, paths[0])
+    paths[1].write_text(as_csv(played), encoding="utf-8")
+    game = {key: played.settings[f"game.{key}"] for key in "TRPS"}
+    drawing = figures.draw(crossplay.heat_map, played.groups or played.players, game)
+    paths[2].write_text(html.svg(drawing), encoding="utf-8")
+    drawing.savefig(paths[3], dpi=160)
+    return paths
+
+
+def as_csv(played: Any) -> str:
+    """One line for each ordered pair: of players, then of groups; rewards per step of the row player."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["level", "row", "column", "reward", "standard_error", "low_95", "high_95", "cooperation"])
+    for level, table in (("player", played.players), ("group", played.groups)):
+        for i, j in _cells(table):
+            fields = (table.rewards, table.errors, table.low, table.high, table.cooperation)
+            writer.writerow([level, table.names[i], table.names[j], *(field[i][j] for field in fields)])
+    return buffer.getvalue()
+
+
+def _cells(table: Any) -> Iterator[tuple[int, int]]:
+    names = table.names if table else ()
+    return ((i, j) for i in range(len(names)) for j in range(len(names)))
+
+
+def text(played: Any) -> str:
+    """The tables for a terminal: of groups where there are any, else of players."""
+    table, kind, over = played.players, "players", "meta-episodes"
+    if played.groups:
+        table, kind, over = played.groups, "groups", "the seeds of groups that have several"
+    width = max(map(len, table.names))
+    lines = [f"reward per step of the row player; {played.meta_batch} meta-episodes a match"]
+    lines += [" " * (width + 4) + "".join(f"{f'({n})':>8}" for n in range(1, len(table.names) + 1))]
+    for n, (name, row) in enumerate(zip(table.names, table.rewards, strict=True), start=1):
+        lines.append(f"{n:>3} {name:{width}}" + "".join(map(_cell, row)))
+    lines += ["", f"ranking by the mean over all other {kind}; 95 % intervals over {over}"]
+    lines += [
+        f"{n:>3} {rank.name:{width}} {_figure(rank.score, rank.low, rank.high)}"
+        for n, rank in enumerate(table.ranking, start=1)
+    ]
+    if played.circles:
+        lines += ["", "against itself / its own run's other agents / agents of other seeds; 95 % intervals over seeds"]
+    for circle in played.circles:
+        met = (circle.itself, circle.own_run, circle.other_seeds)
+        shown = ["-" if e is None else _figure(e.value, e.low, e.high) for e in met]
+        lines.append(f"    {circle.group:{width}} {' / '.join(shown)}")
+    return "\n".join(lines)
+
+
+def _cell(value: float | None) -> str:
+    return f"{'-' if value is None else f'{value:+.3f}':>8}"
+
+
+def _figure(value: float, low: float | None, high: float | None) -> str:
+    return f"{value:+.3f}" + ("" if low is None else f" [{low:+.3f}, {high:+.3f}]")

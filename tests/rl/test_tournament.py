@@ -1,0 +1,141 @@
+"""Tournaments: who plays, what is grouped, what intervals say, what is refused, which files appear."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from folders import TABULAR, expected_rewards, run_of
+
+from lapg_rl import play
+from lapg_rl.cli import main
+from lapg_rl.config import ModelConfig, PoolConfig
+from lapg_rl.intervals import of_mean
+from lapg_rl.standings import Group, circle, group_table
+from lapg_rl.tournament import tournament
+from lapg_theory.game import ALLD, TFT
+
+POLICY = (0.3, 0.9, 0.2, 0.6, 0.1)
+PAIR = dataclasses.replace(TABULAR, pool=PoolConfig(p_naive=0.5, agents=2, naive_population=2))
+
+
+def seeds(root, count=3, cfg=TABULAR):
+    policies = [tuple(np.random.default_rng(n).uniform(size=5)) for n in range(count)]
+    folders = [run_of(root / f"s{n}", [p], dataclasses.replace(cfg, seed=n)) for n, p in enumerate(policies)]
+    return folders, policies
+
+
+def test_runs_of_one_setting_are_grouped_with_an_interval_over_seeds(tmp_path):
+    folders, policies = seeds(tmp_path)
+    pair = run_of(tmp_path / "pair", [TFT, ALLD], PAIR)
+    played = tournament([*folders, pair], ["tft"], meta_batch=100)
+    assert played.members == {
+        "lapg p_naive=1.0 agents=1": ["s0", "s1", "s2"],
+        "lapg p_naive=0.5 agents=2": ["pair/0", "pair/1"],
+        "tft": ["tft"],
+    }
+    table = played.groups
+    exact = of_mean(
+        [expected_rewards(p, TFT, 6)[0] for p in policies]
+    )  # three runs against tft: an ordinary t-interval
+    assert [table.rewards[0][2], table.low[0][2], table.high[0][2]] == pytest.approx(
+        [exact.value, exact.low, exact.high], abs=0.1
+    )
+    crossed = [expected_rewards(p, q, 6)[0] for p in policies for q in policies if p is not q]
+    assert table.rewards[0][0] == pytest.approx(np.mean(crossed), abs=0.05)
+    by_pairs = np.mean([expected_rewards(p, q, 6)[0] for p in (TFT, ALLD) for q in (TFT, ALLD)])
+    assert table.rewards[1][1] == pytest.approx(by_pairs, abs=1e-3)
+    assert table.low[1][1] is None
+    (found,) = played.circles
+    assert found.itself.value == pytest.approx(np.mean([expected_rewards(p, p, 6)[0] for p in policies]), abs=0.05)
+    assert found.own_run is None
+    assert found.other_seeds.value == pytest.approx(table.rewards[0][0], abs=1e-5)
+
+
+def test_a_match_does_not_depend_on_who_else_plays_nor_on_how_many_play_at_once(tmp_path, monkeypatch):
+    (one, two, three), _ = seeds(tmp_path)
+    alone = tournament([one, two], ["tft"], meta_batch=3, seed=4).players
+    shapes = []
+    monkeypatch.setattr("lapg_rl.tournament.matches_at_once", lambda *_: 4)
+    stacked = play.play_all
+    monkeypatch.setattr("lapg_rl.tournament.play_all", lambda c, m, n: shapes.append((len(m), n)) or stacked(c, m, n))
+    more = tournament([three, two, one], ["alld", "tft"], meta_batch=3, seed=4).players
+    assert shapes == [(15, 4)]
+    for row in alone.names:
+        for column in alone.names:
+            i, j, row_there, column_there = (t.names.index(n) for t in (alone, more) for n in (row, column))
+            assert more.rewards[row_there][column_there] == pytest.approx(alone.rewards[i][j], abs=1e-5)
+    assert tournament([one, two], ["tft"], meta_batch=3, seed=5).players.rewards != alone.rewards
+
+
+def test_groups_by_hand():
+    """Two groups, of three runs of one agent and two runs of two: means and leave-one-out errors written out."""
+    means = np.random.default_rng(0).normal(size=(7, 7))
+    groups = [Group("a", [[0], [1], [2]]), Group("b", [[3, 4], [5, 6]])]
+    table = group_table(groups, means, np.zeros((7, 7)))
+    block = np.array([[means[i, 3:5].mean(), means[i, 5:7].mean()] for i in range(3)])
+    assert table.rewards[0][1] == pytest.approx(block.mean(), rel=1e-5)
+    rows, columns = block.mean(1), block.mean(0)
+    assert table.errors[0][1] == pytest.approx(np.sqrt(rows.var(ddof=1) / 3 + columns.var(ddof=1) / 2), rel=1e-5)
+    assert table.high[0][1] - table.rewards[0][1] == pytest.approx(12.7062 * table.errors[0][1], rel=1e-4)  # t, 1 df
+    off = [means[i, j] for i in range(3) for j in range(3) if i != j]
+    assert table.rewards[0][0] == pytest.approx(np.mean(off), rel=1e-5)
+    without = [(means[i, j] + means[j, i]) / 2 for i, j in ((1, 2), (0, 2), (0, 1))]
+    assert table.errors[0][0] == pytest.approx(np.sqrt(2 / 3 * np.sum((without - np.mean(without)) ** 2)), rel=1e-5)
+    assert table.rewards[1][1] == pytest.approx((means[3:5, 5:7].mean() + means[5:7, 3:5].mean()) / 2, rel=1e-5)
+    assert table.errors[1][1] is None  # one run fewer leaves no pair
+    assert [rank.name for rank in table.ranking] == sorted(
+        "ab", key=lambda n: -table.rewards["ab".index(n)]["ba".index(n)]
+    )
+    found = circle(groups[1], means)
+    assert found.itself.value == pytest.approx(np.mean([means[i, i] for i in range(3, 7)]))
+    assert found.own_run.value == pytest.approx(np.mean([means[3, 4], means[4, 3], means[5, 6], means[6, 5]]))
+    assert found.other_seeds.low is None
+
+
+def test_bad_input_is_refused(tmp_path):
+    (one, two), _ = seeds(tmp_path, 2)
+    other = run_of(tmp_path / "other", [TFT], dataclasses.replace(TABULAR, steps=7, batch=2))
+    with pytest.raises(
+        ValueError, match="s0 and other cannot play each other: they differ in batch 4 and 2, steps 6 and 7"
+    ):
+        tournament([one, other])
+    with pytest.raises(ValueError, match=r"they differ in steps 6 and 7$"):  # B concerns naive learners only
+        tournament([one, other], ["tft"])
+    with pytest.raises(ValueError, match="unknown co-player 'ttf'; did you mean tft"):
+        tournament([one, two], ["ttf"])
+    with pytest.raises(ValueError, match="s0 is named twice"):
+        tournament([one, two, one])
+    with pytest.raises(ValueError, match="needs at least two players"):
+        tournament([one], [])
+    with pytest.raises(ValueError, match="meta_batch must be an integer >= 1"):
+        tournament([one, two], meta_batch=0)
+
+
+def test_the_command_writes_tables_and_heat_map(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    small = dataclasses.replace(TABULAR, inner_episodes=2, steps=2, batch=2)
+    (tmp_path / "x").mkdir()
+    run_of(tmp_path / "x" / "run", [POLICY], small)
+    (tmp_path / "y").mkdir()
+    wide = dataclasses.replace(small, model=ModelConfig(kind="tabular", width=8))
+    run_of(tmp_path / "y" / "run", [TFT], wide)
+    line = ["tournament", "x/run", "y/run", "--with", "ALLD, naive", "--meta-batch", "2", "--quiet"]
+    assert main(line) == 0
+    out = capsys.readouterr().out
+    assert "ranking by the mean over all other players" in out
+    data = json.loads((tmp_path / "tournament" / "tournament.json").read_text())
+    assert data["players"]["names"] == ["x/run", "y/run", "alld", "naive"]
+    assert data["groups"] is None
+    assert data["players"]["rewards"][2][2] == 0
+    assert data["players"]["rewards"][3][3] is None
+    with (tmp_path / "tournament" / "tournament.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 16
+    assert float(rows[1]["reward"]) == data["players"]["rewards"][0][1]
+    assert ">x/run<" in (tmp_path / "tournament" / "tournament.svg").read_text()  # text stays text
+    assert (tmp_path / "tournament" / "tournament.png").read_bytes()[:4] == b"\x89PNG"
+    files = {p.name: p.read_bytes() for p in (tmp_path / "tournament").iterdir()}
+    assert main([*line, "--out", "again"]) == 0
+    assert {p.name: p.read_bytes() for p in (tmp_path / "again").iterdir()} == files
