@@ -8,6 +8,7 @@ COMMANDS = {
     "metagame": ("lapg_theory.metagame.cli", "fixed points of a mixed pool of aware agents and naive learners"),
     "figures": ("lapg_theory.figures.cli", "the analytic figures and their numbers"),
     "phase": ("lapg_theory.metagame.phase_cli", "which pools extort, cooperate or defect"),
+    "published": ("lapg_theory.published_cli", "published numbers of learning dynamics, recomputed"),
 }
 
 

@@ -43,6 +43,24 @@ class Trajectory:
         """The final joint policy."""
         return self.row[-1], self.column[-1]
 
+    def require_convergence(self) -> "Trajectory":
+        """Itself, where every run has converged.
+
+        Raises:
+            ValueError: where one has not, with the reasons, the largest residual and what to try.
+        """
+        reasons = np.ravel(self.reason)
+        failed = {why: int((reasons == why).sum()) for why in (NOT_FINITE, MAX_STEPS) if (reasons == why).any()}
+        if failed:
+            known = np.ravel(self.residual)[np.isfinite(np.ravel(self.residual))]
+            counts = ", ".join(f"{count} {why}" for why, count in failed.items())
+            raise ValueError(
+                f"{sum(failed.values())} of {reasons.size} runs did not converge ({counts}) by {self.times[-1]:g} of time "
+                f"or steps; largest residual {known.max(initial=0):.3g}. Try more steps or a larger tolerance; where "
+                "policies cycle or are not finite, a smaller rate"
+            )
+        return self
+
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _observe(rule: Rule | Match, game: MatrixGame, horizon: Any, joint: Joint) -> jax.Array:
@@ -74,6 +92,11 @@ def _optimizer(name: str, rate: float) -> Any:
     import optax
 
     return optax.adamw(rate)
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance must be >= 0, got {tolerance}")
 
 
 def _reasons(residual: Any, tolerance: float) -> Any:
@@ -129,11 +152,13 @@ def iterate(
         A `Trajectory`: float64 for NumPy or Python input, in the dtype of JAX input.
 
     Raises:
-        ValueError: for a count that is no integer >= 1, an unknown optimizer, or wrong shapes.
+        ValueError: for a count that is no integer >= 1, a negative tolerance, an unknown optimizer, or wrong shapes.
     """
+    rule.check(joint)
     check_count("steps", steps)
     every = max(1, steps // 100) if record_every is None else record_every
     check_count("record_every", every)
+    _check_tolerance(tolerance)
     if optimizer == "gradient":
         optimizer = None
     elif isinstance(optimizer, str):
@@ -170,6 +195,7 @@ def integrate(
     if not duration > 0:
         raise ValueError(f"duration must be positive, got {duration}")
     check_count("records", records, least=2)
+    _check_tolerance(tolerance)
     start = np.stack(np.broadcast_arrays(*(np.asarray(policy, dtype=float) for policy in joint)))
 
     def field(_, flat):
@@ -183,6 +209,8 @@ def integrate(
     found = solve_ivp(field, (0, duration), start.ravel(), "LSODA", times, events=fastest, rtol=rtol, atol=atol)
     path = np.concatenate([found.y.T.ravel(), np.ravel(found.y_events[0])]).reshape(-1, *start.shape)
     residual = np.abs(field(0, path[-1].ravel()).reshape(start.shape)).max(axis=(0, -1))
+    if found.t_events[0].size:  # the root finder ends next to the tolerance, on either side
+        residual = np.minimum(residual, tolerance)
     with float64():
         rewards = np.asarray(_observe(rule, game, traceable(horizon), tuple(jnp.asarray(path[:, k]) for k in (0, 1))))
     reached = np.concatenate([found.t, found.t_events[0]])

@@ -144,6 +144,11 @@ class Match:
     row: Rule
     column: Rule
 
+    def check(self, joint: Joint) -> None:
+        """Refuse a joint policy that is none for the one player's rule or the other's."""
+        self.row.check((joint[0], joint[0]))
+        self.column.check((joint[1], joint[1]))
+
     def probabilities(self, joint: Joint) -> Joint:
         """The joint policy as cooperation probabilities."""
         return tuple(rule.probabilities(joint)[k] for k, rule in enumerate((self.row, self.column)))
