@@ -1,6 +1,7 @@
 """Whom a meta agent meets in one update, and with which credits it learns from each kind of co-player."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ from jaxtyping import Array, Float, Int
 from lapg_rl.config import KINDS, Config, LearnerConfig, NaiveConfig
 from lapg_rl.coplayers import FixedStrategy, MetaAgent, NaiveLearner
 from lapg_rl.envs import IteratedMatrixGame, Reveal
-from lapg_rl.estimators import ESTIMATORS, value_targets
+from lapg_rl.estimators import ESTIMATORS, Estimator, value_targets
 from lapg_rl.losses import Experience
 from lapg_rl.rollout import Trajectory, meta_batch
 from lapg_theory.game import NAMED
@@ -37,7 +38,9 @@ def transform(credits: Float[Array, "..."], how: str) -> Float[Array, "..."]:
     return centred if how == "centred" else centred / (credits.std() + 1e-8)
 
 
-def credited(name: str, kind: str, trajectory: Trajectory, config: LearnerConfig) -> tuple[Any, Any]:
+def credited(
+    name: str, kind: str, trajectory: Trajectory, config: LearnerConfig, table: Mapping[str, Estimator] = ESTIMATORS
+) -> tuple[Any, Any]:
     """(credits, value targets) `[k, b, m, t]` of one estimator.
 
     Only a learner couples the B games, so LAPG uses the batch-unaware credits against every other kind of co-player.
@@ -45,7 +48,7 @@ def credited(name: str, kind: str, trajectory: Trajectory, config: LearnerConfig
     chosen = "batch_unaware" if name == "lapg" and kind != "naive" else name
     rewards = trajectory.rewards * config.reward_scale
     credits = jax.vmap(
-        lambda r, v: ESTIMATORS[chosen](r, v, gamma=config.gamma, gae_lambda=config.gae_lambda)
+        lambda r, v: table[chosen](r, v, gamma=config.gamma, gae_lambda=config.gae_lambda)
     )(rewards, trajectory.values)  # fmt: skip
     targets = jax.vmap(
         lambda r, v: value_targets(
@@ -55,14 +58,21 @@ def credited(name: str, kind: str, trajectory: Trajectory, config: LearnerConfig
     return credits, targets
 
 
-def experience(trajectory: Trajectory, kind: str, config: LearnerConfig, agent: Int[Array, ""] | int = 0) -> Experience:
+def experience(
+    trajectory: Trajectory,
+    kind: str,
+    config: LearnerConfig,
+    agent: Int[Array, ""] | int = 0,
+    table: Mapping[str, Estimator] = ESTIMATORS,
+) -> Experience:
     """Turn an agent's `[k, b, m, t]` trajectories against one kind of co-player into `[k, b, l]` experience.
 
     A sequence l is a meta-episode, or, for a policy without memory of earlier ones, an inner episode (then `[k, b m, t]`).
+    `table` is where the names of estimators are looked up.
     """
     distinct = tuple(dict.fromkeys(config.estimators))
     which = jnp.array([distinct.index(name) for name in config.estimators])[agent]
-    branches = [lambda t, n=name: credited(n, kind, t, config) for name in distinct]
+    branches = [lambda t, n=name: credited(n, kind, t, config, table) for name in distinct]
     credits, targets = jax.lax.switch(which, branches, trajectory)
     fields = (
         trajectory.observations,

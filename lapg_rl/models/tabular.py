@@ -35,6 +35,6 @@ class Tabular(eqx.Module):
 
 def memory_one(policy: Any) -> Tabular:
     """Five cooperation probabilities as a policy; they are kept 1e-6 away from 0 and 1."""
-    p = jnp.clip(jnp.asarray(policy, jnp.float32), 1e-6, 1 - 1e-6)
+    p = jnp.clip(jnp.asarray(policy, float), 1e-6, 1 - 1e-6)
     logits = jnp.stack([jnp.log(p), jnp.log1p(-p)], axis=-1)
     return eqx.tree_at(lambda table: table.logits, Tabular(5, 2, key=jax.random.key(0)), logits)
