@@ -15,6 +15,7 @@ COMMANDS = {
         "play agents of several runs, classics and naive learners against all",
     ),
     "report": ("lapg_rl.commands.report", "turn run folders into one HTML file"),
+    "crossval": ("lapg_rl.commands.crossval", "compare theory and simulation level by level, with verdicts"),
     "oracle": ("lapg_theory.oracle.cli", "exact gradient and estimator expectations of a small shaping problem"),
     "theory": ("lapg_theory.cli", "derive thresholds, fixed points and figures"),
 }

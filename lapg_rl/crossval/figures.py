@@ -1,0 +1,179 @@
+"""One figure a level, drawn from the level's data."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lapg_rl.crossval.verdict import Level
+from lapg_rl.report.figures import COLOURS, NAMES, SOFT, THEORY
+from lapg_theory.game import STATES
+
+BLUE, ORANGE, GREEN = (COLOURS[name] for name in ("lapg", "mfos", "batch_unaware"))
+
+
+def panels(columns: int, height: float = 3.6) -> tuple[Any, Any]:
+    """A figure of the report's width, and its axes."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, columns, figsize=(9.4, height), squeeze=False, layout="constrained")
+    pyplot.close(figure)
+    return figure, axes[0]
+
+
+def _states(axes: Any) -> None:
+    axes.set_xticks(range(5), STATES)
+    axes.axhline(0, color=SOFT, linewidth=0.8)
+
+
+def play(level: Level) -> Any:
+    """Deviations in standard errors, and sampled against exact values."""
+    figure, (left, right) = panels(2)
+    ends = [0.0, 0.0]
+    for kind, colour, label in (("return", BLUE, "reward per step"), ("share", ORANGE, "share of the steps")):
+        points = [p for p in level.data["points"] if p["kind"] == kind]
+        exact, sampled, error = (np.concatenate([p[key] for p in points]) for key in ("exact", "sampled", "error"))
+        left.errorbar(exact, sampled, 2 * error, fmt="o", markersize=4, color=colour, label=label)
+        ends = [min(ends[0], *exact), max(ends[1], *exact)]
+        right.plot(exact, (sampled - exact) / error, "o", markersize=4, color=colour)
+    left.plot(ends, ends, color=THEORY, linewidth=1, zorder=0)
+    left.set(title="Sampled against exact", xlabel="exact", ylabel="sampled")
+    left.legend()
+    right.axhspan(-2, 2, color=THEORY, alpha=0.1, linewidth=0)
+    right.set(
+        title="Deviation in standard errors",
+        xlabel="exact",
+        ylim=(min(-4, right.get_ylim()[0]), max(4, right.get_ylim()[1])),
+    )
+    return figure
+
+
+def learner(level: Level) -> Any:
+    """Mean update, covariance against the batch, and the direction of the variants."""
+    figure, (left, middle, right) = panels(3)
+    mean, spread = level.data["mean"], level.data["covariance"]
+    left.bar(range(5), mean["exact"], 0.6, color=THEORY, alpha=0.3, label="exact gradient")
+    left.errorbar(
+        range(5), mean["sampled"], 2 * np.array(mean["error"]), fmt="o", markersize=4, color=BLUE, label="mean update"
+    )
+    left.set(title="Mean of an update", ylabel="change of log-odds, rate 1")
+    _states(left)
+    left.legend()
+    middle.loglog(spread["batches"], spread["exact"], color=THEORY, linewidth=1, label="exact / B")
+    middle.errorbar(
+        spread["batches"],
+        spread["sampled"],
+        2 * np.array(spread["error"]),
+        fmt="o",
+        markersize=4,
+        color=BLUE,
+        label="sampled",
+    )
+    middle.set(title="Variance of an update", xlabel="B", ylabel="trace of the covariance")
+    middle.set_xticks(spread["batches"], spread["batches"])
+    middle.minorticks_off()
+    middle.legend()
+    for offset, (variant, colour) in enumerate(zip(level.data["variants"], (BLUE, GREEN, ORANGE), strict=True)):
+        unit = np.array(variant["mean"]) / np.linalg.norm(variant["mean"])
+        right.bar(np.arange(5) + 0.26 * (offset - 1), unit, 0.24, color=colour, label=variant["name"])
+    right.set(title="Direction of the mean update")
+    _states(right)
+    right.legend(fontsize=8)
+    return figure
+
+
+def exact(level: Level) -> Any:
+    """The gradient and each estimator's expectation."""
+    figure, (axes,) = panels(1)
+    axes.bar(range(5), level.data["gradient"], 0.9, color=THEORY, alpha=0.15, label="gradient (oracle)")
+    for offset, (name, bar) in enumerate(level.data["bars"].items()):
+        x = np.arange(5) + 0.2 * (offset - 1.5)
+        axes.bar(x, bar["oracle"], 0.17, color=COLOURS[name], alpha=0.55, label=NAMES[name])
+        axes.plot(x, bar["enumerated"], "_", markersize=9, color="black")
+    axes.plot([], [], "_", color="black", label="training code, enumerated")
+    axes.set(title="Expected estimates, T = M = B = 2", ylabel="slope in the log-odds")
+    _states(axes)
+    axes.legend(ncols=2, fontsize=8)
+    return figure
+
+
+def sampled(level: Level) -> Any:
+    """Deviations from prediction and from the gradient in standard errors, and the approach to the analytic limit."""
+    figure, (left, right) = panels(2)
+    for offset, score in enumerate(level.data["scores"]):
+        x = np.arange(5) + 0.22 * (offset - 1)
+        colour = COLOURS[score["name"]]
+        left.plot(x, score["z"], "o", markersize=4, color=colour, label=NAMES[score["name"]])
+        left.plot(x, score["z_gradient"], "x", markersize=5, color=colour)
+    left.plot([], [], "o", color=SOFT, markersize=4, label="from its expectation")
+    left.plot([], [], "x", color=SOFT, markersize=5, label="from the gradient")
+    left.axhspan(-2, 2, color=THEORY, alpha=0.1, linewidth=0)
+    left.set_yscale("symlog", linthresh=3)
+    left.set(title=f"Deviation in standard errors, B = {level.data['batch']}")
+    _states(left)
+    left.legend(fontsize=8)
+    data = level.data
+    k = int(np.argmax(np.abs(np.array(data["oracle"][-1]) - np.array(data["batch_unaware"][-1]))))
+    inverse = 1 / np.array(data["batches"])
+    line = np.array([0.0, 1.0])
+    right.plot(
+        line,
+        data["limit"][k] + data["coefficient"][k] * line,
+        color=THEORY,
+        linewidth=1,
+        label="analytic limit + c / B",
+    )
+    right.plot(0, data["limit"][k], "D", color=THEORY, markersize=5, label="analytic shaping gradient")
+    right.plot(inverse, np.array(data["oracle"])[:, k], "o", markersize=4, color=BLUE, label="oracle: LAPG")
+    right.plot(
+        inverse, np.array(data["batch_unaware"])[:, k], "o", markersize=4, color=GREEN, label="oracle: batch-unaware"
+    )
+    x = [1 / p["batch"] for p in data["points"]]
+    y, error = (np.array([p[key][k] for p in data["points"]]) for key in ("mean", "error"))
+    right.errorbar(x, y, 2 * error, fmt="s", markersize=4, color=BLUE, mfc="white", label="sampled LAPG")
+    right.set(title=f"Slope after {STATES[k]} against 1/B", xlabel="1 / B")
+    right.legend(fontsize=8)
+    return figure
+
+
+def dynamics(level: Level) -> Any:
+    """The mean path beside the analytic one, the gap against B, and the scatter against the learning rate."""
+    figure, (left, middle, right) = panels(3)
+    data = level.data
+    path, mean = np.array(data["path"]), np.array(data["batches"][-1]["mean_path"])
+    for k, colour in enumerate((BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00")):
+        left.plot(data["times"], path[:, k] - path[0, k], color=colour, linewidth=1.2, label=STATES[k])
+        time = data["times"][-1] * np.arange(1, len(mean) + 1) / len(mean)
+        left.plot(time, mean[:, k] - path[0, k], "o", markersize=3, color=colour)
+    left.set(title=f"Path at B = {data['batches'][-1]['batch']}", xlabel="time", ylabel="change of log-odds")
+    left.legend(fontsize=8, ncols=2)
+    sizes = [b["batch"] for b in data["batches"]]
+    gap, error = (np.array([np.linalg.norm(b[key]) for b in data["batches"]]) for key in ("gap", "error"))
+    middle.errorbar(sizes, gap, error, fmt="o", markersize=4, color=BLUE, label="mean end - analytic end")
+    inverse = np.linspace(1 / sizes[-1], 1, 50)
+    fit = np.stack([inverse, inverse**2], axis=1) @ np.array(data["coefficients"])
+    middle.plot(1 / inverse, np.linalg.norm(fit, axis=1), color=THEORY, linewidth=1, label="fit c / B + d / B^2")
+    middle.plot(sizes, error, ":", color=SOFT, label="sampling error")
+    middle.set(xscale="log", yscale="log", title="Gap against B", xlabel="B")
+    middle.set_xticks(sizes, sizes)
+    middle.minorticks_off()
+    middle.legend(fontsize=8)
+    rate, scatter, error = (np.array([r[key] for r in data["rates"]]) for key in ("rate", "scatter", "error"))
+    right.errorbar(rate, scatter, 2 * error, fmt="o", markersize=4, color=BLUE, label="scatter of runs")
+    right.plot(
+        rate,
+        rate * np.exp(np.mean(np.log(scatter / rate))),
+        color=THEORY,
+        linewidth=1,
+        label="proportional to the rate",
+    )
+    right.set(
+        xscale="log", yscale="log", title="Scatter against rate", xlabel="learning rate", ylabel="summed variance"
+    )
+    right.set_xticks(rate, [f"{r:g}" for r in rate])
+    right.minorticks_off()
+    right.legend(fontsize=8)
+    return figure
+
+
+FIGURES: dict[str, Callable[[Level], Any]] = {"L0": play, "L1": learner, "L2": exact, "L3": sampled, "L4": dynamics}

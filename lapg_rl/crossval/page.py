@@ -1,0 +1,157 @@
+"""The report of a cross-validation: one HTML page, a figure a level, and results.json."""
+
+import importlib.metadata
+import json
+import math
+import string
+from collections.abc import Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from lapg_rl.crossval.figures import FIGURES
+from lapg_rl.crossval.levels import LEVELS
+from lapg_rl.crossval.sabotage import EXPECTED, SABOTAGES
+from lapg_rl.crossval.setting import Setting
+from lapg_rl.crossval.verdict import POWER, Level
+from lapg_rl.report import html
+from lapg_rl.report.figures import draw
+
+COLOURS = {"confirmed": "#009E73", "refuted": "#D55E00", "underpowered": "#E69F00"}
+
+
+def write(folder: Path, setting: Setting, levels: Sequence[Level], sabotage: str | None = None) -> list[Path]:
+    """Write report.html, results.json and a figure for each level into `folder`; the files written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawings = {level.code: draw(FIGURES[level.code], level) for level in levels}
+    texts = {
+        "report.html": _page(setting, levels, drawings, sabotage),
+        "results.json": dumps(setting, levels, sabotage),
+    }
+    texts |= {f"{code}.svg": html.svg(drawing) for code, drawing in drawings.items()}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def plain(setting: Setting) -> dict[str, Any]:
+    """The setting as plain data."""
+    T, R, P, S = setting.game.trps
+    names = ("gamma", "steps", "inner_episodes", "batch", "budget", "seed", "false_alarms")
+    return {
+        "payoffs": [str(x) for x in (T, R, P, S)],
+        "ego": [str(p) for p in setting.ego],
+        "naive": [str(p) for p in setting.naive],
+        "alpha": str(setting.alpha),
+        **{name: getattr(setting, name) for name in names},
+    }
+
+
+def dumps(setting: Setting, levels: Sequence[Level], sabotage: str | None = None) -> str:
+    """Everything as JSON."""
+    versions = {name: importlib.metadata.version(name) for name in ("lapg", "jax", "jaxlib", "numpy", "scipy")}
+    found = {
+        level.code: {"verdict": level.verdict, "checks": level.rows(), "notes": level.notes, "data": level.data}
+        for level in levels
+    }
+    report = {"setting": plain(setting), "sabotage": sabotage, "versions": versions, "levels": found}
+    return json.dumps(_jsonable(report), indent=1) + "\n"
+
+
+def _jsonable(value: Any) -> Any:
+    """The same with NumPy numbers as Python's, and None for what JSON has no word for."""
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def spelt(row: dict[str, Any]) -> dict[str, str]:
+    """A comparison in words: name, outcome, what it can see, verdict."""
+    if row["kind"] == "exact":
+        outcome = f"off by {row['statistic']:.2g}, allowed {row['threshold']:.2g}"
+    else:
+        outcome = (
+            f"chi2({row['dof']}) = {row['statistic']:.1f}, threshold {row['threshold']:.1f}, p = {row['p_value']:.2g}"
+        )
+    share = "nothing" if row["detectable"] is None else f"{row['detectable']:.2g}"
+    sees = f"{row['effect']} (from {share} of that on)"
+    verdict = row["verdict"]
+    if verdict == "underpowered":
+        needed = row.get("needed")
+        verdict += ": no sample size would decide" if needed is None else f": needs n = {rounded(needed)}"
+    return {"comparison": row["name"], "outcome": outcome, "would see": sees, "verdict": verdict}
+
+
+def rounded(count: float) -> str:
+    """A sample size, rounded up to two digits."""
+    unit = 10 ** max(0, math.floor(math.log10(count)) - 1)
+    return f"{math.ceil(count / unit) * unit:,}"
+
+
+def text(level: Level) -> str:
+    """The level for a terminal."""
+    lines = [f"{level.code} {LEVELS[level.code].title}: {level.verdict}"]
+    for row in map(spelt, level.rows()):
+        lines.append(f"   {row['verdict']:13} {row['comparison']}: {row['outcome']}")
+    return "\n".join(lines)
+
+
+def _card(level: Level) -> str:
+    return (
+        f'<div class="card" style="--colour: {COLOURS[level.verdict]}"><div class="name">{level.code} '
+        f'{LEVELS[level.code].title}</div><div class="verdict">{level.verdict}</div></div>'
+    )
+
+
+def _section(level: Level, drawing: Any) -> str:
+    rung, rows = LEVELS[level.code], level.rows()
+    spoken = [spelt(row) for row in rows]
+    cells = [
+        [*(escape(s[key]) for key in ("comparison", "outcome", "would see")),
+         f"{row['samples']:,}" if "samples" in row else "-", html.dot(COLOURS[row["verdict"]]) + escape(s["verdict"])]
+        for row, s in zip(rows, spoken, strict=True)
+    ]  # fmt: skip
+    notes = "".join(f"<p>{escape(note)}</p>" for note in level.notes)
+    heads = ["comparison", "outcome", "deviation that it would see", "samples", "verdict"]
+    return (
+        f"<h2>{level.code} {rung.title}</h2><p>{rung.question}</p>"
+        + html.table(heads, cells)
+        + notes
+        + html.figure(drawing, "")
+    )
+
+
+def _lead(setting: Setting, sabotage: str | None) -> str:
+    data = plain(setting)
+    said = (
+        f"(T, R, P, S) = ({', '.join(data['payoffs'])}); inner episodes of {setting.steps} steps, {setting.inner_episodes} "
+        f"of them in a meta-episode, {setting.batch} games in a minibatch; an agent that cooperates after s0, CC, CD, DC, DD "
+        f"with probability {', '.join(data['ego'])}, a co-player that begins with {', '.join(data['naive'])} and learns at "
+        f"rate {data['alpha']}. Budget {setting.budget:g}, seed {setting.seed}."
+    )
+    if sabotage:
+        reds = ", ".join(sorted(EXPECTED[sabotage]))
+        said += f" <strong>Negative control: {SABOTAGES[sabotage][0]}. {reds} must notice, the other levels must not.</strong>"
+    return said
+
+
+def _page(setting: Setting, levels: Sequence[Level], drawings: dict[str, Any], sabotage: str | None) -> str:
+    template = resources.files("lapg_rl.report").joinpath("template.html").read_text("utf-8")
+    reading = (
+        "Each level compares what the theory derives with what the training code samples. Refuted: a comparison exceeds its "
+        f"threshold; a level does so by chance with probability {setting.false_alarms:g}. Confirmed: it does not, and "
+        f"would have with probability {POWER:g} for the deviation named. Underpowered: it does not, but would have had "
+        "little chance to; the sample size that would decide is given."
+    )
+    return string.Template(template).substitute(
+        title="Theory against simulation",
+        lead=_lead(setting, sabotage),
+        cards="".join(map(_card, levels)),
+        reading=reading,
+        body="\n".join(_section(level, drawings[level.code]) for level in levels),
+    )

@@ -1,0 +1,93 @@
+"""What a cross-validation is about: a game, a pair of memory-one players, sizes, a budget, and a false-alarm rate."""
+
+import dataclasses
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lapg_theory.game import FiniteHorizon, MatrixGame, check_count, prisoners_dilemma
+
+BUDGETS = {"small": 0.25, "medium": 1.0, "large": 8.0}
+EGO = (Fraction(1, 3), Fraction(2, 3), Fraction(1, 4), Fraction(1, 2), Fraction(1, 5))
+NAIVE = (Fraction(1, 2), Fraction(3, 5), Fraction(1, 4), Fraction(2, 3), Fraction(1, 3))
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """The question of a cross-validation; every level reads what it needs.
+
+    Attributes:
+        game: the 2x2 game.
+        ego: P(cooperate | s0, CC, CD, DC, DD) of the learning-aware agent, strictly between 0 and 1.
+        naive: the same of the co-player, at first, in its own view.
+        gamma: discount of the play of level L0 that stops at random.
+        steps: T.
+        inner_episodes: M.
+        batch: B.
+        alpha: learning rate of the naive co-player in probabilities; `eta` is the one in log-odds.
+        budget: multiplies all sample sizes.
+        seed: of the key.
+        false_alarms: rate of a false alarm of each level.
+
+    Raises:
+        ValueError: for a size that is no count, a policy that does not explore, or a rate out of range.
+    """
+
+    game: MatrixGame = dataclasses.field(default_factory=lambda: prisoners_dilemma(*map(Fraction, (2, 1, 0, -1))))
+    ego: tuple[Any, ...] = EGO
+    naive: tuple[Any, ...] = NAIVE
+    gamma: float = 0.9
+    steps: int = 4
+    inner_episodes: int = 4
+    batch: int = 4
+    alpha: Fraction = Fraction(1, 20)
+    budget: float = 1.0
+    seed: int = 0
+    false_alarms: float = 0.001
+
+    def __post_init__(self):
+        check_count("steps", self.steps, 2)
+        check_count("inner_episodes", self.inner_episodes, 2)
+        check_count("batch", self.batch, 2)
+        check_count("seed", self.seed, 0)
+        for name in ("ego", "naive"):
+            policy = getattr(self, name)
+            if len(policy) != 5 or not all(0 < p < 1 for p in policy):
+                raise ValueError(
+                    f"{name} needs five probabilities strictly between 0 and 1 (s0, CC, CD, DC, DD), got "
+                    f"{', '.join(map(str, policy))}; both players must explore"
+                )
+        for name, low, high in (("gamma", 0, 1), ("alpha", 0, math.inf), ("budget", 0, math.inf)):
+            if not low < getattr(self, name) < high:
+                raise ValueError(f"{name} must lie strictly between {low} and {high}, got {getattr(self, name)}")
+        if not 0 < self.false_alarms <= 0.5:
+            raise ValueError(f"false_alarms must lie in (0, 0.5], got {self.false_alarms}; the usual choice is 0.001")
+
+    @property
+    def horizon(self) -> FiniteHorizon:
+        """An inner episode."""
+        return FiniteHorizon(self.steps)
+
+    @property
+    def players(self) -> tuple[np.ndarray, np.ndarray]:
+        """(ego, naive) as floats."""
+        return np.array(self.ego, float), np.array(self.naive, float)
+
+    @property
+    def eta(self) -> float:
+        """The learning rate in log-odds, on returns per step, that moves q = 1/2 as fast as `alpha`: 16 T alpha.
+
+        There dq = q (1 - q) dtheta and dJ/dtheta = q (1 - q) dJ/dq, and the return per step is J / T.
+        """
+        return 16 * self.steps * float(self.alpha)
+
+    def samples(self, count: int) -> int:
+        """`count` times the budget, at least 64."""
+        return max(64, round(count * self.budget))
+
+
+def logits(p: np.ndarray) -> np.ndarray:
+    """Log-odds."""
+    return np.log(p) - np.log1p(-p)

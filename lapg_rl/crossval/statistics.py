@@ -1,0 +1,89 @@
+"""From samples to chi-square statistics with the right covariance, and what a given deviation would add to them."""
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from lapg_rl.crossval.verdict import Sampled
+
+#: Directions in which samples vary less than this, relative to the one in which they vary most, are taken as constant.
+RANK_TOLERANCE = 1e-10
+
+
+def quadratic(vector: np.ndarray, covariance: np.ndarray) -> tuple[float, int]:
+    """(x^T C^-1 x, rank of C) in the directions that C covers; infinite where x leaves them.
+
+    A component of a gradient that is exactly zero (a state never visited) has no variance: it must be met exactly.
+    """
+    values, directions = np.linalg.eigh(covariance)
+    kept = values > RANK_TOLERANCE * max(values[-1], 0.0)
+    x = directions.T @ vector
+    if np.any(np.abs(x[~kept]) > 1e-6 * (1e-30 + np.abs(vector).max() + np.sqrt(max(values[-1], 0.0)))):
+        return np.inf, int(kept.sum())
+    return float(np.sum(x[kept] ** 2 / values[kept])), int(kept.sum())
+
+
+def compare_means(name: str, samples: Any, expected: Any, deviation: Any, effect: str) -> Sampled:
+    """Do independent samples [n, d] have the mean `expected` [d]?
+
+    The effect is a mean that is off by `deviation`: one vector [d], or several [i, d], of which the one that is hardest
+    to see counts. The statistic is n d^T S^-1 d with the sample covariance S; for n in the thousands it is chi-square
+    (Hotelling 1931).
+    """
+    samples = np.asarray(samples, float)
+    count = len(samples)
+    covariance = np.cov(samples, rowvar=False).reshape(samples.shape[1], -1) / count
+    statistic, rank = quadratic(samples.mean(0) - np.asarray(expected, float), covariance)
+    shift = min(quadratic(vector, covariance)[0] for vector in np.atleast_2d(np.asarray(deviation, float)))
+    return Sampled(name, statistic, max(rank, 1), shift, count, effect)
+
+
+def joined(name: str, parts: list[Sampled], effect: str) -> Sampled:
+    """Independent comparisons as one: statistics and degrees of freedom add up; the effect is seen in all at once."""
+    return Sampled(
+        name,
+        sum(part.statistic for part in parts),
+        sum(part.dof for part in parts),
+        sum(part.noncentrality for part in parts),
+        sum(part.samples for part in parts),
+        effect,
+    )
+
+
+def fit_linear(design: Any, means: Any, covariances: Any) -> tuple[np.ndarray, float]:
+    """Fit d_i = sum_r X_ir c_r to measured vectors d_i [i, k] with covariances [i, k, k]: (c [r, k], chi-square left)."""
+    design, means = np.asarray(design, float), np.asarray(means, float)
+    precisions = np.linalg.inv(np.asarray(covariances, float))
+    terms, width = design.shape[1], means.shape[1]
+    information = np.einsum("ir,is,ikl->rksl", design, design, precisions).reshape(terms * width, -1)
+    c = np.linalg.solve(information, np.einsum("ir,ikl,il->rk", design, precisions, means).ravel()).reshape(
+        terms, width
+    )
+    left = means - design @ c
+    return c, float(np.einsum("ik,ikl,il->", left, precisions, left))
+
+
+def fitted_slope(x: Any, y: Any, errors: Any) -> tuple[float, float]:
+    """Slope of log y against log x by least squares, and its standard error from those of y.
+
+    No weights: estimated errors grow with y, so weights would favour what came out low.
+    """
+    centred = np.log(np.asarray(x, float)) - np.mean(np.log(x))
+    lever = centred / np.sum(centred**2)
+    relative = np.asarray(errors, float) / np.asarray(y, float)
+    return float(lever @ np.log(y)), float(np.linalg.norm(lever * relative))
+
+
+def compare_slope(name: str, slope: float, error: float, expected: float, other: float, samples: int) -> Sampled:
+    """Is a measured exponent the expected one? The effect is the exponent `other`."""
+    effect = f"an exponent of {other:g} instead of {expected:g}"
+    return Sampled(name, ((slope - expected) / error) ** 2, 1, ((other - expected) / error) ** 2, samples, effect)
+
+
+def binomial_interval(hits: int, trials: int, coverage: float = 0.95) -> tuple[float, float]:
+    """The exact (Clopper-Pearson) interval for the chance of a hit."""
+    tail = (1 - coverage) / 2
+    low = stats.beta.ppf(tail, hits, trials - hits + 1) if hits else 0.0
+    high = stats.beta.ppf(1 - tail, hits + 1, trials - hits) if hits < trials else 1.0
+    return float(low), float(high)

@@ -1,0 +1,145 @@
+"""The cross-validation itself: it agrees where it should, and notices classical mistakes where it should, and only there."""
+
+import dataclasses
+import json
+from fractions import Fraction as Q
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lapg_rl.cli import main
+from lapg_rl.coplayers import ReinforceLearner
+from lapg_rl.crossval import exact, learner, play, sampled
+from lapg_rl.crossval.levels import LEVELS, chosen
+from lapg_rl.crossval.sabotage import EXPECTED, SABOTAGES
+from lapg_rl.crossval.setting import EGO, NAIVE, Setting
+from lapg_rl.crossval.simulation import HONEST
+from lapg_rl.rollout import Trajectory
+from lapg_theory import float64, oracle
+from lapg_theory.game import prisoners_dilemma, state_index, symmetric_game
+from lapg_theory.oracle.episodes import swap
+
+SMALL = Setting(steps=3, budget=0.25)
+
+
+@pytest.mark.parametrize("clip", [Q(1, 50), Q(2, 5)], ids=str)
+def test_the_reinforce_learner_steps_as_the_oracle_does(clip):
+    """The same minibatch gives the same rationals, with and without clipping."""
+    rule = oracle.Reinforce(prisoners_dilemma(), Q(1, 20), clip)
+    episodes = [((0, 1), (1, 0), (1, 1)), ((1, 0), (0, 0), (0, 1)), ((0, 0), (1, 1), (0, 1))]
+    expected = rule(NAIVE, tuple(episodes))
+    actions = np.array(episodes)
+    own, other = actions[..., 0], actions[..., 1]
+    states = np.concatenate([np.zeros((3, 1), int), state_index(own, other)[:, :-1]], axis=1)
+    payoffs = np.array([[1.0, -1.0], [2.0, 0.0]])
+    zeros = jnp.zeros((3, 3))
+    with float64():
+        batch = Trajectory(jax.nn.one_hot(states, 5), jnp.asarray(own), jnp.asarray(payoffs[own, other]), zeros, zeros)
+        player = ReinforceLearner(0.05, float(clip))
+        found = player.end_of_inner_episode(player.init(jnp.array(NAIVE, float), 3), batch)
+    np.testing.assert_allclose(found, np.array(expected, float), atol=1e-14)
+
+
+def test_the_exact_covariance_is_that_of_single_trajectories():
+    """Against the literal definition on all episodes in the oracle's units: the step of one trajectory in probabilities."""
+    steps, p, q = 2, EGO, NAIVE
+    rule = oracle.Reinforce(SMALL.game, Q(1, 10**9), Q(1, 10**6))
+    moves, chances = [], []
+    for episode in oracle.episodes.episodes(steps):
+        step = [(new - old) * 10**9 for new, old in zip(rule(q, (episode,)), q, strict=True)]
+        moves.append([float(s * old * (1 - old)) / steps for s, old in zip(step, q, strict=True)])
+        chances.append(float(oracle.episodes.probability(q, episode) * oracle.episodes.probability(p, swap(episode))))
+    covariance = np.cov(np.array(moves).T, aweights=chances, ddof=0)
+    np.testing.assert_allclose(learner.exact_covariance(SMALL, steps), covariance, atol=1e-12)
+
+
+def test_the_limit_in_b_is_where_the_oracle_goes():
+    """While nothing is clipped, B (gradient_B - limit) is the same for every B."""
+    gaps = [b * (exact.vector(exact.expectations(SMALL, b).gradient) - sampled.limit(SMALL)) for b in (1, 2, 3)]
+    np.testing.assert_allclose(gaps[1], gaps[0], atol=1e-12)
+    np.testing.assert_allclose(gaps[2], gaps[0], atol=1e-12)
+    assert np.abs(gaps[0]).min() > 1e-5
+
+
+def test_play_agrees():
+    """All comparisons of the level together raise a false alarm in one key of a thousand."""
+    level = play.level(SMALL)
+    assert level.verdict == "confirmed"
+
+
+def test_enumerated_estimators_agree_and_mistakes_in_them_show():
+    assert exact.level(SMALL).verdict == "confirmed"
+    for kind in ("batch-factor", "episode-boundary"):
+        verdicts = {row["name"]: row["verdict"] for row in exact.level(SMALL, SABOTAGES[kind][1]).rows()}
+        assert [name for name, verdict in verdicts.items() if verdict == "refuted"] == ["enumerated lapg"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", LEVELS)
+def test_theory_and_simulation_agree(code):
+    """At the default setting; a false alarm in one key of a thousand."""
+    assert LEVELS[code].run(Setting(), HONEST).verdict == "confirmed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SABOTAGES)
+def test_the_right_levels_notice_a_mistake(kind):
+    setting = Setting()
+    verdicts = {code: LEVELS[code].run(setting, SABOTAGES[kind][1]).verdict for code in LEVELS}
+    assert verdicts == {code: "refuted" if code in EXPECTED[kind] else "confirmed" for code in LEVELS}
+
+
+def test_too_few_samples_are_called_too_few():
+    rows = play.level(dataclasses.replace(SMALL, budget=0.001)).rows()
+    assert {row["verdict"] for row in rows} == {"underpowered"}
+    assert all(row["needed"] > row["samples"] for row in rows)
+
+
+def test_levels_are_chosen_by_name_and_range():
+    assert chosen([]) == list(LEVELS)
+    assert chosen(["L2", "L0-L1"]) == ["L0", "L1", "L2"]
+
+
+MISTAKES = {
+    "--level L9": "unknown level 'L9'; known: L0, L1",
+    "--level L2-L0": "the range 'L2-L0' runs backwards; write L0-L2",
+    "--payoffs 1,2,3": "--payoffs needs 4 numbers",
+    "--ego 0,1/2,1/2,1/2,1/2": "ego needs five probabilities strictly between 0 and 1",
+    "--steps 1": "steps must be an integer >= 2, got 1",
+    "--budget huge": "--budget must be small, medium, large or a number, got 'huge'",
+    "--budget 0": "budget must lie strictly between 0 and",
+    "--alpha nothing": "'nothing' is no number",
+    "--gamma 1": "gamma must lie strictly between 0 and 1, got 1.0",
+    "--false-alarms 0": "false_alarms must lie in (0, 0.5], got 0.0",
+    "--sabotage typo": "unknown sabotage 'typo'; known: batch-factor",
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_gets_one_line_and_status_2(line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["crossval", *line.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert MISTAKES[line] in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_report_is_written_and_a_refutation_is_an_exit_status(tmp_path, capsys):
+    line = ["crossval", "--level", "L2", "--out", str(tmp_path / "honest"), "--json"]
+    assert main(line) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "honest" / "results.json").read_text())
+    assert printed["levels"]["L2"]["verdict"] == "confirmed"
+    assert {p.name for p in (tmp_path / "honest").iterdir()} == {"report.html", "results.json", "L2.svg"}
+    assert main(["crossval", "--level", "L2", "--out", str(tmp_path / "bad"), "--sabotage", "batch-factor"]) == 1
+    assert "refuted       enumerated lapg" in capsys.readouterr().out
+    assert "Negative control" in (tmp_path / "bad" / "report.html").read_text()
+
+
+def test_other_games_have_levels_too():
+    game = symmetric_game(Q(3), Q(5, 2), Q(1), Q(1, 2))
+    assert exact.level(dataclasses.replace(SMALL, game=game)).verdict == "confirmed"
