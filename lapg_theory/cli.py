@@ -6,6 +6,11 @@ import argparse
 COMMANDS = {
     "thresholds": ("lapg_theory.certificate.cli", "when mutual defection stops being stable among naive learners"),
     "metagame": ("lapg_theory.metagame.cli", "fixed points of a mixed pool of aware agents and naive learners"),
+    "basins": ("lapg_theory.metagame.basins_cli", "where pairs of learning agents end, from many starts or from one"),
+    "bifurcation": ("lapg_theory.metagame.paths_cli", "where fixed points of a pool appear and vanish"),
+    "evolution": ("lapg_theory.evolution_cli", "replicator dynamics of learning-aware types and naive learners"),
+    "zd": ("lapg_theory.zd.cli", "zero-determinant strategies: what can be enforced, and fits"),
+    "formulas": ("lapg_theory.symbolic.cli", "the closed forms, as SymPy derives them"),
     "figures": ("lapg_theory.figures.cli", "the analytic figures and their numbers"),
     "phase": ("lapg_theory.metagame.phase_cli", "which pools extort, cooperate or defect"),
     "published": ("lapg_theory.published_cli", "published numbers of learning dynamics, recomputed"),

@@ -2,54 +2,48 @@
 
 import argparse
 import dataclasses
-import json
-import math
 from typing import Any
 
 from lapg_theory.certificate.certificate import DefectionCertificate, defection_certificate
-from lapg_theory.game import prisoners_dilemma
+from lapg_theory.options import add_game, game, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    add_game(parser, column=True)
     add = parser.add_argument
-    add(
-        "--payoffs",
-        default="2,1,0,-1",
-        metavar="T,R,P,S",
-        help="default %(default)s; where T < 0 write --payoffs=T,...",
-    )
     add("--gamma", type=float, required=True, help="discount factor, in [0, 1)")
     add("--updates", type=int, default=20, help="naive updates in a meta-episode (default %(default)s)")
     add("--eta", type=float, default=1.0, help="naive learning rate, on returns per step (default %(default)s)")
     add("--p-naive", type=float, default=1.0, help="share of naive learners in the pool (default %(default)s)")
     add("--init-spread", type=float, default=1.0, help="s.d. of the initial naive logits (default %(default)s)")
-    add("--json", action="store_true", help="print JSON")
+    add("--raw", action="store_true", help="eta acts on discounted sums, not on returns per step")
+    add("--weighting", choices=["mean", "sum"], default="mean", help="over inner episodes (default %(default)s)")
+    add("--space", default="logit", help="coordinates of the naive learner: logit or probability (default %(default)s)")
+    add("--nodes", type=int, default=1024, help="naive learners in a quadrature, a power of two (default %(default)s)")
+    add("--seed", type=int, default=0, help="of the quadrature (default %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the certificate."""
-    found = report(certificate(arguments))
-    print(json.dumps(found, indent=2, allow_nan=False) if arguments.json else text(found))
+    show(report(certificate(arguments)), arguments.json, text)
 
 
 def certificate(arguments: argparse.Namespace) -> DefectionCertificate:
     """The certificate that the options ask for."""
-    try:
-        payoffs = [float(part) for part in arguments.payoffs.split(",")]
-    except ValueError:
-        payoffs = []
-    if len(payoffs) != 4:
-        raise ValueError(f"--payoffs needs the four numbers T,R,P,S, got {arguments.payoffs!r}")
-    named = {name: getattr(arguments, name) for name in ("gamma", "eta", "updates", "p_naive")}
-    return defection_certificate(prisoners_dilemma(*payoffs), init=arguments.init_spread, **named)
+    names = ("gamma", "eta", "updates", "p_naive", "weighting", "space", "nodes", "seed")
+    named = {name: getattr(arguments, name) for name in names}
+    raw = {"normalize_returns": not arguments.raw, "init": arguments.init_spread}
+    return defection_certificate(game(arguments), **named, **raw)
 
 
 def report(found: DefectionCertificate) -> dict[str, Any]:
     """Everything that the certificate states, as plain data; null where there is none."""
     s, scan = found.setting, found.rate_scan
+    nash = found.nash if s.space == "logit" else None  # no exact return is at hand for probability space
     return {
-        "payoffs": [float(x) for x in s.game.trps],
+        "payoffs": _trps(s.game.row_payoffs),
+        "column_payoffs": _trps(s.game.column_payoffs),
         "gamma": s.gamma,
         "eta": s.eta,
         "updates": s.updates,
@@ -57,35 +51,29 @@ def report(found: DefectionCertificate) -> dict[str, Any]:
         "components": {state: part.value for state, part in found.components.items()},
         "parts": {state: dataclasses.asdict(part) for state, part in found.components.items()},
         "window": None if found.window is None else list(found.window),
-        "window_scan": _plain(dataclasses.asdict(scan)),
+        "window_scan": dataclasses.asdict(scan),
         "tau_star": found.tau_star,
         "tau_lower": found.tau_lower,
         "gamma_window": None if found.gamma_window is None else list(found.gamma_window),
         "p_critical": found.p_critical,
-        "batch_star": _plain(found.batch_star),
+        "batch_star": found.batch_star,
         "local": found.local.stable,
-        "local_details": _plain(dataclasses.asdict(found.local)),
-        "nash": found.nash.is_nash,
-        "nash_details": _plain(dataclasses.asdict(found.nash)),
-        "errors": _plain(found.errors),
+        "local_details": dataclasses.asdict(found.local),
+        "nash": None if nash is None else nash.is_nash,
+        "nash_details": None if nash is None else dataclasses.asdict(nash),
+        "errors": found.errors,
     }
 
 
-def _plain(value: Any) -> Any:
-    """Numbers and containers that JSON knows; infinite and undefined ones as text."""
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+def _trps(payoffs: Any) -> list[float]:
+    R, S, T, P = map(float, payoffs)
+    return [T, R, P, S]
 
 
 def text(r: dict[str, Any]) -> str:
     """The report in a few lines."""
     lines = [
-        f"prisoner's dilemma (T, R, P, S) = ({', '.join(f'{x:g}' for x in r['payoffs'])}), gamma {r['gamma']:g}",
+        f"game (T, R, P, S) = ({', '.join(f'{x:g}' for x in r['payoffs'])}), gamma {r['gamma']:g}",
         f"naive learners: {r['updates']} updates of rate {r['eta']:g} on returns per step; their share {r['p_naive']:g}",
         "",
         "shaping gradient at unconditional defection, per step (probability of cooperating after ...):",
@@ -97,8 +85,11 @@ def text(r: dict[str, Any]) -> str:
             f"{part['via_learning']:+.5f} through the other's learning"
         )
     if r["window"] is None:
+        scan = r["window_scan"]
+        low, high = scan["scanned"]
         lines.append(
-            "window of learning rates: none; no rate tried makes the DC component positive (see window_scan in --json)"
+            f"window of learning rates: no window; of the rates from {low:.3g} to {high:.3g} none makes the DC component "
+            f"positive (largest: {scan['peak_value']:.3g}, at {scan['peak']:.3g})"
         )
     else:
         lines.append(
@@ -111,6 +102,8 @@ def text(r: dict[str, Any]) -> str:
         f"mutual defection is {'a' if r['local'] else 'no'} stable fixed point of gradient ascent in this pool"
     )
     nash = r["nash_details"]
+    if nash is None:
+        return "\n".join([*lines, "best replies are searched against learners in logit space only"])
     lines.append(
         "no memory-one policy earns more than defection in this pool"
         if r["nash"]

@@ -13,16 +13,17 @@ from lapg_theory.game import check_count
 from lapg_theory.metagame.labels import LABELS, labels
 from lapg_theory.metagame.objective import Setting, pooled
 
-Pairs = Float[np.ndarray, "n 2 5"]
+Pairs = Float[np.ndarray, "n players 5"]
 
 
-def learn(setting: Setting, theta: Pairs, steps: int, rate: float, decay: float = 1e-4) -> Pairs:
+def learn(setting: Setting, theta: Pairs, steps: int, rate: float | int, decay: float = 1e-4) -> Pairs:
     """The logits of pairs of agents after `steps` simultaneous AdamW ascents of U(own, other).
 
+    One player instead of two, [n, 1, 5], stands for a pair that starts alike and so stays alike.
     Betas 0.9 and 0.999, epsilon 1e-8, decoupled weight decay `decay` (Loshchilov & Hutter 2019, arXiv 1711.05101).
     Entries of the setting that are arrays have one value for each pair.
     """
-    both = setting.at(np.repeat(np.arange(len(theta)), 2))
+    both = setting.at(np.repeat(np.arange(len(theta)), theta.shape[1]))
     theta, first, second = theta.copy(), np.zeros_like(theta), np.zeros_like(theta)
     for t in range(1, steps + 1):
         p = expit(theta)
@@ -53,10 +54,12 @@ class Basins:
     Attributes:
         labels: the behaviour each pair ended with.
         policies: their final cooperation probabilities, [pair, player, state].
+        residuals: how fast each pair still moves: the largest component of the field in logits, p (1 - p) F, [pair].
     """
 
     labels: tuple[str, ...]
     policies: Float[np.ndarray, "n 2 5"]
+    residuals: Float[np.ndarray, " n"]
 
     @property
     def shares(self) -> dict[str, tuple[float, float, float]]:
@@ -66,7 +69,7 @@ class Basins:
         return {name: (counts[name] / n, float(low), float(high)) for name, (low, high) in bounds.items()}
 
 
-def basins(setting: Setting, starts: Any, steps: int, rate: float) -> Basins:
+def basins(setting: Setting, starts: Any, steps: Any, rate: float | int) -> Basins:
     """Let pairs of policies learn and say where they end; `starts` are probabilities [n, 2, 5] strictly inside (0, 1).
 
     Raises:
@@ -80,4 +83,5 @@ def basins(setting: Setting, starts: Any, steps: int, rate: float) -> Basins:
             f"never moves in logit space), got shape {p.shape}, from {p.min(initial=1)} to {p.max(initial=0)}"
         )
     p = expit(learn(setting, logit(p), steps, rate))
-    return Basins(tuple(labels(setting, p[:, 0], p[:, 1])), p)
+    F = pooled(setting, p.reshape(-1, 5), p[:, ::-1].reshape(-1, 5))[1].reshape(p.shape)
+    return Basins(tuple(labels(setting, p[:, 0], p[:, 1])), p, np.abs(p * (1 - p) * F).max((1, 2)))

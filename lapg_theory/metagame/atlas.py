@@ -121,14 +121,14 @@ def distinct(p: Policies, distance: float) -> Float[np.ndarray, "m 5"]:
     return p[kept]
 
 
-def find(settings: Sequence[Setting], starts: int, nash: bool) -> Atlas:
+def find(settings: Sequence[Setting], starts: int, nash: bool, iterations: int) -> Atlas:
     """The fixed points of the last of `settings`; the others, with fewer learners, are for the search."""
     coarse, *finer = settings
     p = np.concatenate([face_candidates(coarse, starts), flow_candidates(coarse, 16)])
     residual = np.zeros(len(p))
-    for setting, iterations in zip(finer, (12, 25), strict=True):
+    for setting, most in zip(finer, (12, iterations), strict=True):
         p = distinct(p[residual < 1e-5], 0.005)
-        p, _, residual = settle(setting, p, tolerance=1e-9, drag=0.1, iterations=iterations)
+        p, _, residual = settle(setting, p, tolerance=1e-9, drag=0.1, iterations=most)
     settled = residual < 1e-8
     lost = tuple((policy, float(rest)) for policy, rest in zip(p[~settled], residual[~settled], strict=True))
     return Atlas(describe(settings[-1], settings[1], distinct(p[settled], 1e-4), nash), lost)

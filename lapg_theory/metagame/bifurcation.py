@@ -1,8 +1,7 @@
 """How the fixed points move, appear and vanish as one parameter of the pool changes."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
@@ -30,9 +29,7 @@ class Bifurcation:
         return (float(min(there)), float(max(there))) if there else None
 
 
-def bifurcation(
-    meta: MetaGame, *, over: Literal["p_naive", "eta", "tau", "gamma"], values: Sequence[float], starts: int = 2
-) -> Bifurcation:
+def bifurcation(meta: MetaGame, *, over: str, values: Any, starts: int = 2) -> Bifurcation:
     """Follow the fixed points over a parameter: from a full search at both ends, value by value towards the other end.
 
     A branch that neither end has, and that no followed point falls onto, is missed: take such a range in parts.

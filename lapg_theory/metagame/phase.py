@@ -5,13 +5,14 @@
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from lapg_theory.game import check_count
+from lapg_theory.game.strategies import check_policy
 from lapg_theory.learning import effective_p_naive, sobol_logits
 from lapg_theory.metagame.ascent import interval, learn, random_pairs
 from lapg_theory.metagame.cooperation import HELD, at
@@ -20,13 +21,11 @@ from lapg_theory.metagame.objective import Setting, partial, shaping
 from lapg_theory.metagame.pool import MetaGame
 from lapg_theory.metagame.response import ascend
 
-Axis = Literal["eta", "tau", "gamma"]
-
 #: Near where extortion is usually best against naive learners: a start for that maximisation.
 EXTORT = np.array([0.02, 0.97, 0.02, 0.3, 0.02])
 
 
-def vary(meta: MetaGame, over: Axis, value: float) -> MetaGame:
+def vary(meta: MetaGame, over: str, value: float | int) -> MetaGame:
     """The pool with another learning rate, total naive learning time (tau = rate on returns per step x updates), gamma.
 
     Raises:
@@ -41,7 +40,7 @@ def vary(meta: MetaGame, over: Axis, value: float) -> MetaGame:
     return dataclasses.replace(meta, eta=value) if over == "eta" else dataclasses.replace(meta, gamma=value)
 
 
-def _shares(p_naive: Sequence[float], meta: MetaGame) -> np.ndarray:
+def _shares(p_naive: Any, meta: MetaGame) -> np.ndarray:
     return np.array([effective_p_naive(p, meta.updates, meta.weighting) for p in p_naive], dtype=float)
 
 
@@ -56,7 +55,7 @@ class AttractorMap:
         boundary: opening p_s0 at which the basin of K begins on its edge; NaN where K is none.
     """
 
-    over: Axis
+    over: str
     values: np.ndarray
     p_naive: np.ndarray
     defect: np.ndarray
@@ -80,7 +79,7 @@ def _is_fixed(setting: Setting, policy: np.ndarray, shares: np.ndarray, slack: f
     return (inwards <= slack).all(1)
 
 
-def attractor_map(meta: MetaGame, *, p_naive: Sequence[float], over: Axis, values: Sequence[float]) -> AttractorMap:
+def attractor_map(meta: MetaGame, *, p_naive: Any, over: str, values: Any) -> AttractorMap:
     """Which of defection, extortion and cooperation are fixed points, over p_naive and one more parameter.
 
     What naive learners pull at does not depend on their share, so each value of `over` takes two maximisations, started
@@ -107,7 +106,7 @@ def attractor_map(meta: MetaGame, *, p_naive: Sequence[float], over: Axis, value
 class PhaseDiagram:
     """Where random pairs of learning agents ended: `labels` is [value of `over`, p_naive, scrambling, pair]."""
 
-    over: Axis
+    over: str
     values: np.ndarray
     p_naive: np.ndarray
     labels: np.ndarray
@@ -134,17 +133,28 @@ class PhaseDiagram:
         return np.array(LABELS, dtype=object)[counts.argmax(0)]
 
 
+def _alike(start: Any) -> np.ndarray:
+    """The logits of one player that stands for two, [1, 1, 5]."""
+    policy = check_policy("start", start)
+    if policy.shape != (5,) or not ((policy > 0) & (policy < 1)).all():
+        raise ValueError(
+            f"start must be five probabilities strictly between 0 and 1 (logits never leave 0 and 1), got {start}"
+        )
+    return logit(policy).reshape(1, 1, 5)
+
+
 def phase_diagram(
     meta: MetaGame,
     *,
-    p_naive: Sequence[float],
-    over: Axis,
-    values: Sequence[float],
-    runs: int = 8,
-    steps: int = 1500,
-    rate: float = 0.02,
-    nodes: int = 64,
-    scramblings: int = 1,
+    p_naive: Any,
+    over: str,
+    values: Any,
+    runs: Any = 8,
+    start: Any = None,
+    steps: Any = 1500,
+    rate: float | int = 0.02,
+    nodes: Any = 64,
+    scramblings: Any = 1,
     seed: int = 0,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> PhaseDiagram:
@@ -159,6 +169,8 @@ def phase_diagram(
         over: what the other axis is: "eta", "tau" (eta x updates, on returns per step) or "gamma".
         values: its values.
         runs: pairs of agents in each cell.
+        start: five probabilities strictly inside (0, 1) from which both agents of a single pair start, instead of `runs`
+            random pairs; it costs half of one random pair.
         steps: of AdamW.
         rate: its learning rate, in logits.
         nodes: initial naive learners, a power of two.
@@ -167,11 +179,12 @@ def phase_diagram(
         report: called with (parts done, parts in all).
 
     Raises:
-        ValueError: for a share or a value out of range, or a count that is no integer >= 1.
+        ValueError: for a share, value or start out of range, or a count that is no integer >= 1.
     """
     for name, count in (("runs", runs), ("steps", steps), ("scramblings", scramblings)):
         check_count(name, count)
-    start = random_pairs(runs, seed)
+    pairs = random_pairs(runs, seed) if start is None else _alike(start)
+    runs = len(pairs)
     found = np.empty((len(values), len(p_naive), scramblings, runs), dtype=object)
     for k in range(scramblings):
         learners = sobol_logits(nodes, seed + k, meta.spread)
@@ -180,8 +193,8 @@ def phase_diagram(
             setting = pool.setting(1)._replace(
                 share=np.repeat(_shares(p_naive, pool), runs), learners=learners, dtype=np.float32
             )
-            end = expit(learn(setting, np.tile(start, (len(p_naive), 1, 1)), steps, rate))
-            names = labels(setting._replace(dtype=np.float64), end[:, 0], end[:, 1])
+            end = expit(learn(setting, np.tile(pairs, (len(p_naive), 1, 1)), steps, rate))
+            names = labels(setting._replace(dtype=np.float64), end[:, 0], end[:, -1])
             found[i, :, k] = np.reshape(names, (len(p_naive), runs))
             report(k * len(values) + i + 1, scramblings * len(values))
     return PhaseDiagram(over, np.array(values), np.array(p_naive), found)

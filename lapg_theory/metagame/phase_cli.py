@@ -1,14 +1,14 @@
 """`lapg theory phase`: what becomes of a pool over its share of naive learners and one more parameter."""
 
 import argparse
-import json
 import sys
 from typing import Any
 
 import numpy as np
 
-from lapg_theory.metagame.options import add_pool, numbers, pool
+from lapg_theory.metagame.options import add_pool, pool
 from lapg_theory.metagame.phase import attractor_map, phase_diagram
+from lapg_theory.options import numbers, policy, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--nodes", type=int, default=128, help="initial naive learners, a power of two (default %(default)s)")
     add("--simulate", action="store_true", help="let random pairs learn, instead of asking which attractors exist")
     add("--runs", type=int, default=8, help="with --simulate: pairs in each cell (default %(default)s)")
+    text = "with --simulate: one pair from near this policy (kept 0.01 from 0 and 1) instead of random ones"
+    add("--start", metavar="POLICY", help=text)
     add("--steps", type=int, default=1500, help="with --simulate: AdamW steps (default %(default)s)")
     add("--rate", type=float, default=0.02, help="with --simulate: AdamW rate (default %(default)s)")
     add("--scramblings", type=int, default=1, help="with --simulate: sets of naive learners (default %(default)s)")
@@ -35,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     }
     meta = pool(arguments, grid["p_naive"][0], arguments.nodes)
     report = _simulate(arguments, meta, grid) if arguments.simulate else _map(meta, grid)
-    print(json.dumps(grid | report, indent=2) if arguments.json else _text(grid | report))
+    show(grid | report, arguments.json, _text)
 
 
 def _map(meta: Any, grid: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +55,10 @@ def _simulate(arguments: argparse.Namespace, meta: Any, grid: dict[str, Any]) ->
         print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
     budget = {name: getattr(arguments, name) for name in ("runs", "steps", "rate", "nodes", "scramblings", "seed")}
-    found = phase_diagram(meta, **grid, **budget, report=report)
+    start = None
+    if arguments.start is not None:
+        start = np.clip(policy("--start", arguments.start), 0.01, 0.99)
+    found = phase_diagram(meta, **grid, **budget, start=start, report=report)
     low, high = found.sampling("cooperate", "alternate")
     quadrature = found.quadrature("cooperate", "alternate")
     return {

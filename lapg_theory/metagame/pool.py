@@ -117,7 +117,7 @@ class MetaGame:
         found = {"self_play": partial(self.setting(), p, p)[0], "versus_naive": own, "naive": naive}
         return {name: value.reshape(shape) for name, value in found.items()}
 
-    def fixed_points(self, *, starts: int = 2, nash: bool = True) -> Atlas:
+    def fixed_points(self, *, starts: Any = 2, nash: bool = True, iterations: Any = 25) -> Atlas:
         """The fixed points of projected-gradient learning in self-play, with stability and best-reply verdicts.
 
         Newton's method from `starts` starts on each of the 3^5 faces of the cube, and the flow from the named
@@ -125,15 +125,19 @@ class MetaGame:
         The search is thorough, not exhaustive. Of a continuum of fixed points (policies that differ only where play
         never comes) the corners are listed.
 
+        `iterations`: most Newton steps of the last stage.
+
         Raises:
             ValueError: where nothing settles; the message holds the smallest residual.
         """
-        atlas = find([*self._coarse(), self.setting()], starts, nash)
+        check_count("starts", starts)
+        check_count("iterations", iterations)
+        atlas = find([*self._coarse(), self.setting()], starts, nash, iterations)
         if not atlas.points:
             smallest = min((residual for _, residual in atlas.unsettled), default=np.nan)
             raise ValueError(
-                f"no fixed point settled (smallest residual {smallest:.2g}, wanted 1e-8); "
-                "try more starts, more nodes, or a smaller eta"
+                f"no fixed point settled within {iterations} iterations (smallest residual {smallest:.2g}, wanted 1e-8); "
+                "try more iterations, more starts, more nodes, or a smaller eta"
             )
         return atlas
 
@@ -149,7 +153,7 @@ class MetaGame:
         return best_response(self.setting(), self._coarse()[1], q[0], starts)
 
     def basins(
-        self, starts: Any = 32, *, steps: int = 1500, rate: float = 0.02, nodes: int = 64, seed: int = 0
+        self, starts: Any = 32, *, steps: Any = 1500, rate: float | int = 0.02, nodes: Any = 64, seed: int = 0
     ) -> Basins:
         """Where pairs of agents end that learn against each other in this pool, by AdamW in logits at `rate`.
 

@@ -33,7 +33,7 @@ def test_a_dilemma_without_a_window_is_answered_with_the_scan(capsys):
 REFUSALS = {
     "gamma": (["--gamma", "1.5"], "gamma must lie in [0, 1), got 1.5"),
     "three payoffs": (["--gamma", "0.9", "--payoffs", "2,1,0"], "four numbers T,R,P,S, got '2,1,0'"),
-    "no dilemma": (["--gamma", "0.9", "--payoffs", "1,2,0,-1"], "is no prisoner's dilemma"),
+    "no dilemma": (["--gamma", "0.9", "--payoffs", "3,1,0,0.5"], "is no dilemma"),
     "no updates": (["--gamma", "0.9", "--updates", "0"], "updates must be an integer >= 1, got 0"),
     "negative rate": (["--gamma", "0.9", "--eta", "-1"], "eta"),
 }

@@ -1,0 +1,90 @@
+"""What the `lapg theory` commands have in common: how games, policies and grids are written, and plain data for JSON."""
+
+import argparse
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lapg_theory.game import NAMED, MatrixGame, symmetric_game
+
+
+def add_game(parser: argparse.ArgumentParser, column: bool = False) -> None:
+    """Declare `--payoffs`, `--json`, and where games of two different sides make sense `--column-payoffs`."""
+    text = "default %(default)s; where T < 0 write --payoffs=T,..."
+    parser.add_argument("--payoffs", default="2,1,0,-1", metavar="T,R,P,S", help=text)
+    if column:
+        text = "the other player's, own view (default: the same)"
+        parser.add_argument("--column-payoffs", metavar="T,R,P,S", help=text)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def game(arguments: argparse.Namespace) -> MatrixGame:
+    """The 2x2 game that the options describe."""
+    row = symmetric_game(*_four("--payoffs", arguments.payoffs))
+    if getattr(arguments, "column_payoffs", None) is None:
+        return row
+    other = symmetric_game(*_four("--column-payoffs", arguments.column_payoffs))
+    return MatrixGame(row.row, other.column, "asymmetric game")
+
+
+def _four(option: str, text: str) -> tuple[float, float, float, float]:
+    try:
+        T, R, P, S = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"{option} needs the four numbers T,R,P,S, got {text!r}") from error
+    return T, R, P, S
+
+
+def policy(option: str, text: str) -> list[float]:
+    """A named strategy, or five probabilities of cooperating after s0,CC,CD,DC,DD."""
+    if text in NAMED:
+        return list(NAMED[text])
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != 5 or not all(0 <= x <= 1 for x in values):
+        raise ValueError(
+            f"{option} takes {', '.join(NAMED)}, or five probabilities in [0, 1] (s0,CC,CD,DC,DD), got {text!r}"
+        )
+    return values
+
+
+def numbers(option: str, text: str) -> list[float]:
+    """Numbers from "0.1,0.5,1", or from "0:1:50" (from, to, how many; "1:100:50:log" in equal ratios)."""
+    try:
+        if ":" not in text:
+            return [float(part) for part in text.split(",")]
+        low, high, count, *scale = text.split(":")
+        if scale not in ([], ["log"]):
+            raise ValueError(scale)
+        space = np.geomspace if scale else np.linspace
+        return space(float(low), float(high), int(count)).tolist()
+    except ValueError as error:
+        raise ValueError(f"{option} takes numbers like 0.1,0.5,1 or 0:1:50 or 1:100:50:log, got {text!r}") from error
+
+
+def plain(value: Any) -> Any:
+    """Numbers and containers that JSON knows; infinite and undefined numbers as text, complex ones as pairs."""
+    if isinstance(value, dict):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def show(report: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]], str]) -> None:
+    """Print a report as JSON, or as the text that `text` makes of it."""
+    print(json.dumps(plain(report), indent=2, allow_nan=False) if as_json else text(report))
+
+
+def five(values: Any) -> str:
+    """Five probabilities in a line."""
+    return " ".join(f"{x:6.3f}" for x in values)

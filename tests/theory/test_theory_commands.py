@@ -1,0 +1,179 @@
+"""The `lapg theory` commands about pools, populations and lines of payoffs: what they print, and what they refuse."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lapg_rl.cli import main
+from lapg_theory import MetaGame, defection_certificate, zd
+from lapg_theory.cli import COMMANDS
+from lapg_theory.evolution import population
+from lapg_theory.game import Discounted, prisoners_dilemma, stag_hunt, symmetric_game
+from lapg_theory.metagame import attractor_map, bifurcation
+from lapg_theory.symbolic import thresholds as derived
+
+PD = prisoners_dilemma(2.0, 1.0, 0.0, -1.0)
+POOL = ["--eta", "4", "--updates", "5", "--nodes", "32"]
+SMALL = {"gamma": 0.99, "eta": 4.0, "updates": 5, "nodes": 32}
+
+
+def ask(capsys, *arguments):
+    """What a command prints as JSON."""
+    assert main(["theory", *arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_help_lists_every_command(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["theory", "--help"])
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in COMMANDS)
+
+
+@pytest.mark.optimised
+def test_metagame(capsys):
+    printed = ask(capsys, "metagame", "--p-naive", "0.95", *POOL)
+    atlas = MetaGame(PD, p_naive=0.95, **SMALL).fixed_points()
+    assert [point["label"] for point in printed["fixed_points"]] == [point.label for point in atlas]
+    for written, point in zip(printed["fixed_points"], atlas, strict=True):
+        assert written["policy"] == point.policy.tolist() and written["nash"] == point.nash
+    assert printed["p_critical"] == MetaGame(PD, p_naive=0.95, **SMALL).p_critical()
+    assert main(["theory", "metagame", "--p-naive", "0.95", *POOL, "--no-nash"]) == 0
+    assert f"up to p_naive = {printed['p_critical']:.4f}" in capsys.readouterr().out
+
+
+@pytest.mark.optimised
+def test_evolution(capsys):
+    types = {"K": (1, 1, 0, 0.293, 0), "E": (0, 0.97, 0, 0.301, 0)}
+    options = [word for name, p in types.items() for word in ("--type", f"{name}={','.join(map(str, p))}")]
+    printed = ask(capsys, "evolution", *POOL, *options)
+    expected = population(MetaGame(PD, p_naive=0.5, **SMALL), types)
+    np.testing.assert_allclose(printed["payoffs"], expected.payoffs, rtol=1e-12)
+    assert printed["against_naive"] == {name: expected.verdict(name, "naive") for name in types}
+    assert main(["theory", "evolution", *POOL]) == 0  # the stable fixed points
+    printed = capsys.readouterr().out
+    assert "cooperate 1 dominates" in printed and "rest point" in printed
+
+
+@pytest.mark.optimised
+def test_bifurcation(capsys):
+    printed = ask(capsys, "bifurcation", "--values", "0.9,0.95,0.995", *POOL)
+    found = bifurcation(MetaGame(PD, p_naive=0.5, **SMALL), over="p_naive", values=[0.9, 0.95, 0.995])
+    assert printed["stable_range"]["cooperate"] == list(found.range("cooperate")) == [0.9, 0.95]
+    assert printed["stable_range"]["defect"] is None
+    assert len(printed["points"]) == sum(map(len, found.points))
+    assert main(["theory", "bifurcation", "--values", "0.9,0.95", *POOL]) == 0
+    assert "stable extort: from 0.9 to 0.95" in capsys.readouterr().out
+
+
+@pytest.mark.optimised
+def test_basins(capsys):
+    budget = ["--p-naive", "0", "--runs", "4", "--steps", "400", "--rate", "0.05"]
+    printed = ask(capsys, "basins", *budget, *POOL)
+    assert len(printed["ends"]) == 4 and sum(share for share, *_ in printed["shares"].values()) == pytest.approx(1)
+    found = MetaGame(PD, p_naive=0.0, **SMALL).basins(4, steps=400, rate=0.05, nodes=32)
+    assert [end["label"] for end in printed["ends"]] == list(found.labels)
+    assert main(["theory", "basins", "--p-naive", "0", "--start", "tft", "--steps", "50", *POOL]) == 0
+    assert capsys.readouterr().out.startswith("cooperate")
+
+
+@pytest.mark.optimised
+def test_phase(capsys):
+    grid = ["--p-naive", "0,0.5,0.995", "--over", "tau", "--values", "4,20"]
+    printed = ask(capsys, "phase", *grid, *POOL)
+    expected = attractor_map(MetaGame(PD, p_naive=0.5, **SMALL), p_naive=[0, 0.5, 0.995], over="tau", values=[4, 20])
+    assert printed["cells"] == expected.names.tolist()
+    assert main(["theory", "phase", *grid, *POOL]) == 0
+    assert "D defection, E extortion, C cooperation" in capsys.readouterr().out
+    sample = ["--simulate", "--runs", "3", "--steps", "60", "--rate", "0.1", "--scramblings", "2"]
+    printed = ask(capsys, "phase", *grid, *POOL, *sample)
+    assert np.array(printed["labels"]).shape == (2, 3, 2, 3)
+    cooperation = {name: np.array(printed["cooperation"][name]) for name in ("low", "share", "high", "quadrature")}
+    assert (cooperation["low"] <= cooperation["share"]).all() and (cooperation["share"] <= cooperation["high"]).all()
+    assert cooperation["quadrature"].shape == (2, 3)
+
+
+def test_zd(capsys):
+    printed = ask(capsys, "zd", "--gamma", "0.9", "--chi", "3")
+    np.testing.assert_allclose(printed["policy"], zd.extortionate(PD, 0.9, 3))
+    assert printed["gamma_min"] == pytest.approx(5 / 7, abs=1e-9)
+    np.testing.assert_allclose([3 * y for _, y in printed["corners"]], [x for x, _ in printed["corners"]], atol=1e-9)
+    assert main(["theory", "zd", "--gamma", "0.7", "--chi", "3"]) == 1
+    assert "for gamma >= 0.714286; at gamma 0.7 none does" in capsys.readouterr().out
+    assert main(["theory", "zd", "--gamma", "0.9", "--slope", "0.5", "--baseline", "R"]) == 0
+    assert "policy s0 CC CD DC DD:  1.000  1.000" in capsys.readouterr().out
+
+
+def test_zd_fit(capsys):
+    printed = ask(capsys, "zd", "--gamma", "0.99", "--fit", "0,0.97,0,0.3,0")
+    assert printed["line"]["residual"] == pytest.approx(0.33165, abs=1e-5)  # gamma / 2 |.97 - .3|
+    assert printed["extortion_family"]["loss"] == zd.extortion_fit(PD, (0, 0.97, 0, 0.3, 0)).loss
+    corners = zd.payoff_polygon(PD, (0, 0.97, 0, 0.3, 0), Discounted(0.99)).hull
+    np.testing.assert_allclose(printed["corners"], corners)
+    assert main(["theory", "zd", "--gamma", "0.99", "--fit", "tft"]) == 0
+    assert "distance" in capsys.readouterr().out
+
+
+def test_formulas(capsys):
+    printed = ask(capsys, "formulas")["statements"]
+    by_name = {x["name"]: x["expression"] for x in printed}
+    time = derived.linearised_time("logit")
+    assert by_name[time.name] == str(time.expression)
+    assert main(["theory", "formulas", "--latex"]) == 0
+    assert r"\gamma" in capsys.readouterr().out
+
+
+def test_thresholds_of_any_two_by_two_game(capsys):
+    cheap = ["--gamma", "0.9", "--updates", "3", "--nodes", "64"]
+    printed = ask(capsys, "thresholds", "--payoffs", "2,3,1,0", *cheap)
+    given = {"gamma": 0.9, "eta": 1.0, "updates": 3, "nodes": 64}
+    assert printed["window"] == list(defection_certificate(stag_hunt(2.0, 3.0, 1.0, 0.0), **given).window)
+    printed = ask(capsys, "thresholds", "--payoffs", "5,3,1,0", "--column-payoffs=2,1,0,-1", *cheap)
+    row, column = symmetric_game(5.0, 3.0, 1.0, 0.0), symmetric_game(2.0, 1.0, 0.0, -1.0)
+    both = type(row)(row.row, column.column)
+    assert printed["batch_star"] == defection_certificate(both, **given).batch_star
+    printed = ask(capsys, "thresholds", "--payoffs=2,1,0,-1", *cheap, "--space", "probability")
+    assert printed["nash"] is None and printed["window"]
+    assert main(["theory", "thresholds", "--payoffs=3,2,1,-5", *cheap]) == 0
+    assert "no window; of the rates from" in capsys.readouterr().out
+
+
+REFUSALS = {
+    "gamma of a pool": (["metagame", "--p-naive", "0.5", "--gamma", "1"], "gamma must lie in [0, 1), got 1.0"),
+    "share": (["metagame", "--p-naive", "1.5"], "p_naive must lie in [0, 1], got 1.5"),
+    "no reward for cooperating": (
+        ["basins", "--p-naive", "0.5", "--payoffs", "2,0,1,-1"],
+        "R > P, got R = 0.0, P = 1.0",
+    ),
+    "policy": (["basins", "--p-naive", "0.5", "--start", "1,1,0,2,0"], "five probabilities in [0, 1]"),
+    "no steps": (["basins", "--p-naive", "0.5", "--steps", "-1"], "steps must be an integer >= 0, got -1"),
+    "start on the boundary": (["phase", "--simulate", "--start", "1,2,0,0,0"], "--start takes allc"),
+    "nodes": (["phase", "--nodes", "100"], "must be a power of two"),
+    "grid": (["phase", "--values", "1:2"], "--values takes numbers like"),
+    "rising values": (["bifurcation", "--values", "0.5,0.1"], "rising order"),
+    "share in a grid": (["phase", "--p-naive", "0,2"], "p_naive must lie in [0, 1], got 2"),
+    "gamma on an axis": (["phase", "--over", "gamma", "--values", "0.9,1.2"], "gamma must lie in [0, 1), got 1.2"),
+    "a type that is none": (["evolution", "--type", "x=1,2"], "--type takes"),
+    "the name naive": (["evolution", "--type", "naive=tft"], 'the name "naive" is taken'),
+    "no search": (["metagame", "--p-naive", "0.5", "--starts", "0"], "starts must be an integer >= 1, got 0"),
+    "no convergence": (
+        ["metagame", "--p-naive", "0.95", "--eta", "4", "--updates", "5", "--nodes", "256", "--iterations", "1"],
+        "no fixed point settled within 1 iterations (smallest residual",
+    ),
+    "gamma of a line": (["zd", "--gamma", "1.5", "--chi", "2"], "gamma must lie in [0, 1), or be 1"),
+    "no line": (["zd", "--gamma", "0.9"], "give either slope or chi"),
+    "phi": (["zd", "--gamma", "0.9", "--chi", "3", "--phi", "5"], "phi = 5 cannot enforce"),
+    "baseline": (["zd", "--gamma", "0.9", "--chi", "3", "--baseline", "Q"], "--baseline takes P, R or a number"),
+    "game of a fit": (["zd", "--gamma", "0.9", "--fit", "tft", "--payoffs", "1,1,1,1"], "lie on one line"),
+    "no dilemma": (["thresholds", "--gamma", "0.9", "--payoffs", "3,2,0,1"], "is no dilemma: it needs P > S"),
+}
+
+
+@pytest.mark.optimised
+@pytest.mark.parametrize("case", REFUSALS)
+def test_bad_input_is_one_line_and_status_2(case, capsys):
+    arguments, message = REFUSALS[case]
+    assert main(["theory", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
