@@ -18,6 +18,7 @@ from lapg_theory.learning import LolaFoerster, LolaTaylor, Match, Naive, Rule
 DILEMMA = prisoners_dilemma(T=0, R=-1, P=-2, S=-3)
 NAIVE = Naive(normalize=False)
 LOLA, LOLA_SHAPING = LolaTaylor(normalize=False), LolaFoerster(normalize=False)
+LOLA_HALF = LolaFoerster(inner_rate=0.5, normalize=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,16 +133,12 @@ def _pennies(row: Rule, column: Rule, says: str, updates: int) -> Reading:
     return Reading(row, column, says, updates=updates, game=matching_pennies(), gamma=0.9)
 
 
-def _half(rule: Rule) -> Rule:
-    return dataclasses.replace(rule, inner_rate=0.5)
-
-
 _NL = Reading(NAIVE, NAIVE, "naive, naive")
 _NL_PER_STEP = Reading(Naive(), Naive(), "naive, naive, on returns per step")
 _NL_UNIFORM = Reading(NAIVE, NAIVE, "naive, naive", start="uniform")
 _BOTH = Reading(LOLA, LOLA, "LOLA (both factors), same")
 _SHAPING = Reading(LOLA_SHAPING, LOLA_SHAPING, "LOLA (shaping term only), same")
-_HALF = Reading(_half(LOLA_SHAPING), _half(LOLA_SHAPING), "LOLA (shaping term only, correction 0.5), same")
+_HALF = Reading(LOLA_HALF, LOLA_HALF, "LOLA (shaping term only, correction 0.5), same")
 _UNIFORM = Reading(LOLA_SHAPING, LOLA_SHAPING, "LOLA (shaping term only), same", start="uniform")
 _AGAINST = Reading(LOLA, NAIVE, "LOLA (both factors), naive")
 _AGAINST_SHAPING = Reading(LOLA_SHAPING, NAIVE, "LOLA (shaping term only), naive")

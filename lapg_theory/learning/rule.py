@@ -106,7 +106,7 @@ class Rule(abc.ABC):
 
     def __post_init__(self):
         for name, value in vars(self).items():
-            if name in _RATES and not (isinstance(value, numbers.Real) and 0 <= value < math.inf):
+            if name in _RATES and not (isinstance(value, numbers.Real) and 0 <= float(value) < math.inf):
                 raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
 
     @abc.abstractmethod
