@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lapg_rl.config import LearnerConfig
+from lapg_rl.models import over_sequences
 from lapg_rl.rollout import log_prob
 
 
@@ -30,7 +31,7 @@ def loss(policy: Any, batch: Experience, config: LearnerConfig) -> tuple[Float[A
     PPO: -min(ratio A, clip(ratio, 1 +- clip) A) with A the credits, and a value loss that is clipped alike; A2C:
     -log pi(a) A, with the plain squared error (Schulman et al. 2017; Mnih et al. 2016).
     """
-    logits, values = jax.vmap(lambda o: policy(o))(batch.observations)
+    logits, values = over_sequences(policy, batch.observations)
     log_probs = log_prob(logits, batch.actions)
     error = (values - batch.targets) ** 2
     if config.algorithm == "ppo":

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from lapg_rl.config import NaiveConfig
 from lapg_rl.estimators import inner_episode, value_targets
+from lapg_rl.models import over_sequences
 from lapg_rl.rollout import Trajectory, broadcast_state, log_prob
 
 
@@ -23,7 +24,7 @@ class NaiveState(NamedTuple):
 
 def a2c_loss(policy: Any, batch: Trajectory, config: NaiveConfig) -> Float[Array, ""]:
     """Advantage actor-critic loss on complete inner episodes (axes b, t), no bootstrapping at the end, mean over b and t."""
-    logits, values = jax.vmap(lambda o: policy(o))(batch.observations)
+    logits, values = over_sequences(policy, batch.observations)
     fixed = jax.lax.stop_gradient(values)[:, None]
     rewards = batch.rewards[:, None]
     advantages = inner_episode(rewards, fixed, gamma=config.gamma, gae_lambda=config.gae_lambda)[:, 0] * len(rewards)

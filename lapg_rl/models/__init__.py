@@ -1,8 +1,9 @@
-"""Policies with one interface: `initial_state()`, `step(state, observation)`, and `__call__` on a whole sequence."""
+"""Policies with one interface: `initial_state()`, `step(state, observation)`, `__call__` on whole sequences `[t, ..., o]`."""
 
 from typing import Any
 
-from jaxtyping import Array
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from lapg_rl.config import ModelConfig
 from lapg_rl.models.gru import GRU as GRU
@@ -21,3 +22,11 @@ def build(config: ModelConfig, observation_size: int, num_actions: int, key: Arr
             return GRU(observation_size, num_actions, width=config.width, key=key)
         case "tabular":
             return Tabular(observation_size, num_actions, spread=config.spread, key=key)
+
+
+def over_sequences(
+    policy: Any, observations: Float[Array, "n l o"]
+) -> tuple[Float[Array, "n l a"], Float[Array, "n l"]]:
+    """(logits, values) of n sequences of length l; inside, time comes first, so that no step has to gather its tokens."""
+    logits, values = policy(jnp.moveaxis(observations, 1, 0))
+    return jnp.moveaxis(logits, 1, 0), values.T

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lapg_rl.models.layers import Readout, fan_in
+from lapg_rl.models.layers import Readout, fan_in, linear
 
 
 class GRU(eqx.Module):
@@ -32,11 +32,15 @@ class GRU(eqx.Module):
         state = self.cell(observation @ self.embedding, state)
         return state, self.readout(state)
 
-    def __call__(self, observations: Float[Array, "t o"]) -> tuple[Float[Array, "t a"], Float[Array, " t"]]:
+    def __call__(self, observations: Float[Array, "t ... o"]) -> tuple[Float[Array, "t ... a"], Float[Array, "t ..."]]:
         """(logits, values) of every token of a sequence that starts in the initial state."""
+        cell = self.cell
+        for _ in observations.shape[1:-1]:
+            cell = jax.vmap(cell)
 
         def advance(state, x):
-            state = self.cell(x, state)
+            state = cell(x, state)
             return state, state
 
-        return self.readout(jax.lax.scan(advance, self.initial_state(), observations @ self.embedding)[1])
+        inputs = linear(observations, self.embedding)
+        return self.readout(jax.lax.scan(advance, jnp.zeros_like(inputs[0]), inputs)[1])

@@ -5,10 +5,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lapg_rl.models.layers import GatedMLP, Readout, fan_in, rms_norm
-from lapg_rl.models.recurrence import Route, linear_recurrence
+from lapg_rl.models.layers import GatedMLP, Readout, fan_in, gelu_gated, linear, norm_linear, split_linear
+from lapg_rl.models.recurrence import Route
+from lapg_rl.models.rg_lru import causal_convolution, rg_lru, rg_lru_step
 
 GATE_SHARPNESS = 8.0
+
+State = tuple[tuple[Float[Array, " d"], ...], ...]
 
 
 class HawkBlock(eqx.Module):
@@ -43,29 +46,30 @@ class HawkBlock(eqx.Module):
         self.weight_out = fan_in(keys[4], width, width, width)
         self.mlp = GatedMLP(width, mlp_width, key=keys[5])
 
-    def branches(self, x: Float[Array, "... d"]) -> tuple[Float[Array, "... d"], Float[Array, "... d"]]:
-        """The gate and the input of the recurrent branch, before the convolution."""
-        gate, value = jnp.split(rms_norm(x, self.scale) @ self.weight_in, 2, axis=-1)
-        return jax.nn.gelu(gate), value
+    def branches(self, x: Float[Array, "... d"]) -> tuple[Float[Array, "... d"], ...]:
+        """The gate and the input of the recurrent branch, before the activation and the convolution."""
+        return norm_linear(x, self.scale, self.weight_in, 2)
 
-    def coefficients(self, u: Float[Array, "... d"]) -> tuple[Float[Array, "... d"], Float[Array, "... d"]]:
-        """(a, sqrt(1 - a^2) i u) of the recurrence; the block-diagonal gates are applied as one dense product."""
+    def gate_inputs(self, u: Float[Array, "... d"]) -> list[Float[Array, "... d"]]:
+        """What goes into the sigmoids r and i; the block-diagonal maps are applied as one dense product."""
         dense = jnp.concatenate([jax.scipy.linalg.block_diag(*gate) for gate in self.gates], axis=1)
-        r, i = jnp.split(jax.nn.sigmoid(u @ dense + self.gate_bias), 2, axis=-1)
-        log_a = -GATE_SHARPNESS * jax.nn.softplus(self.decay) * r
-        # 1 - a^2 without cancellation; the floor keeps the square root's derivative finite where the gate is shut
-        return jnp.exp(log_a), jnp.sqrt(jnp.maximum(-jnp.expm1(2 * log_a), 1e-6)) * i * u
+        both = split_linear(u, dense, (len(dense), len(dense)))
+        return [x + bias for x, bias in zip(both, jnp.split(self.gate_bias, 2), strict=True)]
+
+    def decay_rate(self) -> Float[Array, " d"]:
+        """-log a where the gate r is fully open."""
+        return GATE_SHARPNESS * jax.nn.softplus(self.decay)
 
     def merge(self, x: Float[Array, "... d"], gate: Float[Array, "... d"], h: Float[Array, "... d"]):
         """The block's output from its input, the gate and the recurrent state."""
-        return self.mlp(x + (gate * h) @ self.weight_out)
+        return self.mlp(x + linear(gelu_gated(gate, h), self.weight_out))
 
 
 class Hawk(eqx.Module):
     """A Hawk policy: linear embedding, residual blocks, zero-initialised policy and value readouts.
 
-    `__call__` runs over a whole sequence, `step` over one token; they agree to rounding. The state of `step` is one
-    array `[blocks, conv_width, d]`: the last conv_width - 1 inputs of the convolution, then the recurrent state.
+    `__call__` runs over a whole sequence, `step` over one token; they agree to rounding. The state of `step` holds for each
+    block the last conv_width - 1 inputs of the convolution, then the recurrent state.
     """
 
     embedding: Float[Array, "o d"]
@@ -95,32 +99,31 @@ class Hawk(eqx.Module):
         self.readout = Readout(width, num_actions)
         self.route = route
 
-    def initial_state(self) -> Float[Array, "blocks w d"]:
+    def initial_state(self) -> State:
         """The state before the first token: zeros."""
-        return jnp.zeros((len(self.blocks), *self.blocks[0].conv.shape), self.embedding.dtype)
+        zeros = jnp.zeros(self.embedding.shape[1], self.embedding.dtype)
+        return tuple((zeros,) * len(block.conv) for block in self.blocks)
 
     def step(
-        self, state: Float[Array, "blocks w d"], observation: Float[Array, " o"]
-    ) -> tuple[Float[Array, "blocks w d"], tuple[Float[Array, " a"], Float[Array, ""]]]:
+        self, state: State, observation: Float[Array, " o"]
+    ) -> tuple[State, tuple[Float[Array, " a"], Float[Array, ""]]]:
         """Advance by one token: `(state, (logits, value))`."""
         x = observation @ self.embedding
         states = []
         for block, memory in zip(self.blocks, state, strict=True):
             gate, value = block.branches(x)
-            window = jnp.concatenate([memory[:-1], value[None]])
-            a, b = block.coefficients((window * block.conv).sum(0) + block.conv_bias)
-            h = a * memory[-1] + b
-            states.append(jnp.concatenate([window[1:], h[None]]))
+            *past, h = memory
+            u = sum((v * w for v, w in zip([*past, value], block.conv, strict=True)), block.conv_bias)
+            h = rg_lru_step(h, *block.gate_inputs(u), u, block.decay_rate())
+            states.append((*past[1:], value, h))
             x = block.merge(x, gate, h)
-        return jnp.stack(states), self.readout(x)
+        return tuple(states), self.readout(x)
 
     def __call__(self, observations: Float[Array, "t ... o"]) -> tuple[Float[Array, "t ... a"], Float[Array, "t ..."]]:
         """(logits, values) of every token of a sequence that starts in the initial state."""
-        x = observations @ self.embedding
+        x = linear(observations, self.embedding)
         for block in self.blocks:
             gate, value = block.branches(x)
-            length, lags = len(x), len(block.conv) - 1
-            padded = jnp.concatenate([jnp.zeros((lags, *value.shape[1:]), value.dtype), value])
-            u = sum((padded[k : k + length] * block.conv[k] for k in range(lags + 1)), block.conv_bias)
-            x = block.merge(x, gate, linear_recurrence(*block.coefficients(u), self.route))
+            u = causal_convolution(value, block.conv, block.conv_bias)
+            x = block.merge(x, gate, rg_lru(*block.gate_inputs(u), u, block.decay_rate(), self.route))
         return self.readout(x)

@@ -1,4 +1,10 @@
-"""Small layers that the sequence models share."""
+"""Small layers that the sequence models share.
+
+Their derivatives are written by hand where XLA's CPU code for the derived ones is slow: weight gradients through transposed
+copies, and products fused into reductions. Barriers keep such products apart; they do not change the value.
+"""
+
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -11,13 +17,99 @@ def fan_in(key: Array, inputs: int, *shape: int) -> Float[Array, "..."]:
     return jax.random.normal(key, shape) / jnp.sqrt(inputs)
 
 
-def rms_norm(x: Float[Array, "... d"], scale: Float[Array, " d"]) -> Float[Array, "... d"]:
-    """Return x / sqrt(mean(x^2) + 1e-6) * (1 + scale)."""
-    return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + 1e-6) * (1 + scale)
+def total(x: Float[Array, "..."], axes: tuple[int, ...], keepdims: bool = False) -> Float[Array, "..."]:
+    """The sum over `axes`, computed apart from what makes `x` and from what uses the sum."""
+    return jax.lax.optimization_barrier(jnp.sum(jax.lax.optimization_barrier(x), axes, keepdims=keepdims))
+
+
+def _slices(x, sizes):
+    starts = [sum(sizes[:k]) for k in range(len(sizes))]
+    return tuple(x[..., start : start + size] for start, size in zip(starts, sizes, strict=True))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def split_linear(
+    x: Float[Array, "... d"], weight: Float[Array, "d e"], sizes: tuple[int, ...]
+) -> tuple[Float[Array, "..."], ...]:
+    """Return x @ weight, its columns split into blocks of the given sizes."""
+    return _slices(x @ weight, sizes)
+
+
+def _linear_forward(x, weight, sizes):
+    x = jax.lax.optimization_barrier(x)
+    return split_linear(x, weight, sizes), (x, weight)
+
+
+def _linear_backward(sizes, residuals, grads):
+    x, weight = residuals
+    tokens = tuple(range(x.ndim - 1))
+    grad_x = sum(grad @ columns.T for grad, columns in zip(grads, _slices(weight, sizes), strict=True))
+    return grad_x, jnp.concatenate([jnp.tensordot(x, grad, axes=(tokens, tokens)) for grad in grads], axis=1)
+
+
+split_linear.defvjp(_linear_forward, _linear_backward)
+
+
+def linear(x: Float[Array, "... d"], weight: Float[Array, "d e"]) -> Float[Array, "... e"]:
+    """Return x @ weight."""
+    return split_linear(x, weight, (weight.shape[1],))[0]
+
+
+def _inverse_rms(x):
+    return jax.lax.rsqrt(total(x * x, (-1,), keepdims=True) / x.shape[-1] + 1e-6)
+
+
+@jax.custom_vjp
+def normalised(x: Float[Array, "... d"]) -> Float[Array, "... d"]:
+    """Return x / sqrt(mean(x^2) + 1e-6), the mean over the last axis."""
+    return x * _inverse_rms(x)
+
+
+def _normalised_forward(x):
+    scale = _inverse_rms(x)
+    return x * scale, (x * scale, scale)
+
+
+def _normalised_backward(residuals, grad):
+    y, scale = residuals
+    return (scale * (grad - y * (total(grad * y, (-1,), keepdims=True) / y.shape[-1])),)
+
+
+normalised.defvjp(_normalised_forward, _normalised_backward)
+
+
+def norm_linear(
+    x: Float[Array, "... d"], scale: Float[Array, " d"], weight: Float[Array, "d e"], parts: int
+) -> tuple[Float[Array, "..."], ...]:
+    """RMSNorm(x) @ weight in equal `parts`, where RMSNorm(x) = normalised(x) * (1 + scale)."""
+    return split_linear(normalised(x), (1 + scale)[:, None] * weight, (weight.shape[1] // parts,) * parts)
+
+
+_GELU = 2**0.5 / jnp.pi**0.5
+
+
+def _gelu_tanh(x):
+    return jnp.tanh(_GELU * x * (1 + 0.044715 * x * x))
+
+
+@jax.custom_vjp
+def gelu_gated(gate: Float[Array, "..."], value: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Return gelu(gate) * value, gelu by its tanh approximation."""
+    return 0.5 * gate * (1 + _gelu_tanh(gate)) * value
+
+
+def _gated_backward(residuals, grad):
+    gate, value = residuals
+    t = _gelu_tanh(gate)
+    slope = 0.5 * (1 + t) + 0.5 * gate * (1 - t * t) * _GELU * (1 + 3 * 0.044715 * gate * gate)
+    return grad * value * slope, grad * (0.5 * gate * (1 + t))
+
+
+gelu_gated.defvjp(lambda gate, value: (gelu_gated(gate, value), (gate, value)), _gated_backward)
 
 
 class GatedMLP(eqx.Module):
-    """Residual gated MLP: x + W_out (gelu(W_gate n) * (W_in n)), n = RMSNorm(x); both input maps are one product."""
+    """Residual gated MLP: x + W_out (gelu(W_gate n) * (W_in n)), n = RMSNorm(x)."""
 
     scale: Float[Array, " d"]
     weight_in: Float[Array, "d 2h"]
@@ -31,8 +123,7 @@ class GatedMLP(eqx.Module):
 
     def __call__(self, x: Float[Array, "... d"]) -> Float[Array, "... d"]:
         """Apply to any number of leading axes."""
-        gate, value = jnp.split(rms_norm(x, self.scale) @ self.weight_in, 2, axis=-1)
-        return x + (jax.nn.gelu(gate) * value) @ self.weight_out
+        return x + linear(gelu_gated(*norm_linear(x, self.scale, self.weight_in, 2)), self.weight_out)
 
 
 class Readout(eqx.Module):
@@ -49,5 +140,5 @@ class Readout(eqx.Module):
 
     def __call__(self, x: Float[Array, "... d"]) -> tuple[Float[Array, "... a"], Float[Array, "..."]]:
         """(logits, value) for any number of leading axes."""
-        out = rms_norm(x, self.scale) @ self.weight + self.bias
+        out = norm_linear(x, self.scale, self.weight, 1)[0] + self.bias
         return out[..., :-1], out[..., -1]

@@ -28,7 +28,7 @@ class Tabular(eqx.Module):
         """Advance by one token: `(state, (logits, value))`."""
         return state, (observation @ self.logits, observation @ self.values)
 
-    def __call__(self, observations: Float[Array, "t o"]) -> tuple[Float[Array, "t a"], Float[Array, " t"]]:
+    def __call__(self, observations: Float[Array, "t ... o"]) -> tuple[Float[Array, "t ... a"], Float[Array, "t ..."]]:
         """(logits, values) of every token of a sequence."""
         return observations @ self.logits, observations @ self.values
 
