@@ -25,8 +25,6 @@ EXTORTIONER = re.compile(r"zd-extort-(\d+(?:\.\d+)?)")
 STRATEGIES = (*NAMED, "zd-extort-3")
 #: What differs between kinds: only the first two can be the row player, whose parameters are fixed.
 KINDS = ("meta", "fixed", "naive")
-#: Keys that have no bearing on what was trained, besides the seed.
-HOUSEKEEPING = ("name", "seed", "checkpoint_every", "keep_checkpoints")
 
 
 class Entrant(NamedTuple):
@@ -130,12 +128,3 @@ def check_compatible(first: tuple[str, Config], others: Iterable[tuple[str, Conf
         ]
         if what:
             raise ValueError(f"{label} and {name} cannot play each other: they differ in {', '.join(what)}")
-
-
-def kindred(one: Config, other: Config) -> bool:
-    """Whether two runs differ in their seed only (and in names and checkpoints)."""
-    return _training(one) == _training(other)
-
-
-def _training(cfg: Config) -> dict[str, Any]:
-    return {key: value for key, value in config.flat(cfg).items() if key not in HOUSEKEEPING}

@@ -196,8 +196,37 @@ def load(kind: type[Record], folder: Path) -> Record | None:
     if not path.exists():
         return None
     try:
-        return cattrs.structure(json.loads(path.read_text()), kind)
-    except (json.JSONDecodeError, cattrs.BaseValidationError) as error:
-        raise ValueError(
-            f"{path} is unreadable ({type(error).__name__}); delete it and it will be made again"
-        ) from None
+        record = cattrs.structure(json.loads(path.read_text(encoding="utf-8")), kind)
+        if wrong := _misshapen(record):
+            raise ValueError(wrong)
+    except (ValueError, TypeError, AttributeError, KeyError, cattrs.BaseValidationError) as error:
+        reason = str(error) if type(error) is ValueError else type(error).__name__
+        raise ValueError(f"{path} is unreadable ({reason}); delete it and it will be made again") from None
+    return record
+
+
+def _misshapen(record: Any) -> str:
+    """What is wrong with the lengths of a record's lists, or nothing."""
+    if isinstance(record, Evaluation):
+        sides = [side for match in record.matches for side in (match.own, match.other)]
+        curves = {len(curve) for side in sides for curve in (side.reward_curve, side.cooperation_curve)}
+        states = {
+            len(x) for s in sides for x in (s.signature, s.first_signature, s.last_signature, s.visits)
+        }  # fmt: skip
+        good = (
+            len(curves) == 1
+            and 0 not in curves
+            and states == {5}
+            and record.lines
+            and all(x.points for x in record.lines)
+        )
+        naive = {match.agent for match in record.matches if match.opponent == "naive"}
+        return "" if good and naive == {line.agent for line in record.lines} else "its lists do not fit each other"
+    outcomes = record.best + record.defection
+    curves = {len(curve) for o in outcomes for curve in (o.reward_curve, o.naive_curve)}
+    curves |= {len(curve) for c in record.calibrations for curve in (c.simulated, c.exact)}
+    policies = {len(o.policy) for o in (*outcomes, record.simulated_best, record.simulated_defection)}
+    same = len(record.best) == len(record.defection) == len(record.extortion) > 0 and record.calibrations
+    return (
+        "" if same and len(curves) == 1 and 0 not in curves and policies == {5} else "its lists do not fit each other"
+    )

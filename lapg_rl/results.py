@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lapg_rl import records
+from lapg_rl import config, records
 from lapg_rl.config import Config
 from lapg_rl.records import Evaluation, Prediction
 from lapg_rl.run import RunFolder
@@ -35,11 +35,23 @@ class Result:
     provenance: list[dict[str, Any]]
     evaluation: Evaluation | None
     prediction: Prediction | None
+    path: Path
+    by_agent: dict[str, np.ndarray]  # [updates, agents]
 
     @property
     def estimator(self) -> str:
         """The estimator of the run's agents."""
         return self.config.learner.estimator
+
+    @property
+    def opponents(self) -> set[str]:
+        """Whom every agent met in the evaluation."""
+        met = (
+            [{m.opponent for m in self.evaluation.matches if m.agent == n} for n in range(self.config.pool.agents)]
+            if self.evaluation
+            else [set()]
+        )
+        return set.intersection(*met)
 
     @property
     def updates(self) -> int:
@@ -50,6 +62,25 @@ class Result:
     def last(self) -> dict[str, float]:
         """Every metric's mean over the last 20 updates (or as many as there are)."""
         return {name: float(values[-LAST:].mean()) for name, values in self.metrics.items()}
+
+    def last_of_agents(self, metric: str) -> np.ndarray:
+        """A metric's mean over the last 20 updates, of each agent."""
+        return self.by_agent[metric][-LAST:].mean(axis=0)
+
+    @property
+    def pool_verdict(self) -> str:
+        """What the agents do among themselves.
+
+        They *defect* if they cooperate in less than 10 % of the steps, *cooperate* if their share of what mutual
+        cooperation yields over mutual defection is at least 0.75, and are *undecided* otherwise.
+        """
+        if "reward_vs_meta" not in self.last:
+            return "met no agents"
+        if self.last["cooperation_vs_meta"] < RARELY:
+            return "defect"
+        game = self.config.game
+        share = (self.last["reward_vs_meta"] - game.P) / (game.R - game.P)
+        return "cooperate" if share >= MUCH else "undecided"
 
     @property
     def verdict(self) -> str:
@@ -81,9 +112,63 @@ def collect(folder: str | Path) -> Result:
     cfg, rows = run.config(), run.metrics()
     if not rows:
         raise ValueError(f"{run.path} has no metrics yet; train it with `lapg train --resume {run.path}`")
-    metrics = {name: np.array([np.mean(row[name]) for row in rows]) for name in rows[0]}
+    by_agent = _columns(run, rows, cfg.pool.agents)
+    metrics = {name: values if name == "update" else values.mean(axis=1) for name, values in by_agent.items()}
     load = functools.partial(records.load, folder=run.path)
-    return Result(run.path.resolve().name, cfg, metrics, run.provenance(), load(Evaluation), load(Prediction))
+    name = run.path.resolve().name
+    return Result(
+        name, cfg, metrics, _provenance(run), load(Evaluation), load(Prediction), run.path, by_agent
+    )  # fmt: skip
+
+
+def runs_in(paths: Iterable[Path]) -> list[Path]:
+    """Run folders: the paths themselves, or where a path is a folder without a run, all runs inside, sorted."""
+    found: list[Path] = []
+    for path in paths:
+        inside = [] if (path / "config.toml").exists() else sorted(c.parent for c in path.glob("**/config.toml"))
+        found += inside or [path]
+    return list(dict.fromkeys(found))
+
+
+def _columns(run: RunFolder, rows: list[Any], agents: int) -> dict[str, np.ndarray]:
+    """Metrics as arrays: the updates, and for every other name `[updates, agents]`."""
+    refuse = f"{run.metrics_file} is no metrics file of this run: "
+    remedy = "; restore it, or train in another folder"
+    for number, row in enumerate(rows, start=1):
+        if row.keys() != rows[0].keys() or not isinstance(row.get("update"), int):
+            raise ValueError(f"{refuse}line {number} has no update, or other names than line 1{remedy}")
+        for name, values in row.items():
+            numbers = isinstance(values, list) and all(isinstance(v, int | float) for v in values)
+            if name != "update" and not (numbers and len(values) == agents):
+                raise ValueError(f"{refuse}{name} in line {number} is not {agents} numbers, one an agent{remedy}")
+        if number > 1 and row["update"] <= rows[number - 2]["update"]:
+            raise ValueError(f"{refuse}the updates of lines {number - 1} and {number} do not rise{remedy}")
+    return {name: np.array([row[name] for row in rows], int if name == "update" else float) for name in rows[0]}
+
+
+def _provenance(run: RunFolder) -> list[dict[str, Any]]:
+    shape = {"started": str, "commit": str, "platform": str, "python": str, "devices": list, "versions": dict}
+    rows = run.provenance()
+    for row in rows:
+        kinds = shape if "started" in row else {}
+        wrong = [name for name, kind in kinds.items() if not isinstance(row.get(name), kind)]
+        if wrong or not isinstance(row.get("finished_after_s", 0.0), int | float):
+            raise ValueError(f"{run.provenance_file} is no provenance of a run ({row!r}); restore it or delete it")
+    return rows
+
+
+#: Keys that have no bearing on what was trained, besides the seed.
+HOUSEKEEPING = ("name", "seed", "checkpoint_every", "keep_checkpoints")
+
+
+def training_settings(cfg: Config) -> dict[str, Any]:
+    """What a run trains with, but for its seed: flat keys and values."""
+    return {key: value for key, value in config.flat(cfg).items() if key not in HOUSEKEEPING}
+
+
+def kindred(one: Config, other: Config) -> bool:
+    """Whether two runs differ in their seed only (and in names and checkpoints)."""
+    return training_settings(one) == training_settings(other)
 
 
 def by_estimator(results: Iterable[Result]) -> dict[str, list[Result]]:
@@ -110,6 +195,8 @@ def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
                 "naive_reward": _rounded(r.last.get("naive_reward")),
                 "agent_cooperation": _rounded(r.last.get("cooperation_vs_naive")),
                 "verdict": r.verdict,
+                "among_agents": _rounded(r.last.get("reward_vs_meta")),
+                "agents": r.pool_verdict,
                 "extortion_factor": _rounded(fit.factor if fit else None),
             }
         )

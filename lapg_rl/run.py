@@ -37,7 +37,7 @@ class RunFolder:
             raise ValueError(
                 f"{self.path} holds no run (no config.toml); start one with `lapg train PRESET --run {self.path}`"
             )
-        return config.load(self.config_file)
+        return config.load(self.config_file, complete=True)
 
     def metrics(self) -> list[dict[str, Any]]:
         """One dictionary an update, in order; a torn line (a crash) ends the list."""
@@ -72,9 +72,13 @@ def _rows(path: Path) -> list[Any]:
     rows = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except json.JSONDecodeError:
-            rows.append(None)
+            row = None
+        else:
+            if not isinstance(row, dict):
+                raise ValueError(f"{path} holds {line[:40]!r}, which is no row of it; restore the file")
+        rows.append(row)
     return rows
 
 

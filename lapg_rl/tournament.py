@@ -11,6 +11,7 @@ from lapg_rl import config, entrants, standings
 from lapg_rl.config import Config
 from lapg_rl.entrants import KINDS, NAIVE, Entrant
 from lapg_rl.play import matches_at_once, play_all
+from lapg_rl.results import kindred, runs_in, training_settings
 from lapg_rl.run import RunFolder
 from lapg_rl.standings import Group, Tournament
 from lapg_theory.game import check_count
@@ -70,6 +71,7 @@ def _players(
     """All players, the indices of each run's, and the config that the play follows."""
     for name in others:
         entrants.check_name(name)
+    folders = runs_in(folders)
     labels = entrants.labels(folders)
     configs = [RunFolder(folder).config() for folder in folders]
     if not configs:
@@ -141,7 +143,7 @@ def _groups(players: Sequence[Entrant], runs: Sequence[Sequence[int]]) -> list[G
         for estimator in dict.fromkeys(cfg.estimators):
             chosen = [i for i, name in zip(run, cfg.estimators, strict=True) if name == estimator]
             for first, same, members in found:
-                if same == estimator and entrants.kindred(first, cfg):
+                if same == estimator and kindred(first, cfg):
                     members.append(chosen)
                     break
             else:
@@ -153,7 +155,7 @@ def _groups(players: Sequence[Entrant], runs: Sequence[Sequence[int]]) -> list[G
 
 def _group_names(kinds: Sequence[tuple[Config, str]]) -> list[str]:
     """The estimator, and whatever else tells agents of one estimator apart."""
-    flat = [{k: v for k, v in config.flat(cfg).items() if k not in entrants.HOUSEKEEPING} for cfg, _ in kinds]
+    flat = [training_settings(cfg) for cfg, _ in kinds]
     names = []
     for mine, (_, estimator) in zip(flat, kinds, strict=True):
         same = [other for other, (_, name) in zip(flat, kinds, strict=True) if name == estimator]

@@ -2,20 +2,22 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from lapg_rl import records
+from lapg_rl import findings, records
 from lapg_rl.records import Evaluation, Prediction
-from lapg_rl.results import Result, collect, export
+from lapg_rl.results import Result, collect, export, runs_in
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders of the same game and sizes")
+    help_of_runs = "run folders, or folders with runs (and figures of `lapg theory`) inside"
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help=help_of_runs)
     parser.add_argument(
         "--out", type=Path, default=Path("report.html"), metavar="FILE.html", help="default report.html"
     )
+    parser.add_argument("--findings", type=Path, metavar="FILE.md", help="also the table of findings, with links")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="also the overview figure: .svg, .png or .pdf")
     parser.add_argument("--export", type=Path, metavar="DIR", help="also small copies of the runs, without checkpoints")
     parser.add_argument("--quick", action="store_true", help="use what the folders hold: no evaluation, no prediction")
@@ -23,19 +25,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Complete the run folders, then write what was asked for."""
-    results = gather(arguments.runs, complete=not arguments.quick)
-    write(results, arguments.out, arguments.figure)
+    folders, figures = runs_in(arguments.runs), figure_files(arguments.runs)
+    results = gather(folders, complete=not arguments.quick)
+    write(results, arguments.out, arguments.figure, figures)
+    if arguments.findings:
+        arguments.findings.parent.mkdir(parents=True, exist_ok=True)
+        page = findings.markdown(findings.rows(results, figures), arguments.findings)
+        arguments.findings.write_text(page, encoding="utf-8")
+        print(f"wrote {arguments.findings}")
     if arguments.export:
-        export(arguments.runs, arguments.export)
+        export(folders, arguments.export)
         print(f"wrote {arguments.export}")
     return 0
 
 
-def write(results: Sequence[Result], out: Path, figure: Path | None = None) -> None:
+def figure_files(paths: Iterable[Path]) -> dict[str, Path]:
+    """The numbers of the figures that findings look at, wherever they lie inside `paths`."""
+    found = {name: sorted(file for path in paths for file in path.glob(f"**/{name}.json")) for name in findings.FIGURES}
+    return {name: files[0] for name, files in found.items() if files}
+
+
+def write(
+    results: Sequence[Result], out: Path, figure: Path | None = None, figures: Mapping[str, Path] | None = None
+) -> None:
     """Write the report and, if asked for, the overview figure, and say so."""
     from lapg_rl import report
 
-    written = report.write(results, out)
+    written = report.write(results, out, figures or {})
     if figure:
         report.write_figure(results, figure)
         written.append(figure)

@@ -64,12 +64,26 @@ def save(config: Config, path: Path) -> None:
     path.write_text(tomli_w.dumps(to_dict(config)))
 
 
-def load(path: Path) -> Config:
-    """Read a config written by `save`, or by hand: keys that are left out take their defaults."""
+def load(path: Path, complete: bool = False) -> Config:
+    """Read a config written by `save`, or by hand: keys that are left out take their defaults.
+
+    Raises:
+        ValueError: for a file that is empty, no TOML, or no config; with `complete` also where a section is missing,
+            because then the file was cut.
+    """
     try:
-        return from_dict(tomllib.loads(Path(path).read_text()))
-    except tomllib.TOMLDecodeError as error:
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no TOML file: {error}") from None
+    if not data:
+        raise ValueError(f"{path} is empty; a config sets at least one key")
+    sections = [field.name for field in dataclasses.fields(Config) if dataclasses.is_dataclass(field.type)]
+    if complete and (missing := [name for name in sections if name not in data]):
+        raise ValueError(f"{path} was cut: it lacks the sections {', '.join(missing)}; restore it")
+    try:
+        return from_dict(data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def flat(config: Config) -> dict[str, Any]:

@@ -14,6 +14,19 @@ Groups = Mapping[str, Sequence[Result]]
 #: Colours that colour-blind readers tell apart (Okabe & Ito 2008).
 COLOURS = {"lapg": "#0072B2", "mfos": "#D55E00", "batch_unaware": "#009E73", "inner_episode": "#CC79A7"}
 NAMES = {"lapg": "LAPG", "mfos": "M-FOS", "batch_unaware": "batch-unaware", "inner_episode": "inner episode"}
+
+
+def colour(name: str) -> str:
+    """The colour of an estimator; of a mixture of estimators, always the same."""
+    return COLOURS.get(name, MIXTURE)
+
+
+def label(name: str) -> str:
+    """The name of an estimator, or of a mixture of estimators, in prose."""
+    return " + ".join(NAMES.get(part, part) for part in dict.fromkeys(name.split(",")))
+
+
+MIXTURE = "#56B4E9"
 #: Metrics shown over the training, and the titles of their panels.
 TRAINING = {"reward_vs_naive": "Agent", "naive_reward": "Naive co-player", "reward_vs_meta": "Agents among themselves"}
 #: A state with a smaller share of the steps is drawn faintly.
@@ -86,7 +99,7 @@ def training_curve(axes: Any, groups: Groups, metric: str, prediction: Predictio
         if shown:
             common = functools.reduce(np.intersect1d, [metrics["update"] for metrics in shown])
             curves = [metrics[metric][np.isin(metrics["update"], common)] for metrics in shown]
-            _band(axes, common + 1, curves, COLOURS[name], NAMES[name])
+            _band(axes, common + 1, curves, colour(name), label(name))
     field = {"reward_vs_naive": "reward", "naive_reward": "naive_reward"}.get(metric)
     if prediction and field:
         _level(axes, [getattr(o, field) for o in prediction.best], "theory: best memory-one policy", "--")
@@ -125,8 +138,8 @@ def course_curves(axes: Any, results: Sequence[Result], name: str, field: str) -
     """Both players' curves over the inner episodes of a meta-episode."""
     matches = _naive_matches(results)
     episodes = np.arange(len(matches[0].own.reward_curve)) + 1
-    _band(axes, episodes, [getattr(m.own, field) for m in matches], COLOURS[name], "agent")
-    _band(axes, episodes, [getattr(m.other, field) for m in matches], COLOURS[name], "naive learner", DASHED)
+    _band(axes, episodes, [getattr(m.own, field) for m in matches], colour(name), "agent")
+    _band(axes, episodes, [getattr(m.other, field) for m in matches], colour(name), "naive learner", DASHED)
     _inner_episodes(axes)
 
 
@@ -151,7 +164,7 @@ def course(groups: Groups, prediction: Prediction | None) -> Any:
             upper.plot(
                 episodes, middle.naive_curve, color=THEORY, linewidth=1.2, ls=DASHED, label="theory, naive learner"
             )
-        upper.set(title=NAMES[name], xlabel="")
+        upper.set(title=label(name), xlabel="")
         lower.set_ylim(-0.03, 1.03)
     axes[0, 0].set_ylabel("reward per step")
     axes[1, 0].set_ylabel("frequency of cooperation")
@@ -174,10 +187,10 @@ def signature_bars(axes: Any, groups: Groups, prediction: Prediction | None) -> 
         for state in np.flatnonzero(visits):
             seen = values[:, state][~np.isnan(values[:, state])]
             at, rare = state - 0.4 + (n + 0.5) * width, visits[state] < RARE * visits.sum()
-            axes.bar(at, seen.mean(), width * 0.92, color=COLOURS[name], alpha=0.35 if rare else 1)
+            axes.bar(at, seen.mean(), width * 0.92, color=colour(name), alpha=0.35 if rare else 1)
             if len(seen) > 1:
                 axes.vlines(at, seen.min(), seen.max(), color=INK, linewidth=1)
-        axes.bar(0, 0, color=COLOURS[name], label=NAMES[name])  # for the legend
+        axes.bar(0, 0, color=colour(name), label=label(name))  # for the legend
     if prediction:
         policies = np.array([o.policy for o in prediction.best])
         axes.vlines(range(5), policies.min(0), policies.max(0), color=INK, linewidth=1)
@@ -211,12 +224,12 @@ def payoff_lines(groups: Groups, prediction: Prediction | None) -> Any:
         lines = [line for r in results for line in r.evaluation.lines]  # type: ignore
         for line in lines:
             points = np.array(line.points) + game.P
-            panel.scatter(*points.T, s=7, color=COLOURS[name], alpha=0.5, linewidth=0)
+            panel.scatter(*points.T, s=7, color=colour(name), alpha=0.5, linewidth=0)
             if line.slope is not None:
                 ends = np.array([points[:, 1].min(), points[:, 1].max()])
                 panel.plot(game.P + line.intercept + line.slope * (ends - game.P), ends, color=INK, linewidth=1.2)
         slopes = [line.slope for line in lines if line.slope is not None]
-        panel.set_title(f"{NAMES[name]}: slope {np.mean(slopes):.2f}" if slopes else NAMES[name])
+        panel.set_title(f"{label(name)}: slope {np.mean(slopes):.2f}" if slopes else label(name))
         panel.set_xlabel("co-player's reward")
     row[0].set_ylabel("agent's reward")
     return figure
@@ -246,7 +259,7 @@ def overview(groups: Groups, prediction: Prediction | None) -> Any:
     if shown:
         name = next(iter(shown))
         course_curves(middle, shown[name], name, "cooperation_curve")
-        middle.set(title=f"A meta-episode of {NAMES[name]}", ylabel="frequency of cooperation", ylim=(-0.03, 1.03))
+        middle.set(title=f"A meta-episode of {label(name)}", ylabel="frequency of cooperation", ylim=(-0.03, 1.03))
         signature_bars(right, groups, prediction)
         right.set_title("What the agents learnt to do")
     for axes in (left, middle, right):

@@ -2,27 +2,37 @@
 
 import json
 import string
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from lapg_rl.report import figures, html, sections
+from lapg_rl.report import figures as drawings
+from lapg_rl.report import html, sections
 from lapg_rl.results import Result, by_estimator, summary, summary_markdown
 
 #: What runs in one report must share; they may differ in the learner, the seed and the budget.
 SHARED = ("game", "model", "naive", "pool", "batch", "inner_episodes", "steps")
 
 
-def write(results: Sequence[Result], path: Path) -> list[Path]:
+def write(
+    results: Sequence[Result], path: Path, figures: Mapping[str, Path] = types.MappingProxyType({})
+) -> list[Path]:
     """Write the report to `path` (HTML) and the table of results beside it (JSON and Markdown); the files written.
 
+    Args:
+        results: of any runs; those of one game, company and size share a chapter.
+        path: the HTML file.
+        figures: JSON files of `lapg theory figures`, by name, for the table of findings.
+
     Raises:
-        ValueError: where there are no runs, or runs of different games, co-players or sizes.
+        ValueError: where there are no runs.
     """
-    check_comparable(results)
+    if not results:
+        raise ValueError("no runs to report; name at least one run folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     texts = {
-        path: page(results),
+        path: page(results, figures),
         path.with_suffix(".json"): json.dumps(summary(results), indent=1) + "\n",
         path.with_suffix(".md"): summary_markdown(results),
     }
@@ -39,7 +49,7 @@ def write_figure(results: Sequence[Result], path: Path) -> None:
     """
     check_comparable(results)
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawing = figures.draw(figures.overview, by_estimator(results), sections.shared_prediction(results))
+    drawing = drawings.draw(drawings.overview, by_estimator(results), sections.shared_prediction(results))
     if path.suffix == ".svg":
         path.write_text(html.svg(drawing), encoding="utf-8")
     else:
@@ -61,14 +71,35 @@ def check_comparable(results: Sequence[Result]) -> None:
                 )
 
 
-def page(results: Sequence[Result]) -> str:
-    """The report as HTML."""
-    groups, prediction = by_estimator(results), sections.shared_prediction(results)
+def comparable(results: Sequence[Result]) -> list[list[Result]]:
+    """The runs that share game, company and sizes, together, in the order of their first."""
+    chapters: list[list[Result]] = []
+    for result in results:
+        shared = lambda r: [getattr(r.config, name) for name in SHARED]  # noqa: E731
+        same = next((c for c in chapters if shared(c[0]) == shared(result)), None)
+        chapters.append([result]) if same is None else same.append(result)
+    return chapters
+
+
+def page(results: Sequence[Result], figures: Mapping[str, Path] = types.MappingProxyType({})) -> str:
+    """The report as HTML: the findings, then a chapter for each set of comparable runs."""
+    chapters = comparable(results)
+    alone = len(chapters) == 1
+    body = "\n".join(
+        _chapter(chapter, "" if alone else f"<h1>{sections.title(chapter[0].config)}</h1>") for chapter in chapters
+    )
     template = resources.files("lapg_rl.report").joinpath("template.html").read_text("utf-8")
     return string.Template(template).substitute(
-        title="Learning-aware agents against naive learners",
-        lead=sections.lead(results[0].config),
-        cards="".join(sections.card(name, group) for name, group in groups.items()),
-        reading=sections.READING,
-        body="\n".join(section(groups, prediction) for section in sections.SECTIONS),
+        title=sections.title(results[0].config) if alone else "Learning-aware agents",
+        body=sections.findings(results, figures) + body,
+    )
+
+
+def _chapter(results: Sequence[Result], heading: str) -> str:
+    groups, prediction = by_estimator(results), sections.shared_prediction(results)
+    cards = "".join(sections.card(name, group) for name, group in groups.items())
+    return (
+        f'{heading}<p class="lead">{sections.lead(results[0].config)}</p><div class="cards">{cards}</div>'
+        f'<p class="note">{sections.READING}</p>'
+        + "\n".join(section(groups, prediction) for section in sections.SECTIONS)
     )

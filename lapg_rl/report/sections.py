@@ -1,19 +1,22 @@
 """The sections of a report, each `(groups of results by estimator, prediction or None) -> HTML`, empty where it can't be."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lapg_rl import config
+from lapg_rl import findings as found
 from lapg_rl.config import Config
+from lapg_rl.entrants import STRATEGIES
 from lapg_rl.records import ExtortionFit, PayoffLine, Prediction
-from lapg_rl.report import figures
-from lapg_rl.report.figures import COLOURS, NAMES, Groups, draw, evaluated
+from lapg_rl.report import crossplay, figures
+from lapg_rl.report.figures import Groups, colour, draw, evaluated
+from lapg_rl.report.figures import label as name_of
 from lapg_rl.report.html import dot, figure, number, table
 from lapg_rl.results import LAST, LITTLE, MUCH, RARELY, Result, summary
-from lapg_theory.game import NAMED
 
 READING = (
     f"Means over the last {LAST} updates and over seeds; rewards per step. Measured in shares of what mutual cooperation "
@@ -21,6 +24,27 @@ READING = (
     f"<em>cooperates</em> if both take at least {MUCH}, and <em>defects</em> if it cooperates in less than "
     f"{RARELY:.0%} of the steps."
 )
+
+
+def title(cfg: Config) -> str:
+    """Whom the agents meet."""
+    pool = cfg.pool
+    if pool.p_meta == 1:
+        return "Learning-aware agents among themselves"
+    if pool.p_naive == 1:
+        return "Learning-aware agents against naive learners"
+    shares = {"naive learners": pool.p_naive, "fixed": pool.p_fixed, "random memory-one": pool.p_memory_one}
+    met = [f"{share:.0%} {kind}" for kind, share in shares.items() if share]
+    return f"{pool.agents} learning-aware agents in a mixed pool ({', '.join(met)})"
+
+
+def findings(results: Sequence[Result], files: Mapping[str, Path]) -> str:
+    """The findings of the paper beside ours; shown where at least one of them has a run."""
+    rows = [row for row in found.rows(results, files) if row.folders]
+    if not rows:
+        return ""
+    cells = [[escape(cell) for cell in found.cells(row, lambda folder: folder.name)] for row in rows]
+    return f'<h2>Findings</h2><p class="note">{escape(found.INTRODUCTION)}</p>' + table(found.HEADS, cells)
 
 
 def lead(cfg: Config) -> str:
@@ -36,17 +60,18 @@ def lead(cfg: Config) -> str:
 
 def card(name: str, results: Sequence[Result]) -> str:
     """The headline of one estimator."""
-    verdicts = [r.verdict for r in results]
+    verdicts = [r.verdict if "reward_vs_naive" in r.last else f"{r.pool_verdict} among themselves" for r in results]
     most = max(verdicts, key=verdicts.count)
     count = "" if len(results) == 1 else f" <small>in {verdicts.count(most)} of {len(results)} runs</small>"
     shown = {"agent": "reward_vs_naive", "naive co-player": "naive_reward", "cooperation": "cooperation_vs_naive"}
+    shown |= {"among agents": "reward_vs_meta", "cooperation there": "cooperation_vs_meta"}
     rows = "".join(
         f"<dt>{label}</dt><dd>{number(np.mean([r.last[metric] for r in results]))}</dd>"
         for label, metric in shown.items()
         if all(metric in r.last for r in results)
     )
     return (
-        f'<div class="card" style="--colour: {COLOURS[name]}"><div class="name">{NAMES[name]}</div>'
+        f'<div class="card" style="--colour: {colour(name)}"><div class="name">{name_of(name)}</div>'
         f'<div class="verdict">{most}{count}</div><dl>{rows}</dl></div>'
     )
 
@@ -94,7 +119,7 @@ def extortion(groups: Groups, prediction: Prediction | None) -> str:
     if not evaluated(groups):
         return ""
     rows = [
-        [dot(COLOURS[name]) + escape(r.name), *_fit(fits.get(line.agent)), _slope(line), number(line.intercept)]
+        [dot(colour(name)) + escape(r.name), *_fit(fits.get(line.agent)), _slope(line), number(line.intercept)]
         for name, results in evaluated(groups).items()
         for r in results
         for fits in [{fit.agent: fit for fit in r.evaluation.extortion}]  # type: ignore
@@ -131,18 +156,33 @@ def _fit(fit: ExtortionFit | None) -> list[str]:
     return ["unbounded" if fit.factor is None else number(fit.factor), number(fit.scale), number(fit.residual)]
 
 
+def pools(groups: Groups, prediction: Prediction | None) -> str:
+    """Who earns how much from whom within each run of several agents."""
+    del prediction
+    runs = [r for results in evaluated(groups).values() for r in results if crossplay.met(r)]
+    if not runs:
+        return ""
+    caption = (
+        "Reward per step of the row agent against each agent of its run, itself included, and against fresh naive learners; "
+        "small: half the width of the 95 % interval over meta-episodes."
+    )
+    return "<h2>Who earns how much from whom</h2>" + figure(draw(crossplay.pools, runs), caption)
+
+
 def strategies(groups: Groups, prediction: Prediction | None) -> str:
     """Rewards against strategies that don't learn."""
     del prediction
     groups = evaluated(groups)
     if not groups:
         return ""
+    results = [r for rs in groups.values() for r in rs]
+    names = [name for name in STRATEGIES if all(name in r.opponents for r in results)]
     rows = []
-    for strategy in NAMED:
-        met = [[r.evaluation.match(strategy) for r in results] for results in groups.values()]  # type: ignore
+    for strategy in names:
+        met = [[m for r in rs for m in r.evaluation.matches if m.opponent == strategy] for rs in groups.values()]  # type: ignore
         cells = [number(np.mean([getattr(m, side).reward for m in ms])) for ms in met for side in ("own", "other")]
         rows.append([strategy, *cells])
-    heads = ["", *(h for name in groups for h in (dot(COLOURS[name]) + NAMES[name], "other"))]
+    heads = ["", *(h for name in groups for h in (dot(colour(name)) + name_of(name), "other"))]
     return (
         "<h2>Against fixed strategies</h2><p>Rewards per step against memory-one strategies that do not learn and that the "
         "agents never met in training.</p>" + table(heads, rows)
@@ -233,4 +273,4 @@ def _provenance(results: Sequence[Result]) -> str:
     return table(heads, [[escape(str(cell)) for cell in row] for row in rows])
 
 
-SECTIONS = (training, course, signature, extortion, strategies, theory, runs)
+SECTIONS = (training, pools, course, signature, extortion, strategies, theory, runs)
