@@ -53,7 +53,7 @@ class Figure:
 
         def make() -> Any:
             figure = self.draw(numbers, settings)
-            style.caption(figure, self.caption.format(**settings))
+            style.caption(figure, self.title, self.caption.format(**settings))
             return figure
 
         return style.drawn(make)
@@ -96,7 +96,7 @@ FIGURES = {
         {"seeds": 8, "rate": 0.02, "steps": 500, "every": 100},
     ),
     "4C": Figure(
-        "Mixed with the partial gradient, LOLA-DiCE with many look-aheads cooperates again",
+        "Mixed with the partial gradient, LOLA-DiCE regains cooperation",
         look_ahead.look_aheads,
         look_ahead.draw_look_aheads,
         LOLA + "Mean and standard error.",
@@ -128,7 +128,7 @@ FIGURES = {
         "The learning rates of naive learners between which mutual defection is unstable",
         maps.window,
         maps.draw_window,
-        EXACT + "naive logits N(0, {spread:g}^2).",
+        EXACT + "naive logits N(0, s^2) with s = {spread:g}.",
         {"updates": (1, 5, 20), "nodes": 128},
     ),
     "phase": Figure(
@@ -150,9 +150,8 @@ FIGURES = {
         "Self-play learning on two planes of policies",
         maps.portraits,
         maps.draw_portraits,
-        EXACT
-        + "gamma {gamma:g}, naive learning rate {eta:g}, {updates} updates. Above: reactive strategies; below: the "
-        "plane of extortion (left border) and cooperation (right border; star: the cooperative fixed point, cross: saddle).",
+        EXACT + "gamma {gamma:g}, naive learning rate {eta:g}, {updates} updates.\n"
+        "Below: extortion at the left border, cooperation at the right one; star: fixed point, cross: saddle.",
         {"points": 11, "nodes": 32},
         raster=True,
     ),

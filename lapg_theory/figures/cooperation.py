@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from lapg_theory.figures import style
 from lapg_theory.figures.training import self_play, starts, train, versus_naive
@@ -24,7 +24,7 @@ def extortioners_meet(
     updates: int = 20,
     seeds: int = 32,
     steps: int = 6000,
-    every: int = 100,
+    every: int = 200,
     batch: int = 16,
     rate: float = 0.005,
     nodes: int = 64,
@@ -32,58 +32,65 @@ def extortioners_meet(
 ) -> Numbers:
     """Pairs of agents train against naive learners only for a phase, then against each other only.
 
-    Random starts; the optimiser's averages start afresh with the second phase. Every phase in `phases` is a multiple of
-    `every`.
+    Random starts. With the second phase the optimiser goes on with its averages, or starts afresh.
 
     Returns:
-        times [records] of the second phase; reward [phases, gammas, records, seeds], self-play per step in it; before
-        [phases, gammas, seeds] what the agents earned from naive learners at the end of the first; policies [phases,
-        gammas, records, 5], mean over seeds and agents in the second phase; start_policies [phases, gammas, seeds, 5] at
-        its start (first agents).
+        times [records] of the second phase; reward [optimiser, phases, gammas, records, seeds], self-play per step in
+        it (optimiser 0: goes on, 1: afresh); policies [optimiser, phases, gammas, records, 5], mean over seeds and agents;
+        before [phases, gammas, seeds], what the first agents earned from naive learners at the end of the first phase;
+        start_policies [phases, gammas, seeds, 5], theirs then.
 
     Raises:
-        ValueError: for a phase that is no multiple of `every`.
+        ValueError: unless `every` divides every phase, and phases come in rising order.
     """
-    if any(phase % every for phase in phases):
-        raise ValueError(f"every phase must be a multiple of every = {every}, got {tuple(phases)}")
-    gamma = np.repeat(gammas, seeds)
-    budget = {"updates": updates, "every": every, "batch": batch, "rate": rate}
-    begin = np.tile(starts("random", seeds, 2, seed), (len(gammas), 1, 1))
-    _, first = train(GAME, begin, gamma=gamma, eta=eta, share=1.0, steps=max(phases), seed=seed, **budget)
-    met = first[[phase // every for phase in phases]]
-    before = versus_naive(GAME, met, gamma=gamma, eta=eta, updates=updates, nodes=nodes)[0]
-    gamma, many = np.tile(gamma, len(phases)), (len(phases), len(gammas))
-    times, course = train(
-        GAME, logit(met.reshape(-1, 2, 5)), gamma=gamma, eta=eta, share=0.0, steps=steps, seed=seed + 1, **budget
-    )
-    reward = self_play(GAME, course, gamma)
-    policies = course.reshape(len(course), *many, 2 * seeds, 5).mean(3)
+    if any(phase % every for phase in phases) or list(phases) != sorted(phases):
+        raise ValueError(f"phases must be multiples of every = {every} in rising order, got {tuple(phases)}")
+    gamma, stretch = np.repeat(gammas, seeds), int(np.gcd.reduce(phases))
+    budget = {"gamma": gamma, "eta": eta, "updates": updates, "every": every, "batch": batch, "rate": rate}
+    theta, state, met, done = np.tile(starts("random", seeds, 2, seed), (len(gammas), 1, 1)), None, {}, 0
+    while done < max(phases):
+        _, course, state = train(GAME, theta, share=1.0, steps=stretch, seed=seed + done, state=state, **budget)
+        done, theta = done + stretch, logit(course[-1])
+        met[done] = theta, state
+    found = [
+        [train(GAME, met[x][0], share=0.0, steps=steps, seed=seed, state=kept, **budget) for x, kept in origins]
+        for origins in ([(x, met[x][1]) for x in phases], [(x, None) for x in phases])
+    ]
+    by_gamma = (len(gammas), seeds)
+    courses = np.array([[course for _, course, _ in row] for row in found])
+    reward = np.array([[self_play(GAME, course, gamma).reshape(-1, *by_gamma) for course in row] for row in courses])
+    begin = expit(np.array([met[x][0] for x in phases]))
+    before = versus_naive(GAME, begin, gamma=gamma, eta=eta, updates=updates, nodes=nodes)[0]
     return {
-        "times": times,
-        "reward": np.moveaxis(reward.reshape(-1, *many, seeds), 0, 2),
-        "before": before.reshape(*many, seeds),
-        "policies": np.moveaxis(policies, 0, 2),
-        "start_policies": met[:, :, 0].reshape(*many, seeds, 5),
+        "times": found[0][0][0],
+        "reward": np.moveaxis(reward, 2, 3),
+        "policies": np.moveaxis(courses.reshape(*reward.shape[:4], 2 * seeds, 5).mean(4), 2, 3),
+        "before": before.reshape(-1, *by_gamma),
+        "start_policies": begin[:, :, 0].reshape(-1, *by_gamma, 5),
     }
 
 
 def draw_extortioners_meet(numbers: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> Any:
-    """Self-play rewards by discount after a short and after a long first phase, and policies over the second."""
-    count = len(settings["phases"])
-    figure, (row,) = style.panels(1, count + 1, 4.2 * (count + 1), 4.2)
-    for k, phase in enumerate(settings["phases"]):
-        for g, gamma in enumerate(settings["gammas"]):
-            style.band(row[k], numbers["times"], numbers["reward"][k, g], style.CYCLE[g], f"gamma {gamma:g}")
-        row[k].set(title=f"After {phase} steps against naive", ylabel="self-play " + style.REWARD, ylim=(-0.05, 1.05))
+    """Self-play rewards by discount, after a short and a long first phase, with a kept and with a fresh optimiser."""
+    phases = settings["phases"]
+    figure, axes = style.panels(2, len(phases) + 1, 4.2 * (len(phases) + 1), 7.2, sharex=True)
     middle = len(settings["gammas"]) // 2
-    for state, name in enumerate(STATES):
-        path = numbers["policies"][0, middle][:, state]
-        row[-1].plot(numbers["times"], path, color=style.CYCLE[state], label=f"after {name}" if state else "start")
-    row[-1].set(title=f"Policies (gamma {settings['gammas'][middle]:g}, first panel)", ylim=(-0.04, 1.04))
-    row[-1].set_ylabel("probability of cooperating, mean")
-    for axes in row:
-        axes.set_xlabel("training steps against each other")
-        style.legend_below(axes, 3)
+    for row, optimiser, reward, policies in zip(
+        axes, ("kept", "afresh"), numbers["reward"], numbers["policies"], strict=True
+    ):
+        for k, phase in enumerate(phases):
+            for g, gamma in enumerate(settings["gammas"]):
+                style.band(row[k], numbers["times"], reward[k, g], style.CYCLE[g], f"gamma {gamma:g}")
+            row[k].set(title=f"After {phase} steps against naive, optimiser {optimiser}", ylim=(-0.05, 1.05))
+            row[k].set_ylabel("self-play " + style.REWARD)
+        for state, name in enumerate(STATES):
+            path = policies[0, middle][:, state]
+            row[-1].plot(numbers["times"], path, color=style.CYCLE[state], label=f"after {name}" if state else "start")
+        row[-1].set(title=f"Policies (gamma {settings['gammas'][middle]:g}, first panel)", ylim=(-0.04, 1.04))
+        row[-1].set_ylabel("probability of cooperating, mean")
+    for panel in axes[-1]:
+        panel.set_xlabel("training steps against each other")
+        style.legend_below(panel, 3)
     return figure
 
 
@@ -99,7 +106,7 @@ def _pools(start: str, shares: Sequence[float], s: Mapping[str, Any]) -> Numbers
         chosen = [x for x in shares if (x == 0) == alone]
         if chosen:
             many = np.tile(begin, (len(chosen), 1, 1))
-            times, course = train(GAME, many, share=np.repeat(chosen, seeds), **setting, **budget)
+            times, course, _ = train(GAME, many, share=np.repeat(chosen, seeds), **setting, **budget)
             found |= zip(chosen, np.split(course, len(chosen), axis=1), strict=True)
     ordered = [found[x] for x in shares]
     both = [versus_naive(GAME, course, nodes=s["nodes"], **setting) for course in ordered]

@@ -25,7 +25,7 @@ def _train(
     """Steps, rewards of agents and of naive learners [2, records, seeds], policies at the end [seeds, 5]."""
     pool = {"gamma": gamma, "eta": eta, "updates": updates}
     budget = {"steps": steps, "every": every, "batch": batch, "rate": rate, "seed": seed}
-    times, course = train(GAME, starts(start, seeds, 1, seed), share=1.0, **pool, **budget)
+    times, course, _ = train(GAME, starts(start, seeds, 1, seed), share=1.0, **pool, **budget)
     return times, versus_naive(GAME, course, nodes=nodes, **pool), course[-1, :, 0]
 
 

@@ -47,7 +47,7 @@ def look_aheads(
 
 def draw_look_aheads(numbers: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> Any:
     """Mean reward of the first agent over the training, with standard errors."""
-    figure, ((axes,),) = style.panels(1, 1, 6.4, 4.6)
+    figure, ((axes,),) = style.panels(1, 1, 7.2, 4.6)
     for k, (count, mix) in enumerate(zip(settings["look_aheads"], settings["mixes"], strict=True)):
         curves, colour = numbers["reward"][k], style.CYCLE[k]
         mean, error = curves.mean(1), curves.std(1, ddof=1) / np.sqrt(curves.shape[1])

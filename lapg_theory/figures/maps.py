@@ -181,8 +181,8 @@ def draw_atlas(numbers: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -
         axes.set_xticks(range(len(settings["shares"])), [f"{x:g}" for x in settings["shares"]], rotation=60, fontsize=8)
     style.policy_axis(right)
     right.set_title("Stable policies (bars: range)")
-    for axes in (left, right):
-        style.legend_below(axes)
+    style.legend_below(left, 3, drop=0.3)
+    style.legend_below(right, 1)
     return figure
 
 
@@ -232,16 +232,20 @@ def draw_portraits(numbers: Mapping[str, np.ndarray], settings: Mapping[str, Any
     figure, axes = style.panels(2, len(shares), 4.1 * len(shares), 8.2, sharex=True, sharey=True)
     titles = {"reactive": "after the other defected", "edge": "after (D, C)"}
     below = {"reactive": "after the other cooperated", "edge": "at the start"}
-    half, images = (grid[1] - grid[0]) / 2, []
+    planes, images = {"reactive": "Reactive strategies", "edge": "Extortion to cooperation"}, []
     for row, name in zip(axes, titles, strict=True):
         for k, (panel, field) in enumerate(zip(row, numbers[name], strict=True)):
             speed = np.log10(np.linalg.norm(field, axis=-1) + 1e-9)
-            images.append(panel.imshow(
-                speed, origin="lower", extent=(-half, 1 + half) * 2, cmap="cividis", alpha=0.6, vmin=-4, vmax=1,
-                interpolation="bilinear",
-            ))  # fmt: skip
+            images.append(
+                panel.contourf(grid, grid, speed, np.linspace(-4, 1, 11), cmap="cividis", alpha=0.6, extend="both")
+            )
             panel.streamplot(grid, grid, field[..., 0], field[..., 1], color=style.INK, linewidth=0.8, density=0.9)
-            panel.set(title=f"share {shares[k]:g}", xlim=(0, 1), ylim=(0, 1), xlabel=f"cooperates {below[name]}")
+            panel.set(
+                title=f"{planes[name]}, share {shares[k]:g}",
+                xlim=(0, 1),
+                ylim=(0, 1),
+                xlabel=f"cooperates {below[name]}",
+            )
             panel.grid(visible=False)
             if name == "edge":
                 x, y = numbers["cooperative"]

@@ -1,5 +1,6 @@
 """Figures and their numbers as files: NAME.json holds settings and numbers, NAME.svg (or .png) the picture."""
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,7 +63,13 @@ def save(
     path = folder / f"{name}.{'png' if figure.raster else 'svg'}"
     picture = figure.drawn(numbers, settings)
     if figure.raster:
-        picture.savefig(path, dpi=110, metadata={"Software": None})
+        from PIL import Image
+
+        full = io.BytesIO()
+        picture.savefig(full, dpi=90, format="png")
+        Image.open(full).convert("RGB").quantize(128, method=Image.Quantize.MAXCOVERAGE).save(
+            path, optimize=True
+        )  # a third of the size
     else:
         import matplotlib
 

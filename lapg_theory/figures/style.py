@@ -18,7 +18,6 @@ STYLE = {
     "axes.edgecolor": SOFT,
     "axes.labelcolor": INK,
     "axes.titlesize": 11,
-    "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.grid": True,
     "axes.axisbelow": True,
@@ -60,8 +59,9 @@ def panels(rows: int, columns: int, width: float, height: float, **options: Any)
     return figure, axes
 
 
-def caption(figure: Any, text: str) -> None:
-    """The settings, in small print under the figure."""
+def caption(figure: Any, title: str, text: str) -> None:
+    """What the figure shows, above it, and the settings, in small print under it."""
+    figure.suptitle(title, fontsize=12.5, weight="bold", x=0.01, ha="left")
     figure.supxlabel(text, fontsize=8.5, color="#56606b", x=0.01, ha="left")
 
 
@@ -90,6 +90,6 @@ def policy_axis(axes: Any) -> None:
     axes.grid(axis="x", visible=False)
 
 
-def legend_below(axes: Any, columns: int = 2) -> None:
-    """The legend under the axes, where it hides nothing."""
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=columns, handlelength=1.6, columnspacing=1.2)
+def legend_below(axes: Any, columns: int = 2, drop: float = 0.18) -> None:
+    """The legend under the axes, where it hides nothing, by a share `drop` of their height."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -drop), ncols=columns, handlelength=1.6, columnspacing=1.2)

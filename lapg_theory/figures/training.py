@@ -53,8 +53,9 @@ def _ascent(theta: Any, learners: Any, rewards: Any, pool: Any, updates: int) ->
 
 @functools.partial(jax.jit, static_argnames=("updates", "records", "every", "batch"))
 def _train(
-    theta: Any, key: Any, rewards: Any, pool: Any, rate: Any, *, updates: int, records: int, every: int, batch: int
-) -> Float[Array, "records 5 runs players"]:
+    theta: Any, state: Any, key: Any, rewards: Any, pool: Any, rate: Any, *, updates: int, records: int, every: int,
+    batch: int,
+) -> tuple[Float[Array, "records 5 runs players"], Any]:  # fmt: skip
     optimizer = optax.adamw(rate)
 
     def step(carry, key):
@@ -68,8 +69,8 @@ def _train(
         carry, _ = jax.lax.scan(step, carry, jax.random.split(key, every))
         return carry, carry[0]
 
-    _, path = jax.lax.scan(stretch, (theta, optimizer.init(theta)), jax.random.split(key, records))
-    return path
+    (_, state), path = jax.lax.scan(stretch, (theta, state), jax.random.split(key, records))
+    return path, state
 
 
 def train(
@@ -85,19 +86,23 @@ def train(
     batch: int,
     rate: float,
     seed: int,
-) -> tuple[Int[np.ndarray, " records"], Course]:
-    """Steps taken and cooperation probabilities at every record, the start first.
+    state: Any = None,
+) -> tuple[Int[np.ndarray, " records"], Course, Any]:
+    """Steps taken, cooperation probabilities at every record, the start first, and the optimiser's state at the end.
 
     Each agent ascends share x (return over a naive learner's course, mean over inner episodes and `batch` fresh N(0, 1)
     learners) + (1 - share) x (return against the other agent of its run); AdamW with optax's defaults, float32.
-    `gamma`, `eta` (on returns per step) and the effective `share` are numbers or have one entry for each run.
+    `gamma`, `eta` (on returns per step) and the effective `share` are numbers or have one entry for each run. The
+    optimiser goes on from `state`, or starts afresh.
     """
     for name, count in (("steps", steps), ("every", every), ("batch", batch)):
         check_count(name, count)
     runs = len(theta)
     pool = tuple(jnp.asarray(np.broadcast_to(x, runs)[:, None], jnp.float32) for x in (gamma, eta, share))
-    path = _train(
-        jnp.asarray(np.moveaxis(theta, -1, 0), jnp.float32),
+    logits = jnp.asarray(np.moveaxis(theta, -1, 0), jnp.float32)
+    path, state = _train(
+        logits,
+        optax.adamw(rate).init(logits) if state is None else state,
         jax.random.key(seed),
         (payoffs(game), payoffs(game, 1)),
         pool,
@@ -108,7 +113,7 @@ def train(
         batch=batch if np.any(share) else 0,
     )
     course = np.concatenate([theta[None], np.moveaxis(np.asarray(path, float), 1, -1)])
-    return every * np.arange(len(course)), expit(course)
+    return every * np.arange(len(course)), expit(course), state
 
 
 def self_play(game: MatrixGame, course: Course, gamma: Any) -> Float[np.ndarray, "records runs"]:
