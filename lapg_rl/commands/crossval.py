@@ -31,15 +31,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print results.json instead of the verdicts")
 
 
-def _numbers(option: str, text: str, count: int) -> tuple:
-    from lapg_theory.oracle.episodes import number
-
-    values = tuple(number(part) for part in text.split(","))
-    if len(values) != count:
-        raise ValueError(f"--{option} needs {count} numbers, got {text!r}")
-    return values
-
-
 def _budget(text: str) -> float:
     from lapg_rl.crossval.setting import BUDGETS
 
@@ -51,18 +42,16 @@ def _budget(text: str) -> float:
 
 def setting_of(arguments: argparse.Namespace):
     """The setting that the options describe."""
-    from lapg_rl.crossval.setting import Setting
+    from lapg_rl.crossval.setting import Setting, numbers
     from lapg_theory.game import symmetric_game
 
-    given: dict[str, Any] = {
-        "game": symmetric_game(*_numbers("payoffs", arguments.payoffs, 4)),
-        "budget": _budget(arguments.budget),
-    }
+    T, R, P, S = numbers("payoffs", arguments.payoffs, 4)
+    given: dict[str, Any] = {"game": symmetric_game(T, R, P, S), "budget": _budget(arguments.budget)}
     for name in ("ego", "naive"):
         if (text := getattr(arguments, name)) is not None:
-            given[name] = _numbers(name, text, 5)
+            given[name] = numbers(name, text, 5)
     if arguments.alpha is not None:
-        (given["alpha"],) = _numbers("alpha", arguments.alpha, 1)
+        (given["alpha"],) = numbers("alpha", arguments.alpha, 1)
     for name in ("gamma", "steps", "inner_episodes", "batch", "seed", "false_alarms"):
         if (value := getattr(arguments, name)) is not None:
             given[name] = value

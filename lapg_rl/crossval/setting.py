@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lapg_theory.game import FiniteHorizon, MatrixGame, check_count, prisoners_dilemma
+from lapg_theory.oracle.episodes import number
 
 BUDGETS = {"small": 0.25, "medium": 1.0, "large": 8.0}
 EGO = (Fraction(1, 3), Fraction(2, 3), Fraction(1, 4), Fraction(1, 2), Fraction(1, 5))
@@ -86,6 +87,18 @@ class Setting:
     def samples(self, count: int) -> int:
         """`count` times the budget, at least 64."""
         return max(64, round(count * self.budget))
+
+
+def numbers(option: str, text: str, count: int) -> tuple[Fraction, ...]:
+    """The `count` rationals of a command-line option, such as 1/3,0.25.
+
+    Raises:
+        ValueError: for another count, or a part that is no number.
+    """
+    values = tuple(number(part) for part in text.split(","))
+    if len(values) != count:
+        raise ValueError(f"--{option} needs {count} numbers, got {text!r}")
+    return values
 
 
 def logits(p: np.ndarray) -> np.ndarray:
