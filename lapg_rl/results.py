@@ -122,12 +122,19 @@ def collect(folder: str | Path) -> Result:
 
 
 def runs_in(paths: Iterable[Path]) -> list[Path]:
-    """Run folders: the paths themselves, or where a path is a folder without a run, all runs inside, sorted."""
+    """Run folders: the paths themselves, or where a path is a folder without a run, all runs inside, sorted.
+
+    Raises:
+        ValueError: where a run is named twice.
+    """
     found: list[Path] = []
     for path in paths:
         inside = [] if (path / "config.toml").exists() else sorted(c.parent for c in path.glob("**/config.toml"))
         found += inside or [path]
-    return list(dict.fromkeys(found))
+    resolved = [path.resolve() for path in found]
+    if twice := [path for path in resolved if resolved.count(path) > 1]:
+        raise ValueError(f"{twice[0]} is named twice; name it once")
+    return found
 
 
 def _columns(run: RunFolder, rows: list[Any], agents: int) -> dict[str, np.ndarray]:
