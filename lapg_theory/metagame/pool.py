@@ -79,7 +79,7 @@ class MetaGame:
     @property
     def rate(self) -> float:
         """The naive learning rate on returns per step."""
-        return self.eta if self.normalize else self.eta / (1 - self.gamma)
+        return float(self.eta if self.normalize else self.eta / (1 - self.gamma))
 
     def setting(self, nodes: int | None = None) -> Setting:
         """The numbers behind it, with `nodes` initial learners."""
