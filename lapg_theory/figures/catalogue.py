@@ -15,7 +15,7 @@ TRAINED = (
     "AdamW {rate:g}, {batch} fresh naive learners a step."
 )
 POOL = "gamma {gamma:g}, naive learning rate {eta:g}. " + TRAINED + " Median and quartiles."
-LOLA = "(T, R, P, S) = (2, 1, 0, -1), gamma {gamma:g}; exact gradients of returns per step; {seeds} seeds; AdamW {rate:g}. "
+LOLA = "(T, R, P, S) = (2, 1, 0, -1), gamma {gamma:g}; exact gradients of returns per step;\n{seeds} seeds; AdamW {rate:g}. "
 EXACT = "(T, R, P, S) = (2, 1, 0, -1); "
 
 #: Four times the rate in a quarter of the steps, on few seeds: the same picture, coarser, in seconds.
