@@ -234,11 +234,11 @@ HEADS = ("finding", "preset: setting", "seeds", "ours", "holds in", "paper", "co
 
 
 def markdown(found: Iterable[Row], path: Path) -> str:
-    """The page for `path`; links are relative to it."""
+    """The page for `path`; links are relative to it, and lead to files, which the documentation can hold too."""
 
     def link(folder: Path) -> str:
         relative = Path(os.path.relpath(folder.resolve(), path.resolve().parent)).as_posix()
-        return f"[{folder.resolve().name}]({relative}{'/' * folder.is_dir()})"
+        return f"[{folder.resolve().name}]({relative}{'/config.toml' * folder.is_dir()})"
 
     lines = ["# Findings in the iterated prisoner's dilemma", "", INTRODUCTION, ""]
     lines += ["| " + " | ".join(HEADS) + " |", "|---" * len(HEADS) + "|"]

@@ -119,7 +119,7 @@ def test_a_report_of_different_companies_has_chapters_findings_and_cross_play(ev
     for expected in ("<h2>Findings</h2>", company, alone, "M-FOS", crossplay, "zd-extort-3"):
         assert expected in text
     assert "$" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
-    assert re.search(r"\]\(\.\./.*report.*/pool/\)", page.read_text())
+    assert re.search(r"\]\(\.\./.*report.*/pool/config\.toml\)", page.read_text())
     assert page.read_text().count(NO_RUN) == 7
     assert runs_in([evaluated]) == [evaluated / "pool", evaluated / "single"]
 
