@@ -4,7 +4,7 @@ import types
 from collections.abc import Mapping
 
 from lapg_rl.config.checks import unknown
-from lapg_rl.config.sections import PoolConfig
+from lapg_rl.config.sections import LearnerConfig, PoolConfig
 from lapg_rl.config.whole import Config
 
 
@@ -24,5 +24,13 @@ PRESETS: Mapping[str, Config] = types.MappingProxyType(
         "ipd-mixed": Config(name="ipd-mixed", pool=PoolConfig(p_naive=0.75, agents=4)),
         # ipd-shaping at a size that two CPU cores train in minutes: what the demo runs
         "ipd-shaping-small": Config(name="ipd-shaping-small", updates=160, meta_batch=32),
+        # ipd-mixed at a size that two CPU cores train in half an hour: LAPG agents come to cooperate
+        "ipd-mixed-small": Config(
+            name="ipd-mixed-small",
+            updates=250,
+            meta_batch=24,
+            learner=LearnerConfig(learning_rate=1e-3),
+            pool=PoolConfig(p_naive=0.5, agents=4),
+        ),
     }
 )
