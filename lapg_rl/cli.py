@@ -14,6 +14,7 @@ COMMANDS = {
         "lapg_rl.commands.tournament",
         "play agents of several runs, classics and naive learners against all",
     ),
+    "balance": ("lapg_rl.commands.balance", "compare the future with the current part of each estimator's gradient"),
     "report": ("lapg_rl.commands.report", "turn run folders into one HTML file"),
     "crossval": ("lapg_rl.commands.crossval", "compare theory and simulation level by level, with verdicts"),
     "oracle": ("lapg_theory.oracle.cli", "exact gradient and estimator expectations of a small shaping problem"),

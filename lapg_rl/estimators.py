@@ -68,28 +68,45 @@ def current_and_future(errors: Signal, decay: float | Float[Array, ""]) -> tuple
     return current, later[:, :, None] * decay ** (t - jnp.arange(t))
 
 
+#: name -> how its credits are made of the current and the future return: two parts, whose sum they are.
+PARTS: dict[str, Callable[[Signal, Signal], tuple[Signal, Signal]]] = {
+    "lapg": lambda current, future: (current / len(current), future.mean(axis=0, keepdims=True)),
+    "batch_unaware": lambda current, future: (current / len(current), future / len(current)),
+    "mfos": lambda current, future: (current, future.mean(axis=0, keepdims=True)),
+    "inner_episode": lambda current, future: (current / len(current), jnp.zeros_like(future)),
+}
+
+
+def credit_parts(
+    name: str, rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float
+) -> tuple[Signal, Signal]:
+    """The credits of the named estimator in two parts: those for the current, and those for the later inner episodes."""
+    errors = _td_errors(rewards, values, gamma, episodic=name == "inner_episode")
+    current, future = PARTS[name](*current_and_future(errors, gamma * gae_lambda))
+    return current, jnp.broadcast_to(future, current.shape)
+
+
 def lapg(rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:
     """Learning-aware credits `C / B + mean(F)`: unbiased for the shaping return, without higher derivatives."""
-    current, future = current_and_future(_td_errors(rewards, values, gamma, False), gamma * gae_lambda)
-    return current / len(rewards) + future.mean(axis=0)
+    current, future = credit_parts("lapg", rewards, values, gamma=gamma, gae_lambda=gae_lambda)
+    return current + future
 
 
 def batch_unaware(rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:
     """Credits `(C + F) / B`: right against another meta agent, biased against a learner (it ignores the minibatch)."""
-    current, future = current_and_future(_td_errors(rewards, values, gamma, False), gamma * gae_lambda)
-    return (current + future) / len(rewards)
+    current, future = credit_parts("batch_unaware", rewards, values, gamma=gamma, gae_lambda=gae_lambda)
+    return current + future
 
 
 def mfos(rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:
     """Credits `C + mean(F)` of M-FOS (Lu et al. 2022): the shaping signal vanishes like 1/B beside the present."""
-    current, future = current_and_future(_td_errors(rewards, values, gamma, False), gamma * gae_lambda)
-    return current + future.mean(axis=0)
+    current, future = credit_parts("mfos", rewards, values, gamma=gamma, gae_lambda=gae_lambda)
+    return current + future
 
 
 def inner_episode(rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:
     """Credits `C / B`, each inner episode on its own: what a naive learner uses, and the ablation without shaping."""
-    current, _ = current_and_future(_td_errors(rewards, values, gamma, True), gamma * gae_lambda)
-    return current / len(rewards)
+    return credit_parts("inner_episode", rewards, values, gamma=gamma, gae_lambda=gae_lambda)[0]
 
 
 Estimator = Callable[..., Signal]

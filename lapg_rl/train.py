@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from lapg_rl import models
 from lapg_rl.config import Config, LearnerConfig, ModelConfig
 from lapg_rl.losses import Experience, loss
-from lapg_rl.pools import Company, environment, experience, make_optimiser, play_pool
+from lapg_rl.pools import Company, environment, experience, forgets, make_optimiser, play_pool
 from lapg_rl.rollout import Trajectory
 
 Metrics = dict[str, Float[Array, "..."]]
@@ -27,11 +27,11 @@ class TrainState(NamedTuple):
 
 
 @eqx.filter_jit
-def _policies(config: ModelConfig, observation_size: int, num_actions: int, keys: Array) -> Any:
+def _policies(config: ModelConfig, observation_size: int, num_actions: int, context: int, keys: Array) -> Any:
     """One policy a key, along a new leading axis; one after the other, because random draws are slow to compile."""
 
     def build(key):
-        return models.build(config, observation_size, num_actions, key)
+        return models.build(config, observation_size, num_actions, context, key)
 
     static = eqx.filter(
         eqx.filter_eval_shape(build, keys[0]), lambda x: isinstance(x, jax.ShapeDtypeStruct), inverse=True
@@ -44,12 +44,14 @@ def initial_state(config: Config, key: Array) -> TrainState:
     env = environment(config)
     counts = (config.pool.agents, config.pool.naive_population)
     keys = [jax.random.split(k, n) for k, n in zip(jax.random.split(key), counts, strict=True)]
-    build = lambda model, keys: _policies(model, env.observation_size, env.num_actions, keys)  # noqa: E731
+    context = config.steps * (1 if forgets(config) else config.inner_episodes)
+    build = lambda model, keys: _policies(model, env.observation_size, env.num_actions, context, keys)  # noqa: E731
     if config.naive_model == config.model:
         both = build(config.model, jnp.concatenate(keys))
         agents, naive = (jax.tree.map(lambda x, s=s: x[s], both) for s in (slice(counts[0]), slice(counts[0], None)))
     else:
         agents, naive = build(config.model, keys[0]), build(config.naive_model, keys[1])
+    naive = models.with_context(naive, config.steps)
     optimisers = jax.vmap(lambda a: make_optimiser(config.learner).init(eqx.filter(a, eqx.is_inexact_array)))(agents)
     return TrainState(agents, optimisers, naive, jnp.array(0))
 

@@ -31,11 +31,11 @@ class GameConfig:
 class ModelConfig:
     """The policy's architecture; naive and meta agents share it unless `naive.model` says otherwise.
 
-    `depth`, `heads`, `conv_width` and `mlp_width` are Hawk's alone; `spread`, the standard deviation that a table of logits
-    starts with, is the tabular policy's.
+    `depth`, `heads` and `mlp_width` are Hawk's and the transformer's, `conv_width` is Hawk's alone; `spread`, the standard
+    deviation that a table of logits starts with, is the tabular policy's.
     """
 
-    kind: Literal["hawk", "gru", "tabular"] = "hawk"
+    kind: Literal["hawk", "gru", "transformer", "tabular"] = "hawk"
     width: int = 32
     depth: int = 1
     heads: int = 2
@@ -48,8 +48,9 @@ class ModelConfig:
         check_at_least_zero("model", self, "spread")
         for field in ("width", "depth", "heads", "conv_width", "mlp_width"):
             check_count(f"model.{field}", getattr(self, field))
-        whole = self.kind != "hawk" or self.width % self.heads == 0
-        check(whole, "model.width", self.width, f"a multiple of heads = {self.heads}", "change one")
+        parts = {"hawk": self.heads, "transformer": 2 * self.heads}.get(self.kind, 1)  # a transformer turns pairs
+        bound = f"a multiple of {'2 * ' * (self.kind == 'transformer')}heads = {parts}"
+        check(self.width % parts == 0, "model.width", self.width, bound, "change model.width or model.heads")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ class NaiveConfig:
     `model` is the kind of its policy, of the sizes in the section `model`; "same" is the agents' own kind.
     """
 
-    model: Literal["same", "hawk", "gru", "tabular"] = "same"
+    model: Literal["same", "hawk", "gru", "transformer", "tabular"] = "same"
     learning_rate: float = 0.005
     optimiser: Literal["adam", "sgd"] = "adam"
     adam_eps: float = 1e-5

@@ -10,14 +10,17 @@ from lapg_rl.models.gru import GRU as GRU
 from lapg_rl.models.hawk import Hawk as Hawk
 from lapg_rl.models.tabular import Tabular as Tabular
 from lapg_rl.models.tabular import memory_one as memory_one
+from lapg_rl.models.transformer import Transformer as Transformer
 
 
-def build(config: ModelConfig, observation_size: int, num_actions: int, key: Array) -> Any:
-    """The policy that `config` describes, with parameters drawn from `key`."""
+def build(config: ModelConfig, observation_size: int, num_actions: int, context: int, key: Array) -> Any:
+    """The policy that `config` describes, for sequences of up to `context` steps, with parameters drawn from `key`."""
+    sizes = {name: getattr(config, name) for name in ("width", "depth", "heads", "mlp_width")}
     match config.kind:
         case "hawk":
-            sizes = {name: getattr(config, name) for name in ("width", "depth", "heads", "conv_width", "mlp_width")}
-            return Hawk(observation_size, num_actions, **sizes, key=key)
+            return Hawk(observation_size, num_actions, **sizes, conv_width=config.conv_width, key=key)
+        case "transformer":
+            return Transformer(observation_size, num_actions, **sizes, context=context, key=key)
         case "gru":
             return GRU(observation_size, num_actions, width=config.width, key=key)
         case "tabular":
@@ -30,3 +33,8 @@ def over_sequences(
     """(logits, values) of n sequences of length l; inside, time comes first, so that no step has to gather its tokens."""
     logits, values = policy(jnp.moveaxis(observations, 1, 0))
     return jnp.moveaxis(logits, 1, 0), values.T
+
+
+def with_context(policy: Any, context: int) -> Any:
+    """The policy for sequences of up to `context` steps; only a transformer needs to know."""
+    return policy.with_context(context) if isinstance(policy, Transformer) else policy

@@ -15,8 +15,11 @@ from lapg_theory.precision import float64
 KINDS = {
     "hawk": ModelConfig(kind="hawk", width=8, mlp_width=12, depth=2),
     "gru": ModelConfig(kind="gru", width=8),
+    "transformer": ModelConfig(kind="transformer", width=8, mlp_width=12, depth=2),
     "tabular": ModelConfig(kind="tabular"),
 }
+#: Longer than any sequence here, so that a cache has empty slots.
+CONTEXT = 32
 
 
 def rough(model, key):
@@ -29,7 +32,7 @@ def rough(model, key):
 
 @eqx.filter_jit
 def build(config, num_actions=3):
-    return models.build(config, 5, num_actions, jax.random.key(0))
+    return models.build(config, 5, num_actions, CONTEXT, jax.random.key(0))
 
 
 def example(kind, length=23):
@@ -155,6 +158,52 @@ def test_hawk_equals_the_published_formulas_in_numpy():
         found = jax.jit(lambda o: model(o))(observations)
     for one, other in zip(found, numpy_hawk(model, np.asarray(observations)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
+
+
+def numpy_transformer(model, observations):
+    """Attention written out query by query and key by key, with rotations as products of complex numbers."""
+    p = jax.tree.map(np.asarray, model)
+    tokens = observations @ p.embedding
+    for block in p.blocks:
+        length, width = tokens.shape
+        size = width // block.heads
+        turn = np.exp(1j * np.arange(length)[:, None] * 10_000.0 ** (-np.arange(size // 2) / (size // 2)))
+        both = norm(tokens, block.scale) @ block.weight_in
+        attended = np.zeros_like(tokens)
+        for head in range(block.heads):
+            at = slice(head * size, (head + 1) * size)
+            q, k, v = (part[:, at] for part in np.split(both, 3, axis=1))
+            q, k = ((x[:, : size // 2] + 1j * x[:, size // 2 :]) * turn for x in (q, k))
+            for t in range(length):
+                scores = np.exp([(q[t] @ k[s].conj()).real / np.sqrt(size) for s in range(t + 1)])
+                attended[t, at] = scores @ v[: t + 1] / scores.sum()
+        y = tokens + attended @ block.weight_out
+        both = norm(y, block.mlp.scale) @ block.mlp.weight_in
+        hidden = both.shape[1] // 2
+        tokens = y + (gelu(both[:, :hidden]) * both[:, hidden:]) @ block.mlp.weight_out
+    final = norm(tokens, p.readout.scale) @ p.readout.weight + p.readout.bias
+    return final[:, :-1], final[:, -1]
+
+
+def test_transformer_equals_attention_written_out_in_numpy():
+    with float64():
+        model, observations = example("transformer")
+        found = jax.jit(lambda o: model(o))(observations)
+    for one, other in zip(found, numpy_transformer(model, np.asarray(observations)), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-12)
+
+
+def test_a_transformer_refuses_to_run_out_of_context():
+    model, observations = example("transformer")
+    short = models.with_context(model, 3)
+    with pytest.raises(ValueError, match=r"23 tokens exceeds the context of 3; see `with_context`"):
+        short(observations)
+    _, (logits, _) = jax.jit(lambda o: jax.lax.scan(lambda s, o: short.step(s, o), short.initial_state(), o))(
+        observations[:4]
+    )
+    assert np.all(np.isfinite(logits[:3]))
+    assert np.all(np.isnan(logits[3]))
+    assert models.with_context(example("gru")[0], 3).initial_state().shape == (8,)
 
 
 def test_hawk_forgets_at_rates_between_0_9_and_0_999_when_its_gate_is_open():
