@@ -44,7 +44,7 @@ def _td_errors(rewards: Signal, values: Signal, gamma: float, episodic: bool) ->
     return rewards + gamma * following.reshape(shape) - values
 
 
-def _discounted_sums(signal: Float[Array, "b n"], decay: float | Float[Array, ""]) -> Float[Array, "b n"]:
+def discounted_sums(signal: Float[Array, "b n"], decay: float | Float[Array, ""]) -> Float[Array, "b n"]:
     """Sum over k >= n of decay^(k - n) signal[:, k], by one reverse scan."""
 
     def add(later, now):
@@ -62,8 +62,8 @@ def current_and_future(errors: Signal, decay: float | Float[Array, ""]) -> tuple
         episodes, each discounted by `decay` to the powers of their distance from step t.
     """
     b, m, t = errors.shape
-    current = _discounted_sums(errors.reshape(b * m, t), decay).reshape(b, m, t)
-    totals = _discounted_sums(current[:, :, 0], decay**t)  # from the first step of each inner episode to the very end
+    current = discounted_sums(errors.reshape(b * m, t), decay).reshape(b, m, t)
+    totals = discounted_sums(current[:, :, 0], decay**t)  # from the first step of each inner episode to the very end
     later = jnp.concatenate([totals[:, 1:], jnp.zeros_like(totals[:, :1])], axis=1)
     return current, later[:, :, None] * decay ** (t - jnp.arange(t))
 

@@ -145,8 +145,16 @@ def sizes(config: Config) -> dict[str, Any]:
     return {**numbers, "forget": forgets(config)}
 
 
-def play_pool(config: Config, agent: Any, company: Company, key: Array) -> dict[str, tuple[Trajectory, Trajectory]]:
-    """Play an agent's `meta_batch` meta-episodes: kind of co-player -> (own, co-player's) trajectories.
+class Played(NamedTuple):
+    """Meta-episodes against one kind of co-player: both sides' trajectories `[k, b, m, t]`, and who the co-players were."""
+
+    own: Trajectory
+    other: Trajectory
+    identities: Any
+
+
+def play_pool(config: Config, agent: Any, company: Company, key: Array) -> dict[str, Played]:
+    """Play an agent's `meta_batch` meta-episodes against every kind of co-player that it meets.
 
     The shares of the kinds are exact, not drawn. Agents are met uniformly, with replacement, and never oneself; so are the
     initial policies of naive learners.
@@ -157,5 +165,21 @@ def play_pool(config: Config, agent: Any, company: Company, key: Array) -> dict[
     for (kind, draw), (draw_key, play_key) in zip(COPLAYERS.items(), keys, strict=True):
         if count := config.shares.get(kind):
             coplayer, identities = draw(config, company, count, draw_key)
-            played[kind] = meta_batch(environment(config, kind), agent, coplayer, identities, play_key, **sizes(config))
+            env = environment(config, kind)
+            sides = meta_batch(env, agent, coplayer, identities, play_key, **sizes(config))
+            played[kind] = Played(*sides, identities)
     return played
+
+
+def describe_play(played: dict[str, Played]) -> dict[str, Float[Array, ""]]:
+    """Rewards and cooperation per step against each kind of co-player."""
+    figures = {}
+    for kind, (own, other, _) in played.items():
+        figures |= {
+            f"reward_vs_{kind}": own.rewards.mean(),
+            f"{kind}_reward": other.rewards.mean(),
+            f"cooperation_vs_{kind}": jnp.mean(own.actions == 0),
+            f"{kind}_cooperation": jnp.mean(other.actions == 0),
+            f"{kind}_reward_last_episode": other.rewards[:, :, -1].mean(),
+        }
+    return figures

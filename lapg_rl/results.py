@@ -40,8 +40,8 @@ class Result:
 
     @property
     def estimator(self) -> str:
-        """The estimator of the run's agents."""
-        return self.config.learner.estimator
+        """The estimator of the run's agents, or the algorithm that has none."""
+        return self.config.method
 
     @property
     def opponents(self) -> set[str]:

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lapg_rl import models
+from lapg_rl.algorithms import lola_dice, shaper
 from lapg_rl.config import Config, LearnerConfig, ModelConfig
 from lapg_rl.losses import Experience, loss
-from lapg_rl.pools import Company, environment, experience, forgets, make_optimiser, play_pool
-from lapg_rl.rollout import Trajectory
+from lapg_rl.pools import Company, describe_play, environment, experience, forgets, make_optimiser, play_pool
 
 Metrics = dict[str, Float[Array, "..."]]
 
@@ -108,15 +108,25 @@ def _learn(
     return policy, optimiser_state, {name: value.mean() for name, value in parts.items()}
 
 
-def _describe(own: Trajectory, other: Trajectory, kind: str) -> Metrics:
-    """Rewards and cooperation per step against one kind of co-player."""
-    return {
-        f"reward_vs_{kind}": own.rewards.mean(),
-        f"{kind}_reward": other.rewards.mean(),
-        f"cooperation_vs_{kind}": jnp.mean(own.actions == 0),
-        f"{kind}_cooperation": jnp.mean(other.actions == 0),
-        f"{kind}_reward_last_episode": other.rewards[:, :, -1].mean(),
-    }
+def _policy_gradient(
+    config: Config, agent: Any, optimiser_state: Any, company: Company, key: Array
+) -> tuple[Any, Any, Metrics]:
+    """Play, credit every action by the agent's estimator, and learn."""
+    play_key, learn_key = jax.random.split(key)
+    played = play_pool(config, agent, company, play_key)
+    parts = [experience(side.own, kind, config.learner, company.index) for kind, side in played.items()]
+    together = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
+    agent, optimiser_state, metrics = _learn(agent, optimiser_state, together, learn_key, config.learner)
+    return agent, optimiser_state, metrics | describe_play(played)
+
+
+#: algorithm -> `(config, agent, optimiser state, company, key) -> (agent, optimiser state, metrics)`
+ALGORITHMS: dict[str, Callable[[Config, Any, Any, Company, Array], tuple[Any, Any, Metrics]]] = {
+    "ppo": _policy_gradient,
+    "a2c": _policy_gradient,
+    "lola_dice": lola_dice,
+    "shaper": shaper,
+}
 
 
 def make_train_step(config: Config) -> Callable[[TrainState, Array], tuple[TrainState, Metrics]]:
@@ -124,22 +134,17 @@ def make_train_step(config: Config) -> Callable[[TrainState, Array], tuple[Train
 
     Each metric has a leading axis over the P meta agents.
     """
-
-    def one_agent(state: TrainState, agent: Any, optimiser_state: Any, index: Array, key: Array):
-        play_key, learn_key = jax.random.split(key)
-        played = play_pool(config, agent, Company(index, state.agents, state.naive_policies), play_key)
-        parts = [experience(own, kind, config.learner, index) for kind, (own, _) in played.items()]
-        together = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
-        agent, optimiser_state, metrics = _learn(agent, optimiser_state, together, learn_key, config.learner)
-        for kind, (own, other) in played.items():
-            metrics |= _describe(own, other, kind)
-        return agent, optimiser_state, metrics
+    update = ALGORITHMS[config.learner.algorithm]
 
     @eqx.filter_jit(donate="all")
     def train_step(state: TrainState, key: Array) -> tuple[TrainState, Metrics]:
         indices = jnp.arange(config.pool.agents)
         inputs = (state.agents, state.optimisers, indices, jax.random.split(key, config.pool.agents))
-        agents, optimisers, metrics = jax.lax.map(lambda x: one_agent(state, *x), inputs)
+
+        def one_agent(agent, optimiser, index, key):
+            return update(config, agent, optimiser, Company(index, state.agents, state.naive_policies), key)
+
+        agents, optimisers, metrics = jax.lax.map(lambda x: one_agent(*x), inputs)
         return TrainState(agents, optimisers, state.naive_policies, state.update + 1), metrics
 
     return train_step

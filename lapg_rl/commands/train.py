@@ -87,12 +87,12 @@ def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int) -
 
 def label(cfg: Config) -> str:
     """A short name of a run: preset, estimator, seed."""
-    return f"{cfg.name} {cfg.learner.estimator} seed {cfg.seed}"
+    return f"{cfg.name} {cfg.method} seed {cfg.seed}"
 
 
 def default_folder(cfg: Config, root: Path = Path("runs")) -> Path:
     """The folder that a run gets unless told otherwise."""
-    return root / f"{cfg.name}-{cfg.learner.estimator.replace(',', '+')}-seed{cfg.seed}"
+    return root / f"{cfg.name}-{cfg.method.replace(',', '+')}-seed{cfg.seed}"
 
 
 def consecutive_seeds(cfg: Config, count: int) -> list[Config]:
@@ -105,7 +105,7 @@ def consecutive_seeds(cfg: Config, count: int) -> list[Config]:
 def _describe(cfg: Config) -> str:
     return (
         f"{cfg.updates} updates, meta-batch {cfg.meta_batch}, {cfg.batch} trajectories x {cfg.inner_episodes} inner "
-        f"episodes x {cfg.steps} steps, {cfg.model.kind}, {cfg.learner.estimator}, naive share {cfg.pool.p_naive:g}"
+        f"episodes x {cfg.steps} steps, {cfg.model.kind}, {cfg.method}, naive share {cfg.pool.p_naive:g}"
     )
 
 

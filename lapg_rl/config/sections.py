@@ -82,15 +82,17 @@ class NaiveConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LearnerConfig:
-    """The learning-aware agents: estimator, policy-gradient algorithm and optimiser.
+    """The learning-aware agents: estimator, algorithm and optimiser.
 
     `estimator` is one name for all agents, or one an agent: "lapg,lapg,mfos,mfos". `memory` says whether a policy remembers
-    the whole meta-episode, or, like a naive learner, its current inner episode only.
+    the whole meta-episode, or, like a naive learner, its current inner episode only. Estimators are for PPO and A2C;
+    LOLA-DiCE and Shaper (`population` candidates a generation, `noise` the standard deviation of their parameters) have
+    none.
     """
 
     estimator: str = "lapg"
     memory: Literal["meta_episode", "inner_episode"] = "meta_episode"
-    algorithm: Literal["ppo", "a2c"] = "ppo"
+    algorithm: Literal["ppo", "a2c", "lola_dice", "shaper"] = "ppo"
     epochs: int = 4
     minibatches: int = 2
     clip: float = 0.2
@@ -106,6 +108,8 @@ class LearnerConfig:
     entropy_coef: float = 0.0
     advantages: Literal["raw", "centred", "normalised"] = "raw"
     reward_scale: float = 0.05
+    population: int = 128
+    noise: float = 0.05
 
     @property
     def estimators(self) -> tuple[str, ...]:
@@ -121,10 +125,23 @@ class LearnerConfig:
         check_at_least_zero("learner", self, "learning_rate", "adam_eps", "value_coef", "entropy_coef")
         check(self.clip > 0, "learner.clip", self.clip, "> 0", "the published value is 0.2")
         check(self.clip_norm > 0, "learner.clip_norm", self.clip_norm, "> 0", "use a large number to turn clipping off")
-        if self.algorithm == "a2c" and (self.epochs, self.minibatches) != (1, 1):
+        if self.algorithm != "ppo" and (self.epochs, self.minibatches) != (1, 1):
             raise ValueError(
-                f"a2c takes one on-policy step, got epochs {self.epochs} and minibatches {self.minibatches}; "
+                f"{self.algorithm} takes one on-policy step, got epochs {self.epochs} and minibatches {self.minibatches}; "
                 "set learner.epochs=1 learner.minibatches=1, or learner.algorithm=ppo"
+            )
+        check_count("learner.population", self.population, least=2)
+        even = self.population % 2 == 0
+        check(even, "learner.population", self.population, "even", "candidates come in antithetic pairs")
+        check(self.noise > 0, "learner.noise", self.noise, "> 0", "it is the spread of the candidates' parameters")
+        if self.algorithm == "lola_dice" and self.memory != "inner_episode":
+            raise ValueError(
+                "lola_dice differentiates through single inner episodes, but learner.memory = meta_episode; set "
+                "learner.memory=inner_episode"
+            )
+        if self.algorithm == "shaper" and self.gamma != 1:
+            raise ValueError(
+                f"shaper scores undiscounted returns, got learner.gamma = {self.gamma}; set learner.gamma=1"
             )
 
 

@@ -61,11 +61,24 @@ class Config:
         alike = self.naive.model in ("same", self.model.kind)
         remedy = "dynamic naive learners are copies of agents: set naive.model=same, or pool.naive_start=static"
         check(alike or self.pool.naive_start == "static", "naive.model", self.naive.model, "the agents' own", remedy)
+        self._check_look_ahead()
         self._check_signal()
+
+    def _check_look_ahead(self):
+        if self.learner.algorithm != "lola_dice" or not self.pool.p_naive:
+            return
+        got = (self.naive.optimiser, self.naive.normalize_advantages, min(self.inner_episodes, 2))
+        if got != ("sgd", False, 2):
+            raise ValueError(
+                "lola_dice differentiates through plain gradient steps between at least 2 inner episodes, got naive.optimiser "
+                f"= {self.naive.optimiser}, naive.normalize_advantages = {self.naive.normalize_advantages}, inner_episodes = "
+                f"{self.inner_episodes}; set naive.optimiser=sgd naive.normalize_advantages=false inner_episodes=2 or more"
+            )
 
     def _check_signal(self):
         signal = (self.learner.gamma * self.learner.gae_lambda) ** self.steps
-        shaping = set(self.learner.estimators) != {"inner_episode"} and self.inner_episodes > 1
+        credited = self.learner.algorithm in ("ppo", "a2c") and set(self.learner.estimators) != {"inner_episode"}
+        shaping = credited and self.inner_episodes > 1
         if shaping and signal < LEAST_SHAPING_SIGNAL:
             raise ValueError(
                 f"(gamma * gae_lambda)^steps = ({self.learner.gamma} * {self.learner.gae_lambda})^{self.steps} = {signal:.2g} "
@@ -84,6 +97,11 @@ class Config:
         """The estimator of each agent."""
         names = self.learner.estimators
         return names if len(names) == self.pool.agents else names * self.pool.agents
+
+    @property
+    def method(self) -> str:
+        """What tells runs apart: the estimator of PPO and A2C, else the algorithm."""
+        return self.learner.estimator if self.learner.algorithm in ("ppo", "a2c") else self.learner.algorithm
 
     @property
     def naive_model(self) -> ModelConfig:

@@ -43,7 +43,7 @@ def play(cfg, agents, index=0, naive=None, seed=0):
     """What agent `index` meets: kind -> (own, other's) trajectories."""
     company = pools.Company(jnp.array(index), agents, agents if naive is None else naive)
     me = jax.tree.map(lambda x: x[index], agents)
-    return player(cfg)(me, company, jax.random.key(seed))
+    return {kind: sides[:2] for kind, sides in player(cfg)(me, company, jax.random.key(seed)).items()}
 
 
 def pool(cfg=POOL, **settings):

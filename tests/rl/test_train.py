@@ -124,7 +124,7 @@ def test_the_pool_has_exact_shares_and_nobody_meets_itself():
     me = jax.tree.map(lambda x: x[0], agents)
     run = eqx.filter_jit(lambda k: pools.play_pool(cfg, me, pools.Company(jnp.array(0), agents, naive), k))
     played = run(jax.random.key(0))
-    assert {kind: len(own.rewards) for kind, (own, _) in played.items()} == {"naive": 20, "meta": 20}
+    assert {kind: len(own.rewards) for kind, (own, *_) in played.items()} == {"naive": 20, "meta": 20}
     assert np.all(played["meta"][1].actions == 1)
     assert np.all(played["meta"][0].actions == 0)
 
