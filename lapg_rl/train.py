@@ -53,7 +53,7 @@ def initial_state(config: Config, key: Array) -> TrainState:
         agents, naive = build(config.model, keys[0]), build(config.naive_model, keys[1])
     naive = models.with_context(naive, config.steps)
     optimisers = jax.vmap(lambda a: make_optimiser(config.learner).init(eqx.filter(a, eqx.is_inexact_array)))(agents)
-    return TrainState(agents, optimisers, naive, jnp.array(0))
+    return TrainState(agents, optimisers, naive, jnp.zeros((), jnp.int32))
 
 
 def run_key(config: Config) -> Array:

@@ -1,7 +1,6 @@
 """Losses, pools and the training step."""
 
 import dataclasses
-import itertools
 
 import equinox as eqx
 import jax
@@ -127,37 +126,6 @@ def test_the_pool_has_exact_shares_and_nobody_meets_itself():
     assert {kind: len(own.rewards) for kind, (own, *_) in played.items()} == {"naive": 20, "meta": 20}
     assert np.all(played["meta"][1].actions == 1)
     assert np.all(played["meta"][0].actions == 0)
-
-
-MODELS = {"tabular": {}, "gru": {"width": 4}, "hawk": {"width": 4, "mlp_width": 4}}
-ALGORITHMS = {"ppo": {}, "a2c": {"epochs": 1, "minibatches": 1, "optimiser": "sgd"}}
-
-
-QUICK = {("lapg", "ppo", "tabular"), ("mfos", "a2c", "tabular"), ("lapg", "ppo", "gru")}
-
-
-@pytest.mark.parametrize(
-    ("estimator", "algorithm", "model"),
-    [
-        pytest.param(*case, marks=[] if case in QUICK else pytest.mark.slow)
-        for case in itertools.product(ESTIMATORS, ALGORITHMS, MODELS)
-    ],
-)
-def test_two_updates_are_finite_change_every_agent_and_compile_once(estimator, algorithm, model):
-    learner = LearnerConfig(estimator=estimator, algorithm=algorithm, **ALGORITHMS[algorithm])
-    cfg = dataclasses.replace(TINY, learner=learner, model=ModelConfig(kind=model, **MODELS[model]))
-    key = train.run_key(cfg)
-    state = train.initial_state(cfg, key)
-    before = [np.asarray(x) for x in jax.tree.leaves(state.agents)]
-    step = train.make_train_step(cfg)
-    for n in range(2):
-        state, metrics = step(state, jax.random.fold_in(key, n))
-        assert all(np.isfinite(np.asarray(v)).all() and v.shape == (3,) for v in metrics.values())
-    assert step._cached._cache_size() == 1
-    assert int(state.update) == 2
-    after = [np.asarray(x) for x in jax.tree.leaves(state.agents)]
-    changed = [np.any((x != y).reshape(3, -1), axis=1) for x, y in zip(after, before, strict=True)]
-    assert np.all(np.any(changed, axis=0))
 
 
 def test_presets_of_the_paper_build_a_step():
