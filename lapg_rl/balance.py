@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from lapg_rl.config import Config, PoolConfig
 from lapg_rl.estimators import ESTIMATORS, credit_parts
+from lapg_rl.models import over_sequences
 from lapg_rl.pools import Company, play_pool
 from lapg_rl.rollout import Trajectory, log_prob
 
@@ -56,7 +57,7 @@ def gradient_parts(policy: Any, played: Trajectory, config: Config) -> dict[str,
         seen = episode.observations.reshape(-1, length, episode.observations.shape[-1])
 
         def log_probs(parameters):
-            logits, _ = jax.vmap(lambda o: eqx.combine(parameters, static)(o))(seen)
+            logits, _ = over_sequences(eqx.combine(parameters, static), seen)
             return log_prob(logits, episode.actions.reshape(-1, length))
 
         _, pull = jax.vjp(log_probs, parameters)

@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 from lapg_rl.config import Config, NaiveConfig
 from lapg_rl.estimators import discounted_sums, inner_episode, value_targets
 from lapg_rl.losses import Experience, loss
+from lapg_rl.models import over_sequences
 from lapg_rl.pools import Company, describe_play, experience, make_optimiser, play_pool, transform
 from lapg_rl.rollout import Trajectory, log_prob
 
@@ -53,7 +54,7 @@ def look_ahead(policy: Any, seen: Trajectory, ego_log_probs: Signal, config: Nai
     parameters, static = eqx.partition(policy, eqx.is_inexact_array)
 
     def read(parameters):
-        logits, values = jax.vmap(lambda o: eqx.combine(parameters, static)(o))(seen.observations)
+        logits, values = over_sequences(eqx.combine(parameters, static), seen.observations)
         return logits, log_prob(logits, seen.actions), values
 
     _, log_probs, values = read(parameters)
@@ -103,7 +104,9 @@ def look_ahead_loss(
 
 def _replay(policy: Any, seen: Trajectory) -> tuple[Float[Array, "b m t"], Any]:
     """Log-probabilities of the recorded actions, each inner episode read from its start, and (logits, values)."""
-    logits, values = jax.vmap(jax.vmap(lambda o: policy(o)))(seen.observations)
+    shape, size = seen.actions.shape, seen.observations.shape[-1]
+    logits, values = over_sequences(policy, seen.observations.reshape(-1, shape[-1], size))
+    logits, values = logits.reshape(*shape, -1), values.reshape(shape)
     return log_prob(logits, seen.actions), (logits, values)
 
 

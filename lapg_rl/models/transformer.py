@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from lapg_rl.models.layers import GatedMLP, Readout, fan_in, rms_norm
+from lapg_rl.models.layers import GatedMLP, Readout, fan_in, linear, norm_linear
 
 #: Base of the rotary frequencies: pair i of a head of width w turns by position / BASE^(2 i / w).
 BASE = 10_000.0
@@ -63,13 +63,13 @@ class TransformerBlock(eqx.Module):
 
     def project(self, x: Float[Array, "t d"], positions: Int[Array, " t"]) -> tuple[Array, Array, Array]:
         """Rotated queries, rotated keys, and values, each `[t, heads, k]`."""
-        split = jnp.split(rms_norm(x, self.scale) @ self.weight_in, 3, axis=-1)
+        split = norm_linear(x, self.scale, self.weight_in, 3)
         queries, keys, values = (y.reshape(len(x), self.heads, -1) for y in split)
         return rotate(queries, positions), rotate(keys, positions), values
 
     def merge(self, x: Float[Array, "t d"], attended: Float[Array, "t d"]) -> Float[Array, "t d"]:
         """The block's output from its input and what was attended to."""
-        return self.mlp(x + attended @ self.weight_out)
+        return self.mlp(x + linear(attended, self.weight_out))
 
 
 class Transformer(eqx.Module):
@@ -134,13 +134,15 @@ class Transformer(eqx.Module):
         x = jnp.where(position < self.context, x, jnp.nan)
         return Cache(jnp.stack(all_keys), jnp.stack(all_values), position + 1), self.readout(x[0])
 
-    def __call__(self, observations: Float[Array, "t o"]) -> tuple[Float[Array, "t a"], Float[Array, " t"]]:
+    def __call__(self, observations: Float[Array, "t ... o"]) -> tuple[Float[Array, "t ... a"], Float[Array, "t ..."]]:
         """(logits, values) of every token of a sequence. Raises ValueError for one longer than the context."""
+        if observations.ndim > 2:
+            return jax.vmap(lambda o: self(o), in_axes=1, out_axes=1)(observations)
         length = len(observations)
         if length > self.context:
             raise ValueError(f"a sequence of {length} tokens exceeds the context of {self.context}; see `with_context`")
         positions = jnp.arange(length)
-        x = observations @ self.embedding
+        x = linear(observations, self.embedding)
         for block in self.blocks:
             x = block.merge(x, attend(*block.project(x, positions), positions + 1))
         return self.readout(x)

@@ -83,6 +83,33 @@ def test_gradients_equal_finite_differences(kind):
     assert found == pytest.approx(expected, rel=1e-7)
 
 
+@pytest.mark.parametrize("kind", ["gru", "hawk", "transformer"])
+def test_second_derivatives_equal_differences_of_gradients(kind):
+    """LOLA-DiCE differentiates a gradient; the layers' derivatives are written by hand, so theirs must exist and be right."""
+    with float64():
+        model, observations = example(kind, length=4)
+        weights = jnp.asarray(np.random.default_rng(0).normal(size=(4, 4)))
+        direction = eqx.filter_jit(rough)(jax.tree.map(jnp.zeros_like, model), jax.random.key(3))
+
+        def score(model):
+            logits, values = model(observations)
+            return jnp.sum(jnp.tanh(weights * jnp.concatenate([logits, values[:, None]], axis=1)))
+
+        def slope(model):
+            return sum(jax.tree.leaves(jax.tree.map(jnp.vdot, jax.grad(score)(model), direction)))
+
+        @jax.jit
+        def along(model, step):
+            return slope(jax.tree.map(lambda x, d: x + step * d, model, direction))
+
+        second = jax.jit(lambda m: jax.tree.map(jnp.vdot, jax.grad(slope)(m), direction))(model)
+        found, expected = (
+            sum(map(float, jax.tree.leaves(second))),
+            float(along(model, 1e-5) - along(model, -1e-5)) / 2e-5,
+        )
+    assert found == pytest.approx(expected, rel=1e-5, abs=1e-8)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_fresh_policies_are_uniform_with_value_zero(kind):
     model = build(KINDS[kind])
