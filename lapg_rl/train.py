@@ -27,11 +27,11 @@ class TrainState(NamedTuple):
 
 
 @eqx.filter_jit
-def _policies(config: ModelConfig, observation_size: int, num_actions: int, context: int, keys: Array) -> Any:
+def _policies(config: ModelConfig, env: Any, context: int, keys: Array) -> Any:
     """One policy a key, along a new leading axis; one after the other, because random draws are slow to compile."""
 
     def build(key):
-        return models.build(config, observation_size, num_actions, context, key)
+        return models.build(config, env.observation_size, env.num_actions, context, key, env.one_hot)
 
     static = eqx.filter(
         eqx.filter_eval_shape(build, keys[0]), lambda x: isinstance(x, jax.ShapeDtypeStruct), inverse=True
@@ -45,7 +45,7 @@ def initial_state(config: Config, key: Array) -> TrainState:
     counts = (config.pool.agents, config.pool.naive_population)
     keys = [jax.random.split(k, n) for k, n in zip(jax.random.split(key), counts, strict=True)]
     context = config.steps * (1 if forgets(config) else config.inner_episodes)
-    build = lambda model, keys: _policies(model, env.observation_size, env.num_actions, context, keys)  # noqa: E731
+    build = lambda model, keys: _policies(model, env, context, keys)  # noqa: E731
     if config.naive_model == config.model:
         both = build(config.model, jnp.concatenate(keys))
         agents, naive = (jax.tree.map(lambda x, s=s: x[s], both) for s in (slice(counts[0]), slice(counts[0], None)))

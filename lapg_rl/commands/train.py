@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, metavar="DIR", help="run folder (default runs/PRESET-ESTIMATOR-seedSEED)")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train N runs, on consecutive seeds")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="train up to N runs side by side (default 1)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="processor threads of each run (default 1)")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="carry on with the run in this folder")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
     parser.add_argument("--list", action="store_true", help="list the presets and stop")
@@ -40,13 +41,16 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(f"{name:20} {_describe(preset)}" for name, preset in config.PRESETS.items()))
         return 0
     runs = _resumed(arguments.resume, arguments) if arguments.resume else _fresh(arguments)
-    return train_all(runs, arguments.quiet, arguments.jobs)
+    return train_all(runs, arguments.quiet, arguments.jobs, arguments.threads)
 
 
-def train_all(runs: Sequence[tuple[Config, Path]], quiet: bool = False, jobs: int = 1) -> int:
+def train_all(runs: Sequence[tuple[Config, Path]], quiet: bool = False, jobs: int = 1, threads: int = 1) -> int:
     """Train each config in its folder, `jobs` at a time: 0, 130 after an interrupt, or what a failed run exited with."""
     if jobs < 1:
         raise ValueError(f"--jobs must be an integer >= 1, got {jobs}; 1 trains one run after the other")
+    if threads < 1:
+        raise ValueError(f"--threads must be an integer >= 1, got {threads}; 1 gives the most updates a processor")
+    os.environ.setdefault("NPROC", str(threads))  # XLA reads it when it starts
     if min(jobs, len(runs)) > 1:
         return _side_by_side(runs, quiet, jobs)
     from lapg_rl.run import train  # takes seconds to import, and every mistake in the arguments is found before
@@ -63,13 +67,12 @@ def train_all(runs: Sequence[tuple[Config, Path]], quiet: bool = False, jobs: in
 
 
 def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int) -> int:
-    """One process a run, each on its share of the processors; their progress lines are passed on as they come."""
+    """One process a run; their progress lines are passed on as they come."""
     from lapg_rl.run import open_run
 
     for cfg, folder in runs:  # every refusal comes before the first run
         open_run(cfg, folder)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = {"NPROC": str(max(1, cores // min(jobs, len(runs)))), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    share = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
     def one(run: tuple[Config, Path]) -> int:
         command = [sys.executable, "-m", "lapg_rl.cli", "train", "--resume", str(run[1])] + ["--quiet"] * quiet

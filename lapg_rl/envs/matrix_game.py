@@ -17,11 +17,12 @@ class IteratedMatrixGame(eqx.Module):
     payoffs: Float[Array, "2 2 2"]
     num_actions: int = eqx.field(static=True, default=2)
     observation_size: int = eqx.field(static=True, default=5)
+    one_hot: bool = eqx.field(static=True, default=True)
 
     def __init__(self, game: MatrixGame):
         """Play `game`: its payoff tables become `payoffs[player, row action, column action]`."""
         self.payoffs = jnp.asarray([game.row, game.column], jnp.float32)
-        self.num_actions, self.observation_size = 2, 5
+        self.num_actions, self.observation_size, self.one_hot = 2, 5, True
 
     def reset(self, key: Array) -> tuple[None, Float[Array, "2 5"]]:
         """The start of an inner episode: `(state, observations)`, both players in s0."""

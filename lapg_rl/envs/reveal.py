@@ -30,6 +30,11 @@ class Reveal(eqx.Module):
         """That of the environment itself and `kinds`."""
         return self.env.observation_size + self.kinds
 
+    @property
+    def one_hot(self) -> bool:
+        """Never: what it adds is a second one-hot."""
+        return False
+
     def _told(self, seen: Float[Array, "2 o"]) -> Float[Array, "2 p"]:
         told = jax.nn.one_hot(jnp.array([self.kind, self.ego_kind]), self.kinds, dtype=seen.dtype)
         return jnp.concatenate([seen, told], axis=1)

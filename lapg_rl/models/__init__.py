@@ -13,12 +13,17 @@ from lapg_rl.models.tabular import memory_one as memory_one
 from lapg_rl.models.transformer import Transformer as Transformer
 
 
-def build(config: ModelConfig, observation_size: int, num_actions: int, context: int, key: Array) -> Any:
-    """The policy that `config` describes, for sequences of up to `context` steps, with parameters drawn from `key`."""
+def build(
+    config: ModelConfig, observation_size: int, num_actions: int, context: int, key: Array, one_hot: bool = False
+) -> Any:
+    """The policy that `config` describes, for sequences of up to `context` steps, with parameters drawn from `key`.
+
+    `one_hot` says that every observation is one.
+    """
     sizes = {name: getattr(config, name) for name in ("width", "depth", "heads", "mlp_width")}
     match config.kind:
         case "hawk":
-            return Hawk(observation_size, num_actions, **sizes, conv_width=config.conv_width, key=key)
+            return Hawk(observation_size, num_actions, **sizes, conv_width=config.conv_width, one_hot=one_hot, key=key)
         case "transformer":
             return Transformer(observation_size, num_actions, **sizes, context=context, key=key)
         case "gru":

@@ -76,6 +76,7 @@ class Hawk(eqx.Module):
     blocks: list[HawkBlock]
     readout: Readout
     route: Route = eqx.field(static=True)
+    one_hot: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -88,9 +89,13 @@ class Hawk(eqx.Module):
         conv_width: int = 4,
         mlp_width: int = 32,
         route: Route = "auto",
+        one_hot: bool = False,
         key: Array,
     ):
-        """Draw the parameters from `key`. Raises ValueError unless `heads` divides `width`."""
+        """Draw the parameters from `key`; `one_hot` promises that every observation is one, which saves work.
+
+        Raises ValueError unless `heads` divides `width`.
+        """
         if width % heads:
             raise ValueError(f"width must be a multiple of heads, got width {width} and heads {heads}")
         first, *keys = jax.random.split(key, depth + 1)
@@ -98,20 +103,30 @@ class Hawk(eqx.Module):
         self.blocks = [HawkBlock(width, heads, conv_width, mlp_width, key=k) for k in keys]
         self.readout = Readout(width, num_actions)
         self.route = route
+        self.one_hot = one_hot
 
     def initial_state(self) -> State:
         """The state before the first token: zeros."""
         zeros = jnp.zeros(self.embedding.shape[1], self.embedding.dtype)
         return tuple((zeros,) * len(block.conv) for block in self.blocks)
 
+    def _enter(self, observations):
+        """The embedded tokens and the branches of the first block: looked up in tables where observations are one-hot."""
+        if not self.one_hot:
+            x = linear(observations, self.embedding)
+            return x, *self.blocks[0].branches(x)
+        tables = (self.embedding, *self.blocks[0].branches(self.embedding))
+        return split_linear(observations, jnp.concatenate(tables, axis=1), tuple(t.shape[1] for t in tables))
+
     def step(
         self, state: State, observation: Float[Array, " o"]
     ) -> tuple[State, tuple[Float[Array, " a"], Float[Array, ""]]]:
         """Advance by one token: `(state, (logits, value))`."""
-        x = observation @ self.embedding
+        x, gate, value = self._enter(observation)
         states = []
         for block, memory in zip(self.blocks, state, strict=True):
-            gate, value = block.branches(x)
+            if states:
+                gate, value = block.branches(x)
             *past, h = memory
             u = sum((v * w for v, w in zip([*past, value], block.conv, strict=True)), block.conv_bias)
             h = rg_lru_step(h, *block.gate_inputs(u), u, block.decay_rate())
@@ -121,9 +136,10 @@ class Hawk(eqx.Module):
 
     def __call__(self, observations: Float[Array, "t ... o"]) -> tuple[Float[Array, "t ... a"], Float[Array, "t ..."]]:
         """(logits, values) of every token of a sequence that starts in the initial state."""
-        x = linear(observations, self.embedding)
-        for block in self.blocks:
-            gate, value = block.branches(x)
+        x, gate, value = self._enter(observations)
+        for n, block in enumerate(self.blocks):
+            if n:
+                gate, value = block.branches(x)
             u = causal_convolution(value, block.conv, block.conv_bias)
             x = block.merge(x, gate, rg_lru(*block.gate_inputs(u), u, block.decay_rate(), self.route))
         return self.readout(x)

@@ -31,8 +31,8 @@ def rough(model, key):
 
 
 @eqx.filter_jit
-def build(config, num_actions=3):
-    return models.build(config, 5, num_actions, CONTEXT, jax.random.key(0))
+def build(config, num_actions=3, one_hot=False):
+    return models.build(config, 5, num_actions, CONTEXT, jax.random.key(0), one_hot)
 
 
 def example(kind, length=23):
@@ -244,3 +244,25 @@ def test_hawk_forgets_at_rates_between_0_9_and_0_999_when_its_gate_is_open():
 def test_hawk_refuses_heads_that_do_not_divide_the_width():
     with pytest.raises(ValueError, match="multiple of heads"):
         Hawk(5, 2, width=10, heads=4, key=jax.random.key(0))
+
+
+def test_hawk_is_the_same_function_where_it_relies_on_one_hot_observations():
+    with float64():
+        model, observations = example("hawk")
+        relying = jax.tree.unflatten(jax.tree.structure(build(KINDS["hawk"], one_hot=True)), jax.tree.leaves(model))
+        weights = jnp.asarray(np.random.default_rng(0).normal(size=(23, 4)))
+
+        @eqx.filter_jit
+        @eqx.filter_value_and_grad
+        def score(model):
+            logits, values = model(observations)
+            return jnp.sum(weights * jnp.concatenate([logits, values[:, None]], axis=1))
+
+        stepped = jax.jit(lambda o: relying.step(relying.initial_state(), o)[1])(observations[3])
+        expected = jax.jit(lambda o: model.step(model.initial_state(), o)[1])(observations[3])
+        for one, other in zip(
+            jax.tree.leaves((score(relying), stepped)), jax.tree.leaves((score(model), expected)), strict=True
+        ):
+            np.testing.assert_allclose(one, other, atol=1e-11)
+        half = jax.jit(lambda m: m(observations / 2)[0])(model)
+        assert not np.allclose(half, jax.jit(lambda m: m(observations / 2)[0])(relying))  # the promise matters
