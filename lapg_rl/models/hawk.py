@@ -50,11 +50,12 @@ class HawkBlock(eqx.Module):
         """The gate and the input of the recurrent branch, before the activation and the convolution."""
         return norm_linear(x, self.scale, self.weight_in, 2)
 
-    def gate_inputs(self, u: Float[Array, "... d"]) -> list[Float[Array, "... d"]]:
+    def gate_inputs(self, u: Float[Array, "... d"]) -> tuple[Float[Array, "... d"], Float[Array, "... d"]]:
         """What goes into the sigmoids r and i; the block-diagonal maps are applied as one dense product."""
         dense = jnp.concatenate([jax.scipy.linalg.block_diag(*gate) for gate in self.gates], axis=1)
-        both = split_linear(u, dense, (len(dense), len(dense)))
-        return [x + bias for x, bias in zip(both, jnp.split(self.gate_bias, 2), strict=True)]
+        recurrence, inputs = split_linear(u, dense, (len(dense), len(dense)))
+        recurrence_bias, input_bias = jnp.split(self.gate_bias, 2)
+        return recurrence + recurrence_bias, inputs + input_bias
 
     def decay_rate(self) -> Float[Array, " d"]:
         """-log a where the gate r is fully open."""
