@@ -148,10 +148,8 @@ def _page(setting: Setting, levels: Sequence[Level], drawings: dict[str, Any], s
         f"would have with probability {POWER:g} for the deviation named. Underpowered: it does not, but would have had "
         "little chance to; the sample size that would decide is given."
     )
-    return string.Template(template).substitute(
-        title="Theory against simulation",
-        lead=_lead(setting, sabotage),
-        cards="".join(map(_card, levels)),
-        reading=reading,
-        body="\n".join(_section(level, drawings[level.code]) for level in levels),
+    body = (
+        f'<p class="lead">{_lead(setting, sabotage)}</p><div class="cards">{"".join(map(_card, levels))}</div>'
+        f'<p class="note">{reading}</p>' + "\n".join(_section(level, drawings[level.code]) for level in levels)
     )
+    return string.Template(template).substitute(title="Theory against simulation", body=body)

@@ -23,7 +23,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 MISTAKES = {
     "train": "expected one preset or --config FILE, got none",
-    "train ipd-shaping-smal": "unknown preset ipd-shaping-smal; did you mean ipd-shaping-small or ipd-shaping?",
+    "train ipd-shaping-smal": "unknown preset ipd-shaping-smal; did you mean ipd-shaping-small or ipd-shaping",
     "train ipd-shaping ipd-shaping-small": "expected one preset",
     "train ipd-shaping --config x.toml": "expected one preset or --config FILE, got ipd-shaping and --config",
     "train --config missing.toml": "missing.toml",
@@ -41,6 +41,7 @@ MISTAKES = {
     "train ipd-shaping --run file/run": "cannot write the run folder file/run: Not a directory; choose another with --run",
     "train ipd-shaping --seeds 0": "--seeds must be an integer >= 1, got 0",
     "train ipd-shaping --jobs 0": "--jobs must be an integer >= 1, got 0",
+    "train ipd-shaping --seeds 2 --jobs 2 --together": "--together is one program, got --jobs 2 as well",
     "train ipd-shaping --seeds two": "argument --seeds: invalid int value: 'two'",
     "train ipd-shaping --sed 1": "--sed",
     "train --resume nowhere": "nowhere holds no run (no config.toml); start one with `lapg train PRESET --run nowhere`",
