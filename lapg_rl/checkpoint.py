@@ -45,6 +45,11 @@ def folders(directory: Path) -> list[Path]:
     return sorted(p for p in directory.glob("step_*") if p.suffix != ".tmp")
 
 
+def folder(directory: Path, step: int) -> Path:
+    """Where checkpoint `step` lies."""
+    return directory / f"step_{step:09d}"
+
+
 def save(directory: Path, step: int, tree: Any, keep: int) -> Path:
     """Write the arrays of `tree` as checkpoint `step`, then drop all but the newest `keep` checkpoints.
 
@@ -54,7 +59,7 @@ def save(directory: Path, step: int, tree: Any, keep: int) -> Path:
     named: Any = {name: np.asarray(leaf) for name, leaf in _leaves(tree).items()}
     np.savez(buffer, **named)
     data = buffer.getvalue()
-    final = directory / f"step_{step:09d}"
+    final = folder(directory, step)
     partial = final.with_suffix(".tmp")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

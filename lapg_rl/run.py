@@ -1,18 +1,21 @@
 """A run and its self-contained folder: config, provenance, metrics, checkpoints; start, resume, crash, resume again."""
 
+import dataclasses
 import fcntl
 import json
 import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from lapg_rl import checkpoint, config
@@ -51,6 +54,11 @@ class RunFolder:
     def newest_state(self, cfg: Config) -> TrainState | None:
         """The newest sound checkpoint as a train state, or None where there is no checkpoint yet."""
         return checkpoint.newest(self.checkpoints, fresh_state(cfg))
+
+    def state_at(self, cfg: Config, update: int) -> TrainState:
+        """The state after `update` updates. Raises ValueError where no sound checkpoint holds it."""
+        fresh = fresh_state(cfg)
+        return fresh if update == 0 else checkpoint.load(checkpoint.folder(self.checkpoints, update), fresh)
 
     def final_state(self) -> TrainState:
         """The state to evaluate. Raises ValueError where the run has no sound checkpoint."""
@@ -142,8 +150,13 @@ def _truncate_metrics(run: RunFolder, updates: int) -> None:
     partial.replace(run.metrics_file)
 
 
-def _row(update: int, metrics: dict[str, Any]) -> dict[str, Any]:
-    return {"update": update, **{name: value.tolist() for name, value in sorted(jax.device_get(metrics).items())}}
+def _rows_of(update: int, metrics: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """The row of each of `count` runs; with several, the metrics have a leading axis over them."""
+    fetched = sorted(jax.device_get(metrics).items())
+    return [
+        {"update": update, **{name: (value if count == 1 else value[n]).tolist() for name, value in fetched}}
+        for n in range(count)
+    ]
 
 
 def _check_finite(row: dict[str, Any], run: RunFolder) -> None:
@@ -196,37 +209,88 @@ def train(cfg: Config, path: str | Path, *, label: str = "train", quiet: bool = 
         ValueError: see `open_run`.
         FloatingPointError: when a metric becomes non-finite; the run stops before it saves that state.
     """
-    run = open_run(cfg, path)
-    with _locked(run.path):
-        fresh = fresh_state(cfg)
-        state = checkpoint.newest(run.checkpoints, fresh)
-        state = fresh if state is None else state
-        start = int(state.update)
-        _truncate_metrics(run, start)
+    return train_together([(cfg, path)], label=label, quiet=quiet)[0]
+
+
+def train_together(
+    runs: Sequence[tuple[Config, str | Path]], *, label: str = "train", quiet: bool = False
+) -> list[TrainState]:
+    """Train runs that differ in nothing but their seed side by side in one program, each in its own folder.
+
+    That is how a GPU is filled; a CPU gains nothing. Each run is the one that `train` makes of its config, up to rounding.
+    They carry on from the newest update of which all have a sound checkpoint.
+
+    Raises:
+        ValueError: for configs that differ in more than the seed; see also `open_run`.
+        FloatingPointError: when a metric of one of them becomes non-finite; all stop before they save that state.
+    """
+    configs, cfg = [c for c, _ in runs], runs[0][0]
+    for other in configs[1:]:
+        if dataclasses.replace(other, seed=cfg.seed) != cfg:
+            raise ValueError(f"runs trained together may differ in their seeds only, got {_difference(cfg, other)}")
+    with ExitStack() as locks:
+        folders = [open_run(*one) for one in runs]
+        for run in folders:
+            locks.enter_context(_locked(run.path))
+        states = [_newest_or_fresh(run, c) for run, c in zip(folders, configs, strict=True)]
+        start = min(int(state.update) for state in states)
+        states = [
+            s if int(s.update) == start else run.state_at(c, start)
+            for s, run, c in zip(states, folders, configs, strict=True)
+        ]
+        for run in folders:
+            _truncate_metrics(run, start)
         if start >= cfg.updates:
-            return state
-        _append(run.provenance_file, {**provenance(), "from_update": start})
+            return states
+        note = {"together_with_seeds": [c.seed for c in configs]} if len(runs) > 1 else {}
+        for run in folders:
+            _append(run.provenance_file, {**provenance(), "from_update": start, **note})
         began = time.monotonic()
-        key, step = run_key(cfg), make_train_step(cfg)
+        keys, step = [run_key(c) for c in configs], make_train_step(cfg, len(runs))
+        state = _stack(states)
         progress = Progress(label, start, cfg.updates, quiet=quiet)
         for update in range(start, cfg.updates):
-            state, metrics = step(state, jax.random.fold_in(key, update))
-            row = _row(update, metrics)
-            _check_finite(row, run)
-            _append(run.metrics_file, row)
-            if update == start:
-                _append(run.provenance_file, {"first_update_after_s": round(time.monotonic() - began, 1)})
+            state, metrics = step(state, _stack([jax.random.fold_in(key, update) for key in keys]))
+            rows = _rows_of(update, metrics, len(runs))
+            for row, run in zip(rows, folders, strict=True):
+                _check_finite(row, run)
+            for row, run in zip(rows, folders, strict=True):
+                _append(run.metrics_file, row)
+                if update == start:
+                    _append(run.provenance_file, {"first_update_after_s": round(time.monotonic() - began, 1)})
             if (update + 1) % cfg.checkpoint_every == 0 or update + 1 == cfg.updates:
-                checkpoint.save(run.checkpoints, update + 1, state, cfg.keep_checkpoints)
-            progress.show(update + 1, _headline(row))
-        _append(
-            run.provenance_file,
-            {"finished_after_s": round(time.monotonic() - began, 1), "updates": cfg.updates - start},
-        )
+                for one, run in zip(_unstack(state, len(runs)), folders, strict=True):
+                    checkpoint.save(run.checkpoints, update + 1, one, cfg.keep_checkpoints)
+            progress.show(update + 1, _headline(rows))
+        for run in folders:
+            _append(
+                run.provenance_file,
+                {"finished_after_s": round(time.monotonic() - began, 1), "updates": cfg.updates - start},
+            )
         progress.done()
-    return state
+    return _unstack(state, len(runs))
 
 
-def _headline(row: dict[str, Any]) -> str:
+def _newest_or_fresh(run: RunFolder, cfg: Config) -> TrainState:
+    fresh = fresh_state(cfg)
+    state = checkpoint.newest(run.checkpoints, fresh)
+    return fresh if state is None else state
+
+
+def _stack(trees: Sequence[Any]) -> Any:
+    """One tree with a new leading axis; a single tree stays as it is."""
+    if len(trees) == 1:
+        return trees[0]
+    return jax.tree.map(lambda *x: jnp.stack(x) if eqx.is_array(x[0]) else x[0], *trees)
+
+
+def _unstack(tree: Any, count: int) -> list[Any]:
+    if count == 1:
+        return [tree]
+    return [jax.tree.map(lambda x, n=n: x[n] if eqx.is_array(x) else x, tree) for n in range(count)]
+
+
+def _headline(rows: Sequence[dict[str, Any]]) -> str:
     names = {"reward_vs_naive": "agent", "naive_reward": "naive", "reward_vs_meta": "among agents"}
-    return "  ".join(f"{short} {np.mean(row[name]):+.2f}" for name, short in names.items() if name in row)
+    means = {short: [row[name] for row in rows] for name, short in names.items() if name in rows[0]}
+    return "  ".join(f"{short} {np.mean(values):+.2f}" for short, values in means.items())

@@ -129,22 +129,24 @@ ALGORITHMS: dict[str, Callable[[Config, Any, Any, Company, Array], tuple[Any, An
 }
 
 
-def make_train_step(config: Config) -> Callable[[TrainState, Array], tuple[TrainState, Metrics]]:
+def make_train_step(config: Config, seeds: int = 1) -> Callable[[TrainState, Array], tuple[TrainState, Metrics]]:
     """The jitted `train_step(state, key) -> (state, metrics)`; it consumes (donates) the state.
 
-    Each metric has a leading axis over the P meta agents.
+    Each metric has a leading axis over the P meta agents. With `seeds` > 1 state, key and metrics have an axis over the
+    seeds before all others.
     """
     update = ALGORITHMS[config.learner.algorithm]
+    on_cpu = jax.default_backend() == "cpu"
 
-    @eqx.filter_jit(donate="all")
     def train_step(state: TrainState, key: Array) -> tuple[TrainState, Metrics]:
-        indices = jnp.arange(config.pool.agents)
-        inputs = (state.agents, state.optimisers, indices, jax.random.split(key, config.pool.agents))
-
-        def one_agent(agent, optimiser, index, key):
+        def one_agent(inputs):
+            agent, optimiser, index, key = inputs
             return update(config, agent, optimiser, Company(index, state.agents, state.naive_policies), key)
 
-        agents, optimisers, metrics = jax.lax.map(lambda x: one_agent(*x), inputs)
+        indices = jnp.arange(config.pool.agents)
+        inputs = (state.agents, state.optimisers, indices, jax.random.split(key, config.pool.agents))
+        # one after the other stays in a CPU's caches; an accelerator wants them at once
+        agents, optimisers, metrics = jax.lax.map(one_agent, inputs) if on_cpu else eqx.filter_vmap(one_agent)(inputs)
         return TrainState(agents, optimisers, state.naive_policies, state.update + 1), metrics
 
-    return train_step
+    return eqx.filter_jit(train_step if seeds == 1 else eqx.filter_vmap(train_step), donate="all")

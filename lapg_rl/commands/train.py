@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, metavar="DIR", help="run folder (default runs/PRESET-ESTIMATOR-seedSEED)")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train N runs, on consecutive seeds")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="train up to N runs side by side (default 1)")
+    parser.add_argument("--together", action="store_true", help="train the seeds in one program, which fills a GPU")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="processor threads of each run (default 1)")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="carry on with the run in this folder")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
@@ -41,10 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(f"{name:20} {_describe(preset)}" for name, preset in config.PRESETS.items()))
         return 0
     runs = _resumed(arguments.resume, arguments) if arguments.resume else _fresh(arguments)
-    return train_all(runs, arguments.quiet, arguments.jobs, arguments.threads)
+    if arguments.together and arguments.jobs > 1:
+        raise ValueError(f"--together is one program, got --jobs {arguments.jobs} as well; give one of the two")
+    return train_all(runs, arguments.quiet, arguments.jobs, arguments.threads, arguments.together)
 
 
-def train_all(runs: Sequence[tuple[Config, Path]], quiet: bool = False, jobs: int = 1, threads: int = 1) -> int:
+def train_all(
+    runs: Sequence[tuple[Config, Path]], quiet: bool = False, jobs: int = 1, threads: int = 1, together: bool = False
+) -> int:
     """Train each config in its folder, `jobs` at a time: 0, 130 after an interrupt, or what a failed run exited with."""
     if jobs < 1:
         raise ValueError(f"--jobs must be an integer >= 1, got {jobs}; 1 trains one run after the other")
@@ -53,15 +58,17 @@ def train_all(runs: Sequence[tuple[Config, Path]], quiet: bool = False, jobs: in
     os.environ.setdefault("NPROC", str(threads))  # XLA reads it when it starts
     if min(jobs, len(runs)) > 1:
         return _side_by_side(runs, quiet, jobs)
-    from lapg_rl.run import train  # takes seconds to import, and every mistake in the arguments is found before
+    from lapg_rl.run import train_together  # takes seconds to import; every mistake in the arguments is found before
 
-    for cfg, folder in runs:
+    for group in [list(runs)] if together else [[one] for one in runs]:
+        cfg, folder = group[0]
         try:
-            train(cfg, folder, label=label(cfg), quiet=quiet)
+            train_together(group, label=label(cfg), quiet=quiet)
         except KeyboardInterrupt:
-            print(f"\nlapg: interrupted; carry on with `lapg train --resume {folder}`", file=sys.stderr)
+            how = "the same command" if len(group) > 1 else f"`lapg train --resume {folder}`"
+            print(f"\nlapg: interrupted; carry on with {how}", file=sys.stderr)
             return 130
-        if not quiet:
+        for cfg, folder in group if not quiet else ():
             print(f"finished {folder} ({cfg.updates} updates)", flush=True)
     return 0
 

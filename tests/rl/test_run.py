@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -165,3 +166,50 @@ def test_a_metric_that_is_not_finite_stops_the_run_before_it_is_saved(tmp_path):
         run.train(broken, tmp_path, quiet=True)
     assert not RunFolder(tmp_path).metrics()
     assert not checkpoint.folders(tmp_path / "checkpoints")
+
+
+SEEDS = [dataclasses.replace(TINY, seed=seed) for seed in (0, 1)]
+
+
+def assert_close_runs(folders, states, alone, expected):
+    for folder, state, reference, end in zip(folders, states, alone, expected, strict=True):
+        for one, other in zip(jax.tree.leaves(state), jax.tree.leaves(end), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+        rows, wanted = RunFolder(folder).metrics(), RunFolder(reference).metrics()
+        assert [row.keys() for row in rows] == [row.keys() for row in wanted]
+        for row, other in zip(rows, wanted, strict=True):
+            np.testing.assert_allclose(
+                [row["policy_loss"], row["reward_vs_naive"]],
+                [other["policy_loss"], other["reward_vs_naive"]],
+                atol=1e-4,
+            )
+
+
+@pytest.fixture(scope="module")
+def alone(uninterrupted, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    return [uninterrupted[0], folder], [uninterrupted[1], run.train(SEEDS[1], folder, quiet=True)]
+
+
+def test_seeds_trained_together_are_the_runs_trained_alone(alone, tmp_path):
+    folders = [tmp_path / "seed0", tmp_path / "seed1"]
+    states = run.train_together(list(zip(SEEDS, folders, strict=True)), quiet=True)
+    assert_close_runs(folders, states, *alone)
+
+
+def test_seeds_trained_together_carry_on_from_the_newest_update_that_all_have(alone, tmp_path):
+    folders = [tmp_path / "seed0", tmp_path / "seed1"]
+    for folder, source in zip(folders, alone[0], strict=True):
+        shutil.copytree(source, folder)
+    for step in (10, 12):
+        shutil.rmtree(checkpoint.folder(folders[1] / "checkpoints", step))
+    states = run.train_together(list(zip(SEEDS, folders, strict=True)), quiet=True)
+    assert_close_runs(folders, states, *alone)
+    assert [RunFolder(f).provenance()[-1]["updates"] for f in folders] == [4, 4]
+
+
+def test_runs_that_differ_in_more_than_the_seed_are_not_trained_together(tmp_path):
+    other = dataclasses.replace(SEEDS[1], batch=3)
+    with pytest.raises(ValueError, match=r"seeds only.*batch 2 there, 3 here"):
+        run.train_together([(TINY, tmp_path / "a"), (other, tmp_path / "b")], quiet=True)
+    assert not (tmp_path / "a").exists()
