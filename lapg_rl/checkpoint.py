@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +12,8 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from lapg_rl import files
+
 SCHEMA = 1
 
 
@@ -20,24 +21,10 @@ class DamagedError(ValueError):
     """A checkpoint whose files are missing, truncated or altered."""
 
 
-def _leaves(tree: Any) -> dict[str, Any]:
+def leaves(tree: Any) -> dict[str, Any]:
+    """The arrays of a tree by the names under which they are stored."""
     arrays, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(tree, eqx.is_array))
     return {jax.tree_util.keystr(path): leaf for path, leaf in arrays}
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def folders(directory: Path) -> list[Path]:
@@ -50,30 +37,50 @@ def folder(directory: Path, step: int) -> Path:
     return directory / f"step_{step:09d}"
 
 
-def save(directory: Path, step: int, tree: Any, keep: int) -> Path:
-    """Write the arrays of `tree` as checkpoint `step`, then drop all but the newest `keep` checkpoints.
+def updates(folder: Path) -> int:
+    """The number of updates after which a checkpoint was written."""
+    return int(folder.name.removeprefix("step_"))
 
-    The checkpoint appears under its final name only when it is complete on disk.
+
+def save(directory: Path, step: int, tree: Any, keep: int, every: int = 0) -> Path:
+    """Write the arrays of `tree` as checkpoint `step`, then drop all but the newest `keep` and the multiples of `every`.
+
+    The checkpoint appears under its final name only when it is complete on disk. With `every` 0 none is kept for ever.
+
+    Raises:
+        OSError: where it can't be written, as on a full disk; the checkpoints before it are then as they were.
     """
     buffer = io.BytesIO()
-    named: Any = {name: np.asarray(leaf) for name, leaf in _leaves(tree).items()}
+    named: Any = {name: np.asarray(leaf) for name, leaf in leaves(tree).items()}
     np.savez(buffer, **named)
     data = buffer.getvalue()
     final = folder(directory, step)
     partial = final.with_suffix(".tmp")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    _write(partial / "arrays.npz", data)
     meta = {"schema": SCHEMA, "step": step, "sha256": hashlib.sha256(data).hexdigest(), "jax": jax.__version__}
-    _write(partial / "meta.json", json.dumps(meta, indent=1).encode())
-    _sync(partial)
+    try:
+        partial.mkdir(parents=True)
+        files.write(partial / "arrays.npz", data)
+        files.write(partial / "meta.json", json.dumps(meta, indent=1).encode())
+        files.sync(partial)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     for later in (f for f in folders(directory) if f.name >= final.name):  # unsound, or the run would be beyond them
         shutil.rmtree(later)
     partial.replace(final)
-    _sync(directory)
+    files.sync(directory)
     for old in folders(directory)[:-keep]:
-        shutil.rmtree(old)
+        if not (every and updates(old) and updates(old) % every == 0):
+            shutil.rmtree(old)
     return final
+
+
+def drop_after(directory: Path, step: int) -> None:
+    """Drop the checkpoints of later updates, the newest first; those updates are to be made again."""
+    for later in reversed(folders(directory)):
+        if updates(later) > step:
+            shutil.rmtree(later)
 
 
 def load(folder: Path, like: Any) -> Any:
@@ -93,7 +100,7 @@ def load(folder: Path, like: Any) -> Any:
     if hashlib.sha256(data).hexdigest() != meta.get("sha256"):
         raise DamagedError(f"checkpoint {folder} is damaged: arrays.npz does not match its SHA-256")
     stored = np.load(io.BytesIO(data))
-    wanted = _leaves(like)
+    wanted = leaves(like)
     if missing := sorted(wanted.keys() ^ set(stored.files)):
         raise ValueError(f"checkpoint {folder} has other arrays than this run: {', '.join(missing)}")
     for name, leaf in wanted.items():

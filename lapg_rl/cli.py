@@ -41,7 +41,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one `lapg` command line and return its exit status: 0 done, 1 failed or refuted, 2 bad input."""
+    """Run one `lapg` command line and return its exit status.
+
+    0 done, 1 failed or refuted, 2 bad input or files that can't be used, 75 stopped by SIGTERM with everything saved, 130
+    interrupted.
+    """
     parser = _Parser(prog="lapg", description="Learning-aware policy gradients: derive, train, compare.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, text) in COMMANDS.items():

@@ -201,7 +201,7 @@ def _changes(cfg: Config) -> dict[str, Any]:
     if cfg.name not in config.PRESETS:
         return {}
     ours, base = config.flat(cfg), config.flat(config.preset(cfg.name))
-    left_out = ("seed", "checkpoint_every", "keep_checkpoints")
+    left_out = ("seed", "checkpoint_every", "keep_checkpoints", "keep_every")
     return {key: ours[key] for key in ours if ours[key] != base[key] and key not in left_out}
 
 

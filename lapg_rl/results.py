@@ -165,7 +165,7 @@ def _provenance(run: RunFolder) -> list[dict[str, Any]]:
 
 
 #: Keys that have no bearing on what was trained, besides the seed.
-HOUSEKEEPING = ("name", "seed", "checkpoint_every", "keep_checkpoints")
+HOUSEKEEPING = ("name", "seed", "checkpoint_every", "keep_checkpoints", "keep_every")
 
 
 def training_settings(cfg: Config) -> dict[str, Any]:

@@ -3,13 +3,11 @@
 import argparse
 import dataclasses
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lapg_rl import config
+from lapg_rl import config, preemption, processes
 from lapg_rl.config import Config
 
 EPILOGUE = """examples:
@@ -31,6 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="train up to N runs side by side (default 1)")
     parser.add_argument("--together", action="store_true", help="train the seeds in one program, which fills a GPU")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="processor threads of each run (default 1)")
+    parser.add_argument(
+        "--compilation-cache", type=Path, metavar="DIR", help="keep compiled programs here, for runs of the same sizes"
+    )
     parser.add_argument("--resume", type=Path, metavar="DIR", help="carry on with the run in this folder")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
     parser.add_argument("--list", action="store_true", help="list the presets and stop")
@@ -44,23 +45,49 @@ def run(arguments: argparse.Namespace) -> int:
     runs = _resumed(arguments.resume, arguments) if arguments.resume else _fresh(arguments)
     if arguments.together and arguments.jobs > 1:
         raise ValueError(f"--together is one program, got --jobs {arguments.jobs} as well; give one of the two")
-    return train_all(runs, arguments.quiet, arguments.jobs, arguments.threads, arguments.together)
+    names = ("quiet", "jobs", "threads", "together", "compilation_cache")
+    return train_all(runs, **{name: getattr(arguments, name) for name in names})
 
 
 def train_all(
-    runs: Sequence[tuple[Config, Path]], quiet: bool = False, jobs: int = 1, threads: int = 1, together: bool = False
+    runs: Sequence[tuple[Config, Path]],
+    quiet: bool = False,
+    jobs: int = 1,
+    threads: int = 1,
+    together: bool = False,
+    compilation_cache: Path | None = None,
 ) -> int:
-    """Train each config in its folder, `jobs` at a time: 0, 130 after an interrupt, or what a failed run exited with."""
+    """Train each config in its folder, `jobs` at a time.
+
+    Returns 0, 130 after an interrupt, 75 after SIGTERM with everything saved, or what a failed run exited with.
+    """
     if jobs < 1:
         raise ValueError(f"--jobs must be an integer >= 1, got {jobs}; 1 trains one run after the other")
     if threads < 1:
         raise ValueError(f"--threads must be an integer >= 1, got {threads}; 1 gives the most updates a processor")
     os.environ.setdefault("NPROC", str(threads))  # XLA reads it when it starts
-    if min(jobs, len(runs)) > 1:
-        return _side_by_side(runs, quiet, jobs)
+    if compilation_cache is not None:
+        _keep_compiled(compilation_cache)
+    with preemption.listen():  # before the seconds that imports and compilers take
+        if min(jobs, len(runs)) > 1:
+            return _side_by_side(runs, quiet, jobs)
+        return _here([list(runs)] if together else [[one] for one in runs], quiet)
+
+
+def _keep_compiled(folder: Path) -> None:
+    """Set JAX's persistent compilation cache, here and in the processes of the runs."""
+    import jax
+
+    settings = {"jax_compilation_cache_dir": str(folder.resolve()), "jax_persistent_cache_min_compile_time_secs": 0.1}
+    for name, value in settings.items():
+        os.environ[name.upper()] = str(value)
+        jax.config.update(name, value)
+
+
+def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool) -> int:
     from lapg_rl.run import train_together  # takes seconds to import; every mistake in the arguments is found before
 
-    for group in [list(runs)] if together else [[one] for one in runs]:
+    for group in groups:
         cfg, folder = group[0]
         try:
             train_together(group, label=label(cfg), quiet=quiet)
@@ -68,31 +95,23 @@ def train_all(
             how = "the same command" if len(group) > 1 else f"`lapg train --resume {folder}`"
             print(f"\nlapg: interrupted; carry on with {how}", file=sys.stderr)
             return 130
+        except preemption.Preempted as stop:
+            print(f"\nlapg: {stop}", file=sys.stderr)
+            return preemption.EXIT
         for cfg, folder in group if not quiet else ():
             print(f"finished {folder} ({cfg.updates} updates)", flush=True)
     return 0
 
 
 def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int) -> int:
-    """One process a run; their progress lines are passed on as they come."""
     from lapg_rl.run import open_run
 
     for cfg, folder in runs:  # every refusal comes before the first run
         open_run(cfg, folder)
-    share = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-
-    def one(run: tuple[Config, Path]) -> int:
-        command = [sys.executable, "-m", "lapg_rl.cli", "train", "--resume", str(run[1])] + ["--quiet"] * quiet
-        with subprocess.Popen(command, env=os.environ | share, stderr=subprocess.PIPE, text=True) as process:
-            for line in process.stderr or ():
-                print(line, end="", file=sys.stderr, flush=True)
-        return process.returncode if process.returncode >= 0 else 128 - process.returncode  # killed: as a shell says it
-
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            return max(pool.map(one, runs))
-        except KeyboardInterrupt:  # every process got it too, and says how to carry on
-            return 130
+    try:
+        return max(processes.train_each([folder for _, folder in runs], jobs, quiet))
+    except KeyboardInterrupt:  # every process says how to carry on
+        return 130
 
 
 def label(cfg: Config) -> str:

@@ -7,6 +7,7 @@ from lapg_rl.config.sections import LearnerConfig as LearnerConfig
 from lapg_rl.config.sections import ModelConfig as ModelConfig
 from lapg_rl.config.sections import NaiveConfig as NaiveConfig
 from lapg_rl.config.sections import PoolConfig as PoolConfig
+from lapg_rl.config.text import dumps as dumps
 from lapg_rl.config.text import flat as flat
 from lapg_rl.config.text import from_dict as from_dict
 from lapg_rl.config.text import load as load

@@ -59,9 +59,14 @@ def to_dict(config: Config) -> dict[str, Any]:
     return _CONVERTER.unstructure(config)
 
 
+def dumps(config: Config) -> str:
+    """The config as TOML."""
+    return tomli_w.dumps(to_dict(config))
+
+
 def save(config: Config, path: Path) -> None:
     """Write the config as TOML."""
-    path.write_text(tomli_w.dumps(to_dict(config)))
+    path.write_text(dumps(config))
 
 
 def load(path: Path, complete: bool = False) -> Config:

@@ -15,7 +15,10 @@ LEAST_SHAPING_SIGNAL = 0.01
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """A run: sizes, sections, seed. The run is a pure function of this object."""
+    """A run: sizes, sections, seed. The run is a pure function of this object.
+
+    The newest `keep_checkpoints` checkpoints are kept, and for ever those after every `keep_every` updates (0: none).
+    """
 
     name: str = "custom"
     updates: int = 3000
@@ -26,6 +29,7 @@ class Config:
     seed: int = 0
     checkpoint_every: int = 20
     keep_checkpoints: int = 3
+    keep_every: int = 0
     game: GameConfig = dataclasses.field(default_factory=GameConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     naive: NaiveConfig = dataclasses.field(default_factory=NaiveConfig)
@@ -44,6 +48,10 @@ class Config:
         ):
             check_count(field, getattr(self, field))
         check_count("seed", self.seed, least=0)
+        check_count("keep_every", self.keep_every, least=0)
+        written = self.keep_every % self.checkpoint_every == 0
+        bound = f"a multiple of checkpoint_every = {self.checkpoint_every}"
+        check(written, "keep_every", self.keep_every, bound, "only checkpoints that are written can be kept")
         remedy = "change meta_batch, learner.minibatches or pool.p_naive"
         check(
             self.meta_batch % self.learner.minibatches == 0,

@@ -79,7 +79,7 @@ def test_presets_are_listed(capsys):
 
 def test_settings_may_stand_before_and_after_options(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(run, "train", lambda cfg, folder, **_: seen.append((cfg, folder)))
+    monkeypatch.setattr(run, "train_together", lambda runs, **_: seen.extend(runs))
     assert main(["train", "ipd-shaping", "seed=3", "--seeds", "2", "updates=7", "--quiet", "estimator=mfos"]) == 0
     assert [(c.seed, c.updates, c.learner.estimator, f.as_posix()) for c, f in seen] == [
         (3, 7, "mfos", "runs/ipd-shaping-mfos-seed3"),
@@ -91,7 +91,7 @@ def test_an_interrupt_says_how_to_carry_on(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "train", interrupted)
+    monkeypatch.setattr(run, "train_together", interrupted)
     assert main(["train", "ipd-shaping", "--run", "here"]) == 130
     assert capsys.readouterr().err.strip() == "lapg: interrupted; carry on with `lapg train --resume here`"
 
