@@ -136,3 +136,15 @@ def test_presets_of_the_paper_build_a_step():
         after, metrics = eqx.filter_eval_shape(train.make_train_step(cfg), state, train.run_key(cfg))
         assert jax.tree.structure(after) == jax.tree.structure(state)
         assert metrics["reward_vs_naive"].shape == (cfg.pool.agents,)
+
+
+def test_an_accelerator_s_program_makes_the_same_update(monkeypatch):
+    """All agents and sequences at once there, one after the other here."""
+    cfg = dataclasses.replace(TINY, model=ModelConfig(kind="gru", width=4), meta_batch=40, batch=2)
+    key = train.run_key(cfg)
+    ends = []
+    for backend in ("cpu", "gpu"):
+        monkeypatch.setattr(jax, "default_backend", lambda name=backend: name)
+        ends.append(train.make_train_step(cfg)(train.initial_state(cfg, key), key))
+    for here, there in zip(jax.tree.leaves(ends[0]), jax.tree.leaves(ends[1]), strict=True):
+        np.testing.assert_allclose(here, there, rtol=1e-3, atol=1e-5)
