@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lapg_rl import checkpoint, config, files
+from lapg_rl import checkpoint, config, devices, files
 from lapg_rl.config import Config
 from lapg_rl.train import TrainState, initial_state, run_key
 
@@ -119,11 +119,12 @@ def check_finite(values: dict[str, Any], update: int, run: RunFolder) -> None:
 
 
 def save(run: RunFolder, cfg: Config, state: TrainState) -> None:
-    """Write a checkpoint of a state, if it is finite."""
+    """Write a checkpoint of a state, if it is finite; of several processes that train together, the first does."""
     done = int(state.update)
     numbers = {name: x for name, x in checkpoint.leaves(state).items() if jnp.issubdtype(x.dtype, jnp.inexact)}
     check_finite(jax.device_get(numbers), done - 1, run)
-    checkpoint.save(run.checkpoints, done, state, cfg.keep_checkpoints, cfg.keep_every)
+    if devices.writes():
+        checkpoint.save(run.checkpoints, done, state, cfg.keep_checkpoints, cfg.keep_every)
 
 
 def difference(there: Config, wanted: Config) -> str:

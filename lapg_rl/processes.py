@@ -15,12 +15,12 @@ from lapg_rl import preemption
 class _Processes:
     """The processes that are running; after `stop` none starts."""
 
-    def __init__(self, quiet: bool):
-        self.quiet, self.running, self.stopped, self.lock = quiet, set(), False, threading.Lock()
+    def __init__(self, options: list[str]):
+        self.options, self.running, self.stopped, self.lock = options, set(), False, threading.Lock()
 
     def train(self, folder: Path) -> int:
         """Carry on with a prepared run; its lines on standard error are passed on as they come."""
-        command = [sys.executable, "-m", "lapg_rl.cli", "train", "--resume", str(folder)] + ["--quiet"] * self.quiet
+        command = [sys.executable, "-m", "lapg_rl.cli", "train", "--resume", str(folder), *self.options]
         environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         with self.lock:
             if self.stopped:
@@ -44,12 +44,13 @@ class _Processes:
                 process.terminate()
 
 
-def train_each(folders: Sequence[Path], jobs: int, quiet: bool) -> list[int]:
-    """Train the prepared runs in `folders`, up to `jobs` at a time, and give the exit status of each.
+def train_each(folders: Sequence[Path], jobs: int, quiet: bool, devices: int | str | None = None) -> list[int]:
+    """Train the prepared runs in `folders`, up to `jobs` at a time, each on `devices`, and give the exit status of each.
 
     SIGTERM is passed on: every process saves its run and exits with 75, which is the status of those not begun, too.
     """
-    processes = _Processes(quiet)
+    options = ["--quiet"] * quiet + ([] if devices is None else ["--devices", str(devices)])
+    processes = _Processes(options)
     with preemption.listen() as asked, ThreadPoolExecutor(jobs) as pool:
         statuses = [pool.submit(processes.train, folder) for folder in folders]
         try:

@@ -13,10 +13,15 @@ def _clock(seconds: float) -> str:
 class Progress:
     """Reports work that goes from `start` to `total` on standard error."""
 
-    def __init__(self, label: str, start: int, total: int, *, quiet: bool = False, log_every: float = 30.0):
-        self.label, self.start, self.total, self.quiet = label, start, total, quiet
+    def __init__(self, label: str, start: int = 0, total: int = 0, *, quiet: bool = False, log_every: float = 30.0):
+        self.label, self.quiet = label, quiet
         self.terminal = sys.stderr.isatty()
         self.log_every = log_every
+        self.begin(start, total)
+
+    def begin(self, start: int, total: int) -> None:
+        """Count from here, from now."""
+        self.start, self.total = start, total
         self.began = self.shown = time.monotonic()
         self.first = None
 

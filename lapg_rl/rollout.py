@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from lapg_rl import devices
+
 
 class Trajectory(NamedTuple):
     """What one player saw and did; leading axes `[..., b, m, t]`. Rewards are the game's own (not rescaled)."""
@@ -104,9 +106,12 @@ def meta_episode(
 def meta_batch(
     env: Any, ego: Any, coplayer: Any, identities: Any, key: Array, **sizes: Any
 ) -> tuple[Trajectory, Trajectory]:
-    """Independent meta-episodes against each of `identities` (leading axis k): trajectories `[k, b, m, t]`."""
+    """Independent meta-episodes against each of `identities` (leading axis k): trajectories `[k, b, m, t]`.
+
+    In a step that is spread over devices each of them plays its part, and all get the trajectories of all.
+    """
     count = len(jax.tree.leaves(eqx.filter(identities, eqx.is_array))[0])
     play = eqx.filter_vmap(
         lambda identity, k: meta_episode(env, ego, coplayer, identity, k, **sizes), in_axes=(eqx.if_array(0), 0)
     )
-    return play(identities, jax.random.split(key, count))
+    return devices.gathered(play(*devices.own((identities, jax.random.split(key, count)), "games")), "games")

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
-from lapg_rl import models
+from lapg_rl import devices, models
 from lapg_rl.algorithms import lola_dice, shaper
 from lapg_rl.config import Config, LearnerConfig, ModelConfig
 from lapg_rl.losses import Experience, loss
@@ -70,6 +71,7 @@ def sequences_at_once(total: int, on_cpu: bool) -> int:
 
 def _gradient(policy: Any, batch: Experience, config: LearnerConfig) -> tuple[Any, Metrics]:
     """Mean gradient and figures over the sequences `[n, l]` of `batch`, accumulated over chunks that fit the caches."""
+    batch = devices.own(batch, "games")
     total = len(batch.actions)
 
     def one_pass(chunk):
@@ -84,7 +86,7 @@ def _gradient(policy: Any, batch: Experience, config: LearnerConfig) -> tuple[An
         result, _ = jax.lax.scan(lambda a, c: (jax.tree.map(jnp.add, a, one_pass(c)), None), zero, chunks)
         return jax.tree.map(lambda x: x * (size / total), result)
 
-    return accumulate(sequences_at_once(total, jax.default_backend() == "cpu"))
+    return devices.averaged(accumulate(sequences_at_once(total, jax.default_backend() == "cpu")))
 
 
 def _learn(
@@ -129,11 +131,14 @@ ALGORITHMS: dict[str, Callable[[Config, Any, Any, Company, Array], tuple[Any, An
 }
 
 
-def make_train_step(config: Config, seeds: int = 1) -> Callable[[TrainState, Array], tuple[TrainState, Metrics]]:
+def make_train_step(
+    config: Config, seeds: int = 1, mesh: Mesh | None = None
+) -> Callable[[TrainState, Array], tuple[TrainState, Metrics]]:
     """The jitted `train_step(state, key) -> (state, metrics)`; it consumes (donates) the state.
 
     Each metric has a leading axis over the P meta agents. With `seeds` > 1 state, key and metrics have an axis over the
-    seeds before all others.
+    seeds before all others. With a mesh (see `lapg_rl.devices`) state and key must be placed on it; the numbers are the
+    same up to rounding.
     """
     update = ALGORITHMS[config.learner.algorithm]
     on_cpu = jax.default_backend() == "cpu"
@@ -145,8 +150,13 @@ def make_train_step(config: Config, seeds: int = 1) -> Callable[[TrainState, Arr
 
         indices = jnp.arange(config.pool.agents)
         inputs = (state.agents, state.optimisers, indices, jax.random.split(key, config.pool.agents))
+        inputs = devices.own(inputs, "agents")
         # one after the other stays in a CPU's caches; an accelerator wants them at once
-        agents, optimisers, metrics = jax.lax.map(one_agent, inputs) if on_cpu else eqx.filter_vmap(one_agent)(inputs)
+        results = jax.lax.map(one_agent, inputs) if on_cpu else eqx.filter_vmap(one_agent)(inputs)
+        agents, optimisers, metrics = devices.gathered(results, "agents")
         return TrainState(agents, optimisers, state.naive_policies, state.update + 1), metrics
 
-    return eqx.filter_jit(train_step if seeds == 1 else eqx.filter_vmap(train_step), donate="all")
+    def all_seeds(state: TrainState, key: Array) -> tuple[TrainState, Metrics]:
+        return devices.gathered(eqx.filter_vmap(train_step)(*devices.own((state, key), "seeds")), "seeds")
+
+    return eqx.filter_jit(devices.spread(train_step if seeds == 1 else all_seeds, mesh), donate="all")

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from lapg_rl import devices
 from lapg_rl.config import Config, NaiveConfig
 from lapg_rl.estimators import discounted_sums, inner_episode, value_targets
 from lapg_rl.losses import Experience, loss
@@ -126,16 +127,17 @@ def _aware(config: Config, agent: Any, identities: Any, own: Trajectory, other: 
         (_, parts), gradient = eqx.filter_value_and_grad(objective, has_aux=True)(agent)
         return gradient, parts
 
-    episodes = (identities, own, other, transform(credits, learner.advantages), targets)
-    return jax.tree.map(lambda x: x.mean(0), jax.lax.map(one, episodes))
+    episodes = devices.own((identities, own, other, transform(credits, learner.advantages), targets), "games")
+    return devices.averaged(jax.tree.map(lambda x: x.mean(0), jax.lax.map(one, episodes)))
 
 
 def _unaware(config: Config, agent: Any, kind: str, own: Trajectory) -> Gradient:
     """Mean policy gradient and figures against co-players that don't learn: every inner episode on its own."""
     learner = dataclasses.replace(config.learner, estimator="inner_episode")
     played: Experience = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), experience(own, kind, learner))
-    (_, parts), gradient = eqx.filter_value_and_grad(loss, has_aux=True)(agent, played, learner)
-    return gradient, parts
+    part = devices.own(played, "games")
+    (_, parts), gradient = eqx.filter_value_and_grad(loss, has_aux=True)(agent, part, learner)
+    return devices.averaged((gradient, parts))
 
 
 def lola_gradient(config: Config, agent: Any, company: Company, key: Array) -> tuple[Any, dict[str, Any]]:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lapg_rl import config, preemption, processes
 from lapg_rl.config import Config
@@ -32,9 +33,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compilation-cache", type=Path, metavar="DIR", help="keep compiled programs here, for runs of the same sizes"
     )
+    parser.add_argument(
+        "--devices", type=_count, metavar="N", help="train on N devices or all (default: one CPU, all GPUs)"
+    )
+    parser.add_argument(
+        "--distributed", action="store_true", help="this is one of several processes that train one run"
+    )
+    parser.add_argument(
+        "--coordinator", metavar="HOST:PORT", help="with --distributed: where the first process listens"
+    )
+    parser.add_argument("--processes", type=int, metavar="N", help="with --distributed: how many there are")
+    parser.add_argument("--process", type=int, metavar="I", help="with --distributed: which this is, from 0")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="carry on with the run in this folder")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
     parser.add_argument("--list", action="store_true", help="list the presets and stop")
+
+
+def _count(text: str) -> int | str:
+    return text if text == "all" else int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,7 +61,16 @@ def run(arguments: argparse.Namespace) -> int:
     runs = _resumed(arguments.resume, arguments) if arguments.resume else _fresh(arguments)
     if arguments.together and arguments.jobs > 1:
         raise ValueError(f"--together is one program, got --jobs {arguments.jobs} as well; give one of the two")
-    names = ("quiet", "jobs", "threads", "together", "compilation_cache")
+    where = (arguments.coordinator, arguments.processes, arguments.process)
+    if arguments.distributed and arguments.jobs > 1:
+        raise ValueError(f"--distributed trains one run at a time, got --jobs {arguments.jobs} as well; leave it out")
+    if not arguments.distributed and where != (None, None, None):
+        raise ValueError("--coordinator, --processes and --process say how to be --distributed; give that, too")
+    if arguments.distributed:
+        from lapg_rl import devices
+
+        devices.join(*where)
+    names = ("quiet", "jobs", "threads", "together", "compilation_cache", "devices")
     return train_all(runs, **{name: getattr(arguments, name) for name in names})
 
 
@@ -56,6 +81,7 @@ def train_all(
     threads: int = 1,
     together: bool = False,
     compilation_cache: Path | None = None,
+    devices: int | str | None = None,
 ) -> int:
     """Train each config in its folder, `jobs` at a time.
 
@@ -70,8 +96,8 @@ def train_all(
         _keep_compiled(compilation_cache)
     with preemption.listen():  # before the seconds that imports and compilers take
         if min(jobs, len(runs)) > 1:
-            return _side_by_side(runs, quiet, jobs)
-        return _here([list(runs)] if together else [[one] for one in runs], quiet)
+            return _side_by_side(runs, quiet, jobs, devices)
+        return _here([list(runs)] if together else [[one] for one in runs], quiet, devices)
 
 
 def _keep_compiled(folder: Path) -> None:
@@ -84,13 +110,14 @@ def _keep_compiled(folder: Path) -> None:
         jax.config.update(name, value)
 
 
-def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool) -> int:
-    from lapg_rl.run import train_together  # takes seconds to import; every mistake in the arguments is found before
+def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool, count: Any) -> int:
+    from lapg_rl.devices import writes  # takes seconds to import; every mistake in the arguments is found before
+    from lapg_rl.run import train_together
 
     for group in groups:
         cfg, folder = group[0]
         try:
-            train_together(group, label=label(cfg), quiet=quiet)
+            train_together(group, label=label(cfg), quiet=quiet, count=count)
         except KeyboardInterrupt:
             how = "the same command" if len(group) > 1 else f"`lapg train --resume {folder}`"
             print(f"\nlapg: interrupted; carry on with {how}", file=sys.stderr)
@@ -98,18 +125,18 @@ def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool) -> int:
         except preemption.Preempted as stop:
             print(f"\nlapg: {stop}", file=sys.stderr)
             return preemption.EXIT
-        for cfg, folder in group if not quiet else ():
+        for cfg, folder in group if writes() and not quiet else ():
             print(f"finished {folder} ({cfg.updates} updates)", flush=True)
     return 0
 
 
-def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int) -> int:
+def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int, count: Any) -> int:
     from lapg_rl.run import open_run
 
     for cfg, folder in runs:  # every refusal comes before the first run
         open_run(cfg, folder)
     try:
-        return max(processes.train_each([folder for _, folder in runs], jobs, quiet))
+        return max(processes.train_each([folder for _, folder in runs], jobs, quiet, count))
     except KeyboardInterrupt:  # every process says how to carry on
         return 130
 

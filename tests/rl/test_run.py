@@ -34,7 +34,7 @@ def compile_once():
     """Compile the step of each configuration once for all tests of a module, whatever the seed."""
     make = functools.cache(train.make_train_step)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "make_train_step", lambda cfg, count: make(dataclasses.replace(cfg, seed=0), count))
+        patch.setattr(run, "make_train_step", lambda cfg, *how: make(dataclasses.replace(cfg, seed=0), *how))
         yield
 
 
@@ -221,7 +221,7 @@ def test_seeds_trained_together_that_are_killed_leave_runs_that_can_go_on_alone(
     for step in (10, 12):
         shutil.rmtree(checkpoint.folder(folders[1] / "checkpoints", step))
 
-    def crash(cfg, count):
+    def crash(*_):
         raise RuntimeError
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError):
