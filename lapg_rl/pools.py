@@ -1,7 +1,8 @@
 """Whom a meta agent meets in one update, and with which credits it learns from each kind of co-player."""
 
+import importlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -9,9 +10,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from lapg_rl.config import KINDS, Config, LearnerConfig, NaiveConfig
+from lapg_rl.config import KINDS, Config, GameConfig, LearnerConfig, NaiveConfig
 from lapg_rl.coplayers import FixedStrategy, MetaAgent, NaiveLearner
-from lapg_rl.envs import IteratedMatrixGame, Reveal
+from lapg_rl.envs import CleanUp, IteratedMatrixGame, Reveal
 from lapg_rl.estimators import ESTIMATORS, Estimator, value_targets
 from lapg_rl.losses import Experience
 from lapg_rl.rollout import Trajectory, meta_batch
@@ -126,9 +127,29 @@ def _memory_one(config: Config, company: Company, count: int, key: Array) -> tup
 COPLAYERS = dict(zip(KINDS, (_naive, _meta, _fixed, _memory_one), strict=True))
 
 
-def environment(config: Config, kind: str = "naive") -> IteratedMatrixGame | Reveal:
+def _custom(factory: str) -> Any:
+    """The environment that the function `package.module:function` returns."""
+    module, _, name = factory.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"game.factory must name a function without arguments that returns an environment, as package.module:function, "
+            f"got {factory!r} ({error})"
+        ) from error
+
+
+#: kind of game -> the environment that its section of a config describes
+GAMES: dict[str, Callable[[GameConfig], Any]] = {
+    "ipd": lambda game: IteratedMatrixGame(game.build()),
+    "cleanup": lambda game: CleanUp(game.cleanup),
+    "custom": lambda game: _custom(game.factory),
+}
+
+
+def environment(config: Config, kind: str = "naive") -> Any:
     """The environment in which co-players of that kind are met; the kinds differ if they are revealed."""
-    env = IteratedMatrixGame(config.game.build())
+    env = GAMES[config.game.kind](config.game)
     if not config.pool.reveal:
         return env
     return Reveal(env, KINDS.index(kind), KINDS.index("meta"), len(KINDS))
@@ -171,15 +192,30 @@ def play_pool(config: Config, agent: Any, company: Company, key: Array) -> dict[
     return played
 
 
-def describe_play(played: dict[str, Played]) -> dict[str, Float[Array, ""]]:
-    """Rewards and cooperation per step against each kind of co-player."""
+def describe_play(config: Config, played: dict[str, Played]) -> dict[str, Float[Array, ""]]:
+    """Rewards, and what the environment measures, per step against each kind of co-player.
+
+    A `discrepancy` is the absolute difference between the players' means over a meta-episode, averaged over meta-episodes.
+    """
     figures = {}
+    env = GAMES[config.game.kind](config.game)
     for kind, (own, other, _) in played.items():
         figures |= {
             f"reward_vs_{kind}": own.rewards.mean(),
             f"{kind}_reward": other.rewards.mean(),
-            f"cooperation_vs_{kind}": jnp.mean(own.actions == 0),
-            f"{kind}_cooperation": jnp.mean(other.actions == 0),
             f"{kind}_reward_last_episode": other.rewards[:, :, -1].mean(),
         }
+        mine, theirs = (measure(env, side) for side in (own, other))
+        for name in mine:
+            figures[f"{name}_vs_{kind}"] = mine[name].mean()
+            if name not in env.shared:
+                figures[f"{kind}_{name}"] = theirs[name].mean()
+            if name in env.compared:
+                apart = jnp.abs(mine[name].mean(axis=(1, 2, 3)) - theirs[name].mean(axis=(1, 2, 3)))
+                figures[f"{name}_discrepancy_vs_{kind}"] = apart.mean()
     return figures
+
+
+def measure(env: Any, side: Trajectory) -> dict[str, Any]:
+    """What the environment measures of one player, per step; a co-player's kind, told after an observation, is left out."""
+    return env.measures(side.observations[..., : env.observation_size], side.actions)

@@ -119,7 +119,7 @@ def _policy_gradient(
     parts = [experience(side.own, kind, config.learner, company.index) for kind, side in played.items()]
     together = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
     agent, optimiser_state, metrics = _learn(agent, optimiser_state, together, learn_key, config.learner)
-    return agent, optimiser_state, metrics | describe_play(played)
+    return agent, optimiser_state, metrics | describe_play(config, played)
 
 
 #: algorithm -> `(config, agent, optimiser state, company, key) -> (agent, optimiser state, metrics)`

@@ -149,7 +149,7 @@ def lola_gradient(config: Config, agent: Any, company: Company, key: Array) -> t
         part = _aware(config, agent, identities, own, other) if aware else _unaware(config, agent, kind, own)
         found.append(jax.tree.map(lambda x, s=config.shares[kind] / config.meta_batch: s * x, part))
     gradient, metrics = jax.tree.map(lambda *x: sum(x), *found)
-    return gradient, metrics | describe_play(played)
+    return gradient, metrics | describe_play(config, played)
 
 
 def lola_dice(config: Config, agent: Any, optimiser_state: Any, company: Company, key: Array) -> tuple[Any, Any, Any]:

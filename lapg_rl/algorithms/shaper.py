@@ -72,5 +72,5 @@ def shaper(config: Config, agent: Any, optimiser_state: Any, company: Company, k
         "score_spread": scores.std(),
         "gradient_norm": jnp.sqrt(jnp.sum(direction**2)),
     }
-    metrics |= describe_play(play_pool(config, agent, company, play_key))
+    metrics |= describe_play(config, play_pool(config, agent, company, play_key))
     return eqx.apply_updates(agent, updates), optimiser_state, metrics

@@ -4,7 +4,7 @@ import types
 from collections.abc import Mapping
 
 from lapg_rl.config.checks import unknown
-from lapg_rl.config.sections import LearnerConfig, PoolConfig
+from lapg_rl.config.sections import CleanUpConfig, GameConfig, LearnerConfig, NaiveConfig, PoolConfig
 from lapg_rl.config.whole import Config
 
 
@@ -14,6 +14,25 @@ def preset(name: str) -> Config:
         raise ValueError(unknown(f"preset {name}", name, list(PRESETS)))
     return PRESETS[name]
 
+
+CLEANUP = GameConfig(kind="cleanup")
+#: Meulemans et al. (2025), appendix: the tables of CleanUp, shaping and mixed
+SHAPING = {
+    "learner": LearnerConfig(learning_rate=1e-3, advantages="normalised", reward_scale=0.1),
+    "naive": NaiveConfig(reward_scale=0.1),
+}
+MIXED = {
+    "learner": LearnerConfig(
+        algorithm="a2c",
+        epochs=1,
+        minibatches=1,
+        optimiser="sgd",
+        learning_rate=0.1,
+        advantages="normalised",
+        reward_scale=0.1,
+    ),
+    "naive": NaiveConfig(optimiser="sgd", learning_rate=1.0, gamma=1.0, reward_scale=0.1),
+}
 
 #: Presets; each names the table it comes from, or what it was made for.
 PRESETS: Mapping[str, Config] = types.MappingProxyType(
@@ -31,6 +50,40 @@ PRESETS: Mapping[str, Config] = types.MappingProxyType(
             meta_batch=24,
             learner=LearnerConfig(learning_rate=1e-3),
             pool=PoolConfig(p_naive=0.5, agents=4),
+        ),
+        # Meulemans et al. (2025), appendix, CleanUp shaping: one agent against naive learners
+        "cleanup-shaping": Config(
+            name="cleanup-shaping", game=CLEANUP, meta_batch=512, batch=32, inner_episodes=100, steps=64, **SHAPING
+        ),
+        # Meulemans et al. (2025), appendix, CleanUp mixed; its baselines have learner.learning_rate=0.03
+        "cleanup-mixed": Config(
+            name="cleanup-mixed",
+            game=CLEANUP,
+            updates=30000,
+            meta_batch=512,
+            batch=64,
+            inner_episodes=5,
+            steps=64,
+            pool=PoolConfig(p_naive=0.75, agents=3, naive_population=3, naive_start="dynamic"),
+            **MIXED,
+        ),
+        # The one-player game, by plain PPO: what everything else on this game rests on
+        "cleanup-alone": Config(
+            name="cleanup-alone",
+            game=GameConfig(kind="cleanup", cleanup=CleanUpConfig(alone=True)),
+            updates=300,
+            meta_batch=16,
+            batch=4,
+            inner_episodes=1,
+            steps=64,
+            learner=LearnerConfig(
+                estimator="inner_episode",
+                memory="inner_episode",
+                learning_rate=3e-3,
+                advantages="normalised",
+                reward_scale=0.1,
+            ),
+            naive=NaiveConfig(learning_rate=0.0, reward_scale=0.1),
         ),
     }
 )

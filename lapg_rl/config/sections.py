@@ -11,19 +11,80 @@ ESTIMATORS = ("lapg", "batch_unaware", "mfos", "inner_episode")
 
 
 @dataclasses.dataclass(frozen=True)
-class GameConfig:
-    """The iterated prisoner's dilemma: payoffs T > R > P > S."""
+class CleanUpConfig:
+    """CleanUp-lite (`lapg_rl.envs.CleanUp` has the rules); what the published text leaves open is a choice here.
 
+    Attributes:
+        rows: of the grid; the river and the orchard have as many cells.
+        columns: of the grid; the river is the last, the orchard the first.
+        initial_dirt: dirty river cells at the start of an inner episode.
+        dirt_rate: probability of another dirty cell, each step.
+        dirt_limit: with so many dirty cells or more no apple grows.
+        hit_rate: probability that a zap within range hits.
+        zap_range: how many cells away a zap reaches.
+        distance: what that means: steps ("manhattan"), or the larger of both differences ("chebyshev").
+        freeze_steps: how many steps after the one of the hit a player stays frozen.
+        overlap: whether both players may be in one cell.
+        alone: whether player 1 is absent: the one-player game.
+    """
+
+    rows: int = 5
+    columns: int = 4
+    initial_dirt: int = 3
+    dirt_rate: float = 0.35
+    dirt_limit: float = 3.0
+    hit_rate: float = 0.9
+    zap_range: int = 2
+    distance: Literal["manhattan", "chebyshev"] = "manhattan"
+    freeze_steps: int = 5
+    overlap: bool = False
+    alone: bool = False
+
+    def __post_init__(self):
+        check_choices("game.cleanup", self)
+        check_count("game.cleanup.rows", self.rows)
+        check(self.rows <= 31, "game.cleanup.rows", self.rows, "at most 31", "the river is the bits of one word")
+        check_count("game.cleanup.columns", self.columns, least=2)
+        for field in ("initial_dirt", "zap_range", "freeze_steps"):
+            check_count(f"game.cleanup.{field}", getattr(self, field), least=0)
+        remedy = "the river has as many cells as the grid has rows"
+        dirt = self.initial_dirt
+        check(dirt <= self.rows, "game.cleanup.initial_dirt", dirt, f"at most game.cleanup.rows = {self.rows}", remedy)
+        for field in ("dirt_rate", "hit_rate"):
+            value = getattr(self, field)
+            check(0 <= value <= 1, f"game.cleanup.{field}", value, "a probability", "it is that of one step")
+        check(self.dirt_limit > 0, "game.cleanup.dirt_limit", self.dirt_limit, "> 0", "the published value is 3")
+
+
+@dataclasses.dataclass(frozen=True)
+class GameConfig:
+    """Which game is played: `kind` "ipd" is the iterated prisoner's dilemma with payoffs T > R > P > S.
+
+    "cleanup" is CleanUp-lite, as the section `cleanup` in this one says. "custom" is an environment of the user's: `factory`
+    names a function without arguments, as `package.module:function`, that returns one (see `lapg_rl.envs`).
+    """
+
+    kind: Literal["ipd", "cleanup", "custom"] = "ipd"
     T: float = 2.0
     R: float = 1.0
     P: float = 0.0
     S: float = -1.0
+    factory: str = ""
+    cleanup: CleanUpConfig = dataclasses.field(default_factory=CleanUpConfig)
 
     def __post_init__(self):
-        self.build()
+        check_choices("game", self)
+        prisoners_dilemma(self.T, self.R, self.P, self.S)
+        if (self.kind == "custom") != bool(self.factory):
+            raise ValueError(
+                f"game.kind = {self.kind} and game.factory = {self.factory!r} don't fit; give both, as in game.kind=custom "
+                "game.factory=package.module:function, or neither"
+            )
 
     def build(self) -> MatrixGame:
-        """The matrix game."""
+        """The matrix game. Raises ValueError for another kind of game."""
+        if self.kind != "ipd":
+            raise ValueError(f"this needs a run of the iterated prisoner's dilemma, but here game.kind = {self.kind}")
         return prisoners_dilemma(self.T, self.R, self.P, self.S)
 
 

@@ -60,6 +60,11 @@ class Config:
         for kind in KINDS:
             share = getattr(self.pool, f"p_{kind}") * self.meta_batch
             check(abs(share - round(share)) < 1e-6, f"pool.p_{kind} * meta_batch", share, "an integer", remedy)
+        if self.game.kind != "ipd" and self.pool.p_fixed + self.pool.p_memory_one > 0:
+            raise ValueError(
+                "pool.p_fixed and pool.p_memory_one are shares of strategies for matrix games, but game.kind = "
+                f"{self.game.kind}; set both to 0"
+            )
         names = self.learner.estimators
         if len(names) not in (1, self.pool.agents):
             raise ValueError(

@@ -1,7 +1,17 @@
 """Environments of two players, as pure functions on pytrees.
 
-Each has `reset`, `step`, `num_actions`, `observation_size` and `one_hot`: whether every observation is a one-hot.
+Another one is a class with
+
+- `num_actions`, `observation_size`, and `one_hot`: whether every observation is a one-hot;
+- `reset(key) -> (state, observations [2, o])`, the start of an inner episode;
+- `step(state, actions [2], key) -> (state, observations [2, o], rewards [2])`;
+- `measures(observations [..., o], actions [...]) -> {name: [...]}`, what one player does or sees, as a number a step, for
+  metrics and evaluations; `shared` names those that are the same for both players, `compared` those whose absolute
+  difference between the players is of interest.
+
+Train on it with `game.kind=custom game.factory=package.module:function`.
 """
 
+from lapg_rl.envs.cleanup import CleanUp as CleanUp
 from lapg_rl.envs.matrix_game import IteratedMatrixGame as IteratedMatrixGame
 from lapg_rl.envs.reveal import Reveal as Reveal

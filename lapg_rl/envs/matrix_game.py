@@ -1,5 +1,7 @@
 """Iterated 2x2 games as an environment."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -19,6 +21,9 @@ class IteratedMatrixGame(eqx.Module):
     observation_size: int = eqx.field(static=True, default=5)
     one_hot: bool = eqx.field(static=True, default=True)
 
+    shared = ()
+    compared = ()
+
     def __init__(self, game: MatrixGame):
         """Play `game`: its payoff tables become `payoffs[player, row action, column action]`."""
         self.payoffs = jnp.asarray([game.row, game.column], jnp.float32)
@@ -36,3 +41,8 @@ class IteratedMatrixGame(eqx.Module):
         del key
         seen = state_index(actions, actions[::-1])
         return state, jax.nn.one_hot(seen, 5), self.payoffs[:, actions[0], actions[1]]
+
+    def measures(self, observations: Float[Array, "... o"], actions: Int[Array, "..."]) -> dict[str, Any]:
+        """Whether the player cooperates."""
+        del observations
+        return {"cooperation": actions == 0}
