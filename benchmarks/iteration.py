@@ -1,0 +1,111 @@
+"""Environment steps a CPU-second (on an accelerator: a second) of whole training iterations, beside a plain PPO.
+
+    python benchmarks/iteration.py                     # about three minutes on a CPU
+    python benchmarks/iteration.py --smoke             # small sizes, to see that it runs
+    python benchmarks/iteration.py --meta-batch 1024   # an accelerator's size
+
+The iteration is a LAPG update of one Hawk agent of width 32: play against learning naive co-players (B 16, M 20, T 10),
+credits, PPO with 4 epochs of 2 minibatches and back-propagation through all 200 steps, Adam. "Ego's share" is the same
+against tit-for-tat, which costs nothing. The yardstick is `plain_ppo.py`, against tit-for-tat too. All take turns, five
+times; medians, and ratios to the yardstick of the same turn.
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+import time
+
+import jax
+import plain_ppo
+
+from lapg_rl import config, train
+from lapg_rl.config import PoolConfig
+
+TIT_FOR_TAT = PoolConfig(p_naive=0.0, p_fixed=1.0, fixed="tft")
+
+
+def ours(cfg):
+    """A function that carries out one update, compiled."""
+    step, keys = train.make_train_step(cfg), iter(range(10**9))
+    state = [train.initial_state(cfg, train.run_key(cfg))]
+
+    def once():
+        state[0], metrics = step(state[0], jax.random.fold_in(train.run_key(cfg), next(keys)))
+        jax.block_until_ready(metrics)
+
+    return once
+
+
+def plain(cfg):
+    """The same for the yardstick."""
+    state, iteration = plain_ppo.make_iteration(cfg.meta_batch, cfg.batch, cfg.inner_episodes * cfg.steps)
+    held, keys = [state], iter(range(10**9))
+
+    def once():
+        held[0] = iteration(*held[0], jax.random.key(next(keys)))
+        jax.block_until_ready(held[0][1])
+
+    return once
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--meta-batch", type=int, nargs="+", default=[8, 32], metavar="K")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--smoke", action="store_true", help="small sizes")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
+    rows = []
+    for count in [2] if arguments.smoke else arguments.meta_batch:
+        cfg = dataclasses.replace(config.preset("ipd-shaping"), meta_batch=count)
+        if arguments.smoke:
+            cfg = dataclasses.replace(cfg, batch=2, inner_episodes=2)
+        programs = {
+            "plain recurrent PPO (GRU)": plain(cfg),
+            "ego's share (Hawk)": ours(dataclasses.replace(cfg, pool=TIT_FOR_TAT)),
+            "ego's share (GRU)": ours(
+                dataclasses.replace(cfg, pool=TIT_FOR_TAT, model=dataclasses.replace(cfg.model, kind="gru"))
+            ),
+            "whole iteration (Hawk)": ours(cfg),
+        }
+        compiled = {}
+        for name, once in programs.items():
+            start = time.perf_counter()
+            once()
+            compiled[name] = time.perf_counter() - start
+        speeds = {name: [] for name in programs}
+        steps = cfg.meta_batch * cfg.batch * cfg.inner_episodes * cfg.steps
+        for _ in range(arguments.turns):
+            for name, once in programs.items():
+                start = clock()
+                once()
+                speeds[name].append(steps / (clock() - start))
+        yardstick = speeds["plain recurrent PPO (GRU)"]
+        for name, values in speeds.items():
+            ratio = statistics.median(a / b for a, b in zip(values, yardstick, strict=True))
+            rows.append(
+                {
+                    "meta_batch": count,
+                    "program": name,
+                    "steps_per_s": round(statistics.median(values)),
+                    "ratio": round(ratio, 2),
+                    "lowest": round(min(values)),
+                    "highest": round(max(values)),
+                    "first_call_s": round(compiled[name], 1),
+                }
+            )
+            if not arguments.json:
+                print(
+                    f"K {count:5d}  {name:28} {statistics.median(values) / 1e3:9.1f} k steps/s  "
+                    f"[{min(values) / 1e3:.1f}, {max(values) / 1e3:.1f}]  {ratio:5.2f} x yardstick  "
+                    f"first call {compiled[name]:.1f} s",
+                    flush=True,
+                )
+    if arguments.json:
+        print(json.dumps({"device": jax.devices()[0].device_kind, "jax": jax.__version__, "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
