@@ -12,7 +12,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Numbers are rationals: 1/3 and 0.25 are exact. Where a list starts with a minus, write --payoffs=-1,... "
         "Exit status: 0 if nothing is refuted, 1 if something is."
     )
-    add("--level", nargs="+", default=[], metavar="L", help="levels, such as L0 L2 or L0-L4 (default: all)")
+    add("--level", nargs="+", default=[], metavar="L", help="levels, such as L0 L2 or L0-L4 (default); L5 and L6 train")
     add("--payoffs", default="2,1,0,-1", metavar="T,R,P,S", help="payoffs of the symmetric game (default %(default)s)")
     add("--ego", metavar="s0,CC,CD,DC,DD", help="the agent's probabilities of cooperating, own view")
     add("--naive", metavar="s0,CC,CD,DC,DD", help="the co-player's at first, in its own view")
@@ -27,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, help="seed of the simulation")
     add("--false-alarms", type=float, metavar="RATE", help="false-alarm rate of each level")
     add("--sabotage", metavar="KIND", help="put a classical mistake into the simulation; `list` names them")
+    add("--run", type=Path, nargs="+", default=[], metavar="DIR", help="run folders that L6 looks at")
     add("--out", type=Path, default=Path("runs/crossval"), metavar="DIR", help="default %(default)s")
     add("--json", action="store_true", help="print results.json instead of the verdicts")
 
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"unknown sabotage {arguments.sabotage!r}; known: {', '.join(SABOTAGES)}")
     simulation = SABOTAGES[arguments.sabotage][1] if arguments.sabotage else HONEST
     found = []
-    for level in levels.run(setting, codes, simulation):
+    for level in levels.run(setting, codes, simulation, arguments.out, runs=arguments.run):
         found.append(level)
         if not arguments.json:
             print(page.text(level), flush=True)

@@ -176,4 +176,94 @@ def dynamics(level: Level) -> Any:
     return figure
 
 
-FIGURES: dict[str, Callable[[Level], Any]] = {"L0": play, "L1": learner, "L2": exact, "L3": sampled, "L4": dynamics}
+def outcome(level: Level) -> Any:
+    """Which runs leave defection against the total naive learning time, and where pools of agents end."""
+    from matplotlib import pyplot
+
+    windows, pool = level.data["windows"], level.data["pool"]
+    kinds = list(dict.fromkeys(cell["start"] for cell in pool))
+    figure = pyplot.figure(figsize=(9.4, 6.4), layout="constrained")
+    pyplot.close(figure)
+    above, below = figure.subfigures(2, 1)
+    for axes, found in zip(above.subplots(1, len(windows), squeeze=False)[0], windows, strict=True):
+        _window(axes, found)
+    colours = {"cooperate": GREEN, "extort": ORANGE, "defect": BLUE, "other": SOFT}
+    for axes, kind in zip(below.subplots(1, len(kinds), squeeze=False, sharey=True)[0], kinds, strict=True):
+        cells = [cell for cell in pool if cell["start"] == kind]
+        for offset, side, alpha in ((-0.2, "predicted", 0.4), (0.2, "seen", 1.0)):
+            bottom = np.zeros(len(cells))
+            for name, colour in colours.items():
+                height = np.array([cell["outcomes"][name][side] / cell["runs"] for cell in cells])
+                label = name if side == "seen" else None
+                axes.bar(np.arange(len(cells)) + offset, height, 0.38, bottom, color=colour, alpha=alpha, label=label)
+                bottom += height
+        axes.set_xticks(range(len(cells)), [f"{cell['share']:g}" for cell in cells])
+        axes.set(title=f"Start: {kind}", xlabel="share of naive learners")
+    axes.legend(fontsize=8)
+    below.supylabel("runs: predicted | seen", fontsize=10)
+    return figure
+
+
+def _window(axes: Any, found: dict[str, Any]) -> None:
+    """One sweep over the naive learning rate."""
+    cells = found["cells"]
+    tau = np.array([cell["tau"] for cell in cells])
+    outcomes = [cell["outcomes"]["leaves"] for cell in cells]
+    share = np.array([o["seen"] / cell["runs"] for o, cell in zip(outcomes, cells, strict=True)])
+    low, high = np.transpose([o["interval"] for o in outcomes])
+    if found["edges"] is not None:
+        edges = np.array(found["edges"]) * found["updates"]
+        axes.axvspan(*edges, color=THEORY, alpha=0.1, linewidth=0, label="predicted window")
+    told = np.array([o["predicted"] / cell["runs"] for o, cell in zip(outcomes, cells, strict=True)])
+    axes.plot(tau, told, "_", markersize=11, color=THEORY, label="exact dynamics")
+    axes.errorbar(tau, share, [share - low, high - share], fmt="o", markersize=4, color=BLUE, label="sampled, 95%")
+    axes.set(
+        title=f"{found['updates']} naive updates", xscale="log", ylim=(-0.05, 1.05), xlabel="total naive learning time"
+    )
+    axes.set_ylabel("runs that leave defection")
+    axes.legend(fontsize=8)
+
+
+def behaviour(level: Level) -> Any:
+    """Shaping curves, payoff lines over random co-players, and conditional cooperation, beside the best policy."""
+    figure, (left, middle, right) = panels(3)
+    agents = level.data["agents"]
+    told = agents[0]["bounds"]
+    curves = np.array(told["curves"])
+    episodes = np.arange(1, curves.shape[1] + 1)
+    left.fill_between(episodes, curves.min(0), curves.max(0), color=THEORY, alpha=0.25, linewidth=0)
+    left.plot(episodes, curves[len(curves) // 2], color=THEORY, linewidth=1.2, label="best memory-one policy")
+    ends = [0.0, 0.0]
+    for n, (agent, colour) in enumerate(zip(agents, (BLUE, ORANGE, GREEN) * len(agents), strict=False)):
+        left.plot(episodes, agent["curve"], color=colour, linewidth=1.5, label="trained agent" if n == 0 else None)
+        other, own = np.array(agent["points"]).T
+        ends = [min(ends[0], own.min()), max(ends[1], own.max())]
+        middle.plot(own, other, ".", markersize=2, color=colour, alpha=0.5)
+        line = np.array([own.min(), own.max()])
+        middle.plot(line, agent["intercept"] + agent["slope"] * line, color=colour, linewidth=1.5)
+        for name, mark in (("first", "o"), ("last", "s")):
+            seen = np.array([np.nan if p is None else p for p in agent[name]])
+            label = f"{name} inner episode" if n == 0 else None
+            right.plot(np.arange(5) + 0.1 * (n % 3 - 1), seen, mark, markersize=4, color=colour, label=label,
+                       mfc="white" if name == "first" else colour)  # fmt: skip
+    line = np.array(ends)
+    middle.plot(line, told["slopes"][len(told["slopes"]) // 2] * line, color=THEORY, linewidth=1.2)
+    left.set(title="Shaping", xlabel="inner episode", ylabel="reward per step")
+    left.legend(fontsize=8)
+    middle.set(title="Payoff line", xlabel="agent's surplus", ylabel="random co-player's surplus")
+    right.bar(range(5), told["policies"][len(told["policies"]) // 2], 0.6, color=THEORY, alpha=0.2)
+    right.set(title="P(cooperate)", ylim=(-0.03, 1.03))
+    _states(right)
+    right.legend(fontsize=8)
+    return figure
+
+
+FIGURES: dict[str, Callable[[Level], Any]] = {
+    "L0": play,
+    "L1": learner,
+    "L2": exact,
+    "L3": sampled,
+    "L4": dynamics,
+    "L5": outcome,
+    "L6": behaviour,
+}

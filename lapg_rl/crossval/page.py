@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lapg_rl.crossval.figures import FIGURES
-from lapg_rl.crossval.levels import LEVELS
+from lapg_rl.crossval.levels import RUNGS
 from lapg_rl.crossval.sabotage import EXPECTED, SABOTAGES
 from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.verdict import POWER, Level
@@ -74,12 +74,14 @@ def spelt(row: dict[str, Any]) -> dict[str, str]:
     """A comparison in words: name, outcome, what it can see, verdict."""
     if row["kind"] == "exact":
         outcome = f"off by {row['statistic']:.2g}, allowed {row['threshold']:.2g}"
+    elif row["kind"] == "majority":
+        outcome = f"{row['statistic']} of {row['samples']} runs"
     else:
         outcome = (
             f"chi2({row['dof']}) = {row['statistic']:.1f}, threshold {row['threshold']:.1f}, p = {row['p_value']:.2g}"
         )
     share = "nothing" if row["detectable"] is None else f"{row['detectable']:.2g}"
-    sees = f"{row['effect']} (from {share} of that on)"
+    sees = row["effect"] if row["kind"] == "majority" else f"{row['effect']} (from {share} of that on)"
     verdict = row["verdict"]
     if verdict == "underpowered":
         needed = row.get("needed")
@@ -95,7 +97,7 @@ def rounded(count: float) -> str:
 
 def text(level: Level) -> str:
     """The level for a terminal."""
-    lines = [f"{level.code} {LEVELS[level.code].title}: {level.verdict}"]
+    lines = [f"{level.code} {RUNGS[level.code].title}: {level.verdict}"]
     for row in map(spelt, level.rows()):
         lines.append(f"   {row['verdict']:13} {row['comparison']}: {row['outcome']}")
     return "\n".join(lines)
@@ -104,12 +106,12 @@ def text(level: Level) -> str:
 def _card(level: Level) -> str:
     return (
         f'<div class="card" style="--colour: {COLOURS[level.verdict]}"><div class="name">{level.code} '
-        f'{LEVELS[level.code].title}</div><div class="verdict">{level.verdict}</div></div>'
+        f'{RUNGS[level.code].title}</div><div class="verdict">{level.verdict}</div></div>'
     )
 
 
 def _section(level: Level, drawing: Any) -> str:
-    rung, rows = LEVELS[level.code], level.rows()
+    rung, rows = RUNGS[level.code], level.rows()
     spoken = [spelt(row) for row in rows]
     cells = [
         [*(escape(s[key]) for key in ("comparison", "outcome", "would see")),

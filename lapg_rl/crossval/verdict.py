@@ -105,6 +105,51 @@ class Exact:
         }
 
 
+@dataclasses.dataclass(frozen=True)
+class Majority:
+    """How many of `trials` independent runs ended as predicted, against the half of them.
+
+    Refuted if so few would be too unlikely if every run ended so with probability 1/2; confirmed if so many would be.
+    Both at the false-alarm rate of the comparison, by the exact binomial distribution.
+    """
+
+    name: str
+    hits: int
+    trials: int
+    effect: str = "runs that end elsewhere half of the time"
+
+    def verdict(self, alarm: float) -> Verdict:
+        """The verdict at a false-alarm rate of `alarm` for this comparison."""
+        if stats.binom.cdf(self.hits, self.trials, 0.5) < alarm:
+            return "refuted"
+        return "confirmed" if stats.binom.sf(self.hits - 1, self.trials, 0.5) < alarm else "underpowered"
+
+    def needed(self, alarm: float) -> float:
+        """Runs at which the share that was seen would be told from 1/2 with probability POWER (normal approximation).
+
+        A share of 1 or 0 is taken as one run short of it; a share of 1/2 needs infinitely many.
+        """
+        short = 0.5 / self.trials
+        share = min(max(self.hits / self.trials, short), 1 - short)
+        spread = stats.norm.isf(alarm) / 2 + stats.norm.isf(1 - POWER) * math.sqrt(share * (1 - share))
+        return (spread / (share - 0.5)) ** 2 if share != 0.5 else math.inf
+
+    def row(self, alarm: float) -> dict[str, Any]:
+        """Everything a report says of it."""
+        least = int(stats.binom.isf(alarm, self.trials, 0.5)) + 1
+        return {
+            "name": self.name,
+            "kind": "majority",
+            "statistic": self.hits,
+            "threshold": self.trials - least,
+            "samples": self.trials,
+            "effect": self.effect,
+            "detectable": 1.0 if least <= self.trials else None,
+            "needed": _finite(self.needed(alarm)),
+            "verdict": self.verdict(alarm),
+        }
+
+
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
@@ -117,15 +162,15 @@ class Level:
     """
 
     code: str
-    checks: tuple[Sampled | Exact, ...]
+    checks: tuple[Sampled | Exact | Majority, ...]
     data: dict[str, Any]
     notes: tuple[str, ...]
     alarm: float
 
     @property
     def each(self) -> float:
-        """The false-alarm rate of each sampled comparison: they are independent, so that 1 - (1 - each)^n = alarm."""
-        count = sum(isinstance(check, Sampled) for check in self.checks)
+        """The false-alarm rate of each comparison with chance in it: independent, so that 1 - (1 - each)^n = alarm."""
+        count = sum(not isinstance(check, Exact) for check in self.checks)
         return -math.expm1(math.log1p(-self.alarm) / count) if count else self.alarm
 
     @property
