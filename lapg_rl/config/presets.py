@@ -16,6 +16,7 @@ def preset(name: str) -> Config:
 
 
 CLEANUP = GameConfig(kind="cleanup")
+SMALL_CLEANUP = GameConfig(kind="cleanup", cleanup=CleanUpConfig(rows=3, columns=3))
 #: Meulemans et al. (2025), appendix: the tables of CleanUp, shaping and mixed
 SHAPING = {
     "learner": LearnerConfig(learning_rate=1e-3, advantages="normalised", reward_scale=0.1),
@@ -67,19 +68,46 @@ PRESETS: Mapping[str, Config] = types.MappingProxyType(
             pool=PoolConfig(p_naive=0.75, agents=3, naive_population=3, naive_start="dynamic"),
             **MIXED,
         ),
+        # cleanup-shaping at the size of cleanup-mixed-small; a third of the inner episodes, so four times the naive rate
+        "cleanup-shaping-small": Config(
+            name="cleanup-shaping-small",
+            game=SMALL_CLEANUP,
+            updates=150,
+            meta_batch=16,
+            batch=16,
+            inner_episodes=30,
+            steps=32,
+            learner=LearnerConfig(learning_rate=3e-3, advantages="normalised", reward_scale=0.1),
+            naive=NaiveConfig(learning_rate=0.02, reward_scale=0.1),
+        ),
+        # cleanup-mixed at a size that two CPU cores train: 3 x 3 cells, 32 steps, two agents, PPO
+        "cleanup-mixed-small": Config(
+            name="cleanup-mixed-small",
+            game=SMALL_CLEANUP,
+            updates=500,
+            meta_batch=16,
+            batch=8,
+            inner_episodes=5,
+            steps=32,
+            learner=LearnerConfig(learning_rate=3e-3, advantages="normalised", reward_scale=0.1),
+            naive=MIXED["naive"],
+            pool=PoolConfig(p_naive=0.75, agents=2, naive_start="dynamic"),
+        ),
         # The one-player game, by plain PPO: what everything else on this game rests on
         "cleanup-alone": Config(
             name="cleanup-alone",
             game=GameConfig(kind="cleanup", cleanup=CleanUpConfig(alone=True)),
-            updates=300,
-            meta_batch=16,
+            updates=400,
+            meta_batch=32,
             batch=4,
             inner_episodes=1,
             steps=64,
             learner=LearnerConfig(
                 estimator="inner_episode",
                 memory="inner_episode",
-                learning_rate=3e-3,
+                learning_rate=5e-3,
+                gamma=0.98,
+                gae_lambda=0.95,
                 advantages="normalised",
                 reward_scale=0.1,
             ),
