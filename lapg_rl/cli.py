@@ -9,6 +9,7 @@ COMMANDS = {
     "doctor": ("lapg_rl.commands.doctor", "check that this machine's JAX computes right"),
     "demo": ("lapg_rl.commands.demo", "derive, train, compare, and write the report: the whole story, small"),
     "train": ("lapg_rl.commands.train", "train learning-aware agents, or carry on with a run"),
+    "sweep": ("lapg_rl.commands.sweep", "train a grid of settings and make one table"),
     "evaluate": ("lapg_rl.commands.evaluate", "play trained agents against naive learners and fixed strategies"),
     "tournament": (
         "lapg_rl.commands.tournament",

@@ -1,4 +1,4 @@
-"""SIGTERM, as a machine sends it that is about to be taken away: finish the update in hand, save it, exit with 75."""
+"""SIGTERM, or SIGUSR2 from Slurm: the machine is about to be taken away. Finish the update in hand, save it, exit with 75."""
 
 import signal
 import threading
@@ -27,6 +27,7 @@ class Preempted(Exception):  # noqa: N818 (nothing went wrong)
 def listen() -> Iterator[Callable[[], bool]]:
     """Note SIGTERM instead of dying of it; gives a function that tells whether it came.
 
+    So is SIGUSR2, with which Slurm announces the end of the time limit where it is told to, unless it has a handler already.
     Inside another `listen` this is the outer one. Outside the main thread, which alone may set signal handlers, it tells
     what the main thread has noted.
     """
@@ -34,10 +35,12 @@ def listen() -> Iterator[Callable[[], bool]]:
         yield _asked.is_set
         return
     _asked.clear()
-    before = signal.signal(signal.SIGTERM, lambda *_: _asked.set())
+    numbers = [signal.SIGTERM] + [signal.SIGUSR2] * (signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL)
+    before = {number: signal.signal(number, lambda *_: _asked.set()) for number in numbers}
     _listening.set()
     try:
         yield _asked.is_set
     finally:
         _listening.clear()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -93,14 +93,14 @@ def train_all(
         raise ValueError(f"--threads must be an integer >= 1, got {threads}; 1 gives the most updates a processor")
     os.environ.setdefault("NPROC", str(threads))  # XLA reads it when it starts
     if compilation_cache is not None:
-        _keep_compiled(compilation_cache)
+        keep_compiled(compilation_cache)
     with preemption.listen():  # before the seconds that imports and compilers take
         if min(jobs, len(runs)) > 1:
             return _side_by_side(runs, quiet, jobs, devices)
         return _here([list(runs)] if together else [[one] for one in runs], quiet, devices)
 
 
-def _keep_compiled(folder: Path) -> None:
+def keep_compiled(folder: Path) -> None:
     """Set JAX's persistent compilation cache, here and in the processes of the runs."""
     import jax
 
@@ -136,9 +136,15 @@ def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int, c
     for cfg, folder in runs:  # every refusal comes before the first run
         open_run(cfg, folder)
     try:
-        return max(processes.train_each([folder for _, folder in runs], jobs, quiet, count))
+        ends = processes.train_each([folder for _, folder in runs], jobs, options(quiet, count))
+        return max(end.status for end in ends)
     except KeyboardInterrupt:  # every process says how to carry on
         return 130
+
+
+def options(quiet: bool, count: Any) -> list[str]:
+    """Options that a run in a process of its own gets, too."""
+    return ["--quiet"] * quiet + ([] if count is None else ["--devices", str(count)])
 
 
 def label(cfg: Config) -> str:
@@ -165,15 +171,19 @@ def _describe(cfg: Config) -> str:
     )
 
 
-def _fresh(arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
+def base_config(arguments: argparse.Namespace) -> Config:
+    """The config of the preset or the file that a command line names, before the changes to it."""
     names = [setting for setting in arguments.settings if "=" not in setting]
     if len(names) + (arguments.config is not None) != 1:
         raise ValueError(
             f"expected one preset or --config FILE, got {' '.join(names) or 'none'}"
             f"{' and --config' if arguments.config else ''}; `lapg train --list` shows the presets"
         )
-    base = config.load(arguments.config) if arguments.config else config.preset(names[0])
-    cfg = config.override(base, [setting for setting in arguments.settings if "=" in setting])
+    return config.load(arguments.config) if arguments.config else config.preset(names[0])
+
+
+def _fresh(arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
+    cfg = config.override(base_config(arguments), [setting for setting in arguments.settings if "=" in setting])
     configs = consecutive_seeds(cfg, arguments.seeds)
     if arguments.run is None:
         return [(c, default_folder(c)) for c in configs]

@@ -148,7 +148,7 @@ def test_sigterm_is_passed_on_to_runs_side_by_side(tmp_path, monkeypatch):
 
     original = processes.wait
     monkeypatch.setattr(processes, "wait", wait)
-    assert processes.train_each(folders, jobs=2, quiet=True) == [preemption.EXIT] * 3
+    assert [end.status for end in processes.train_each(folders, jobs=2)] == [preemption.EXIT] * 3
     assert [(folder / "begun").exists() for folder in folders] == [True, True, False]
 
 

@@ -1,0 +1,92 @@
+"""`lapg sweep`: train a grid of settings, carry on where it stopped, and make one table."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from lapg_rl.commands.train import base_config, keep_compiled, options
+
+EPILOGUE = """examples:
+  lapg sweep ipd-shaping-small estimator=lapg,mfos meta_batch=8,32 --seeds 3 --jobs 2
+  lapg sweep ipd-shaping estimator=lapg,mfos --seeds 5 --slurm timeout_min=600 slurm_partition=gpu gpus_per_node=1
+  lapg sweep ipd-mixed "learner.estimator=lapg,lapg,mfos,mfos;lapg,lapg,lapg,lapg" --table
+
+The same command again carries on with what is not finished. Every run is an ordinary run folder.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOGUE
+    parser.add_argument("settings", nargs="*", metavar="PRESET key=a,b,c", help="a preset, then the values to try")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="start from this TOML file, not from a preset")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="directory of all runs (default runs/sweep-PRESET)")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each setting, on consecutive seeds")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="train up to N runs side by side (default 1)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="processor threads of each run (default 1)")
+    parser.add_argument("--devices", metavar="N", help="devices of each run (default: one CPU, all GPUs that it sees)")
+    parser.add_argument(
+        "--compilation-cache", type=Path, metavar="DIR", help="keep compiled programs here, for runs of the same sizes"
+    )
+    parser.add_argument(
+        "--slurm", nargs="+", metavar="key=value", help="train as a Slurm array; parameters of submitit's AutoExecutor"
+    )
+    parser.add_argument("--table", action="store_true", help="train nothing: the table of what is finished")
+    parser.add_argument("--quiet", action="store_true", help="no progress lines")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train what is not finished; then the table, also where runs failed. The status is the highest of the runs'."""
+    from lapg_rl import sweep  # takes seconds to import
+
+    base = base_config(arguments)
+    given = [setting for setting in arguments.settings if "=" in setting]
+    root = arguments.root or Path("runs") / f"sweep-{base.name}"
+    planned = sweep.plan(base, given, arguments.seeds, root)
+    left = [] if arguments.table else [one for one in planned if not one.finished]
+    try:
+        ends = _train(left, root, arguments)
+    except KeyboardInterrupt:
+        print("\nlapg: interrupted; the same command carries on", file=sys.stderr)
+        return 130
+    rows = sweep.table(planned, ends)
+    print(sweep.as_text(rows))
+    if root.exists():
+        sweep.write(rows, root)
+    return max((end.status for end in ends.values()), default=0)
+
+
+def _train(runs: list[Any], root: Path, arguments: argparse.Namespace) -> dict[Path, Any]:
+    from lapg_rl import processes
+    from lapg_rl.run import open_run
+
+    for name in ("jobs", "threads"):
+        if getattr(arguments, name) < 1:
+            raise ValueError(f"--{name} must be an integer >= 1, got {getattr(arguments, name)}")
+    parameters = dict(_parameter(text) for text in arguments.slurm or ())
+    os.environ.setdefault("NPROC", str(arguments.threads))
+    if arguments.compilation_cache is not None:
+        keep_compiled(arguments.compilation_cache)
+    folders = [open_run(one.config, one.folder).path for one in runs]  # every refusal comes before the first run
+    if not folders:
+        return {}
+    more = options(arguments.quiet, arguments.devices)
+    if arguments.slurm:
+        ends = processes.train_on_slurm(folders, root / "slurm", parameters, more)
+    else:
+        ends = processes.train_each(folders, arguments.jobs, more)
+    return dict(zip(folders, ends, strict=True))
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--slurm takes key=value, got {text!r}")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        return key, value
