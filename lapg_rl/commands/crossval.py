@@ -28,6 +28,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--false-alarms", type=float, metavar="RATE", help="false-alarm rate of each level")
     add("--sabotage", metavar="KIND", help="put a classical mistake into the simulation; `list` names them")
     add("--run", type=Path, nargs="+", default=[], metavar="DIR", help="run folders that L6 looks at")
+    add(
+        "--agents",
+        default="tabular",
+        help="who trains in L5: tabular (default), gru or hawk, the latter with few seeds",
+    )
     add("--out", type=Path, default=Path("runs/crossval"), metavar="DIR", help="default %(default)s")
     add("--json", action="store_true", help="print results.json instead of the verdicts")
 
@@ -72,9 +77,11 @@ def run(arguments: argparse.Namespace) -> int:
     setting, codes = setting_of(arguments), levels.chosen(arguments.level)
     if arguments.sabotage not in (None, *SABOTAGES):
         raise ValueError(f"unknown sabotage {arguments.sabotage!r}; known: {', '.join(SABOTAGES)}")
+    if arguments.agents not in ("tabular", "gru", "hawk"):
+        raise ValueError(f"--agents must be tabular, gru or hawk, got {arguments.agents!r}")
     simulation = SABOTAGES[arguments.sabotage][1] if arguments.sabotage else HONEST
     found = []
-    for level in levels.run(setting, codes, simulation, arguments.out, runs=arguments.run):
+    for level in levels.run(setting, codes, simulation, arguments.out, runs=arguments.run, agents=arguments.agents):
         found.append(level)
         if not arguments.json:
             print(page.text(level), flush=True)

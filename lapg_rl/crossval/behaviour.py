@@ -160,15 +160,13 @@ def _evaluation(path: Path, setting: Setting) -> Evaluation:
     return found
 
 
-def level(
-    setting: Setting, simulation: Simulation, folder: Path, *, runs: Sequence[Path] = (), quiet: bool = False
-) -> Level:
+def level(setting: Setting, simulation: Simulation, folder: Path, *, runs: Sequence[Path] = (), **others: Any) -> Level:
     """Compare the agents of trained runs with the best memory-one policies.
 
     Raises:
         ValueError: without runs, for runs that meet no naive learners, and with a sabotage, which cannot reach them.
     """
-    del folder, quiet
+    del folder, others  # of level L5
     if simulation is not HONEST:
         raise ValueError("L6 looks at runs that are trained already, so nothing can be sabotaged; leave it out")
     if not runs:
@@ -207,6 +205,9 @@ def _note(agent: dict[str, Any]) -> str:
         f"episode {spelt(agent['first'])}, last {spelt(agent['last'])}); the best memory-one policy with "
         f"{spelt(told['policies'][middle])}. Fitted extortion factor {factors[0]}, policy {factors[1]}. Payoff line: slope "
         f"{agent['slope']:.3f} [{agent['interval'][0]:.3f}, {agent['interval'][1]:.3f}], intercept {agent['intercept']:.3f}; "
-        f"policy {min(told['slopes']):.3f} to {max(told['slopes']):.3f}. Root-mean-square distance of the shaping curves "
+        f"policy {min(told['slopes']):.3f} to {max(told['slopes']):.3f}. Nearest enforceable line: slope "
+        f"{agent['enforced_slope']:.2f} at distance {agent['enforced_distance']:.2f}, policy "
+        f"{agent['policy_enforced_slope']:.2f} at {agent['policy_enforced_distance']:.2f}. Root-mean-square distance of "
+        "the shaping curves "
         f"{agent['curve_distance']:.3f}."
     )

@@ -182,11 +182,12 @@ def outcome(level: Level) -> Any:
 
     windows, pool = level.data["windows"], level.data["pool"]
     kinds = list(dict.fromkeys(cell["start"] for cell in pool))
-    figure = pyplot.figure(figsize=(9.4, 6.4), layout="constrained")
+    figure = pyplot.figure(figsize=(9.4, 6.4 if windows else 3.4), layout="constrained")
     pyplot.close(figure)
-    above, below = figure.subfigures(2, 1)
-    for axes, found in zip(above.subplots(1, len(windows), squeeze=False)[0], windows, strict=True):
-        _window(axes, found)
+    *above, below = figure.subfigures(2 if windows else 1, 1, squeeze=False)[:, 0]
+    for part in above:
+        for axes, found in zip(part.subplots(1, len(windows), squeeze=False)[0], windows, strict=True):
+            _window(axes, found)
     colours = {"cooperate": GREEN, "extort": ORANGE, "defect": BLUE, "other": SOFT}
     for axes, kind in zip(below.subplots(1, len(kinds), squeeze=False, sharey=True)[0], kinds, strict=True):
         cells = [cell for cell in pool if cell["start"] == kind]

@@ -75,7 +75,7 @@ def run(
         codes: which levels.
         simulation: the sampling side.
         folder: where levels that train keep their checkpoints; they carry on from what they find there.
-        options: `runs`, the run folders that L6 looks at.
+        options: `runs`, the run folders that L6 looks at; `agents`, who trains in L5.
 
     Raises:
         ValueError: for a level that trains without a folder.

@@ -23,7 +23,7 @@ from scipy.special import expit, logit
 
 from lapg_rl.crossval import ascent
 from lapg_rl.crossval.setting import Setting
-from lapg_rl.crossval.simulation import Simulation
+from lapg_rl.crossval.simulation import HONEST, Simulation
 from lapg_rl.crossval.statistics import binomial_interval
 from lapg_rl.crossval.sweep import Sweep, train
 from lapg_rl.crossval.verdict import Level, Majority
@@ -46,12 +46,13 @@ STARTS = ("random", "near defection", "near tit-for-tat")
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """What a budget buys: runs in a cell, meta-episodes of an update, and how fine the sweeps are."""
+    """What a budget buys: runs in a cell, meta-episodes of an update, how fine the sweeps are, seeds of recurrent agents."""
 
     runs: int
     meta_batch: int
     factors: tuple[float, ...]
     shares: tuple[float, ...]
+    seeds: int
 
 
 def sizes(budget: float) -> Sizes:
@@ -59,10 +60,10 @@ def sizes(budget: float) -> Sizes:
     few, more = (0.25, 0.5, 2.0, 4.0), (0.25, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 4.0)
     if budget >= 8:
         shares = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
-        return Sizes(64, 32, more, shares)
-    return Sizes(
-        32 if budget >= 1 else 16, 8, few, (0.0, 0.2, 0.7, 1.0) if budget < 1 else (0.0, 0.1, 0.2, 0.5, 0.7, 0.9, 1.0)
-    )
+        return Sizes(64, 32, more, shares, 8)
+    if budget >= 1:
+        return Sizes(32, 8, few, (0.0, 0.1, 0.2, 0.5, 0.7, 0.9, 1.0), 4)
+    return Sizes(16, 8, few, (0.0, 0.2, 0.7, 1.0), 3)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -144,8 +145,13 @@ def phases(policies: np.ndarray, game: MatrixGame, eta: np.ndarray, *, steps: in
     together, shaped = ascent.earnings(game, policies, eta, **sizes)
     _, plain = ascent.earnings(game, np.zeros_like(policies), eta, **sizes)
     level, gain = (together - P) / (R - P), (shaped - plain).mean(1) / (R - P)
-    found = np.where(level >= 0.8, "cooperate", "other")
-    return np.where(level <= 0.2, np.where(gain >= 0.05, "extort", "defect"), found)
+    return phase(level, gain)
+
+
+def phase(level: Any, gain: Any) -> np.ndarray:
+    """The phase of pairs that earn `level` together and `gain` more from naive learners than defection; see `phases`."""
+    found = np.where(np.asarray(level) >= 0.8, "cooperate", "other")
+    return np.where(np.asarray(level) <= 0.2, np.where(np.asarray(gain) >= 0.05, "extort", "defect"), found)
 
 
 def labelled(cells: Cells, game: MatrixGame, theta: np.ndarray, eta: Any) -> np.ndarray:
@@ -217,10 +223,21 @@ def checks(name: str, found: Sequence[dict[str, Any]]) -> list[Majority]:
 
 
 def level(
-    setting: Setting, simulation: Simulation, folder: Path, *, runs: Sequence[Path] = (), quiet: bool = False
-) -> Level:
-    """Train (or carry on), compare every run's end with its prediction, and judge cell by cell."""
+    setting: Setting, simulation: Simulation, folder: Path, *, runs: Sequence[Path] = (), agents: str = "tabular",
+    quiet: bool = False,
+) -> Level:  # fmt: skip
+    """Train (or carry on), compare every run's end with its prediction, and judge cell by cell.
+
+    Raises:
+        ValueError: for a folder that holds other sweeps, and for a sabotage of agents that are not tabular.
+    """
     del runs  # of level L6
+    if agents != "tabular":
+        from lapg_rl.crossval import sequence
+
+        if simulation is not HONEST:
+            raise ValueError(f"a sabotage reaches tabular agents only, not --agents {agents}; leave one of them out")
+        return sequence.level(setting, agents, sizes(setting.budget).seeds, folder / "L5", quiet=quiet)
     place, comparisons, data = folder / "L5", [], {"windows": [], "pool": [], "environment_steps": 0}
     notes = []
     for updates in WINDOW_UPDATES:

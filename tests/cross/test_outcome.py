@@ -1,17 +1,22 @@
 """Level L5: sweeps of small training runs, their exact predictions, and the verdicts on where runs end."""
 
 import dataclasses
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lapg_rl.crossval import ascent, outcome, sweep
+from lapg_rl import config
+from lapg_rl.cli import main
+from lapg_rl.crossval import ascent, outcome, sequence, sweep
 from lapg_rl.crossval.levels import LEVELS, RUNGS, chosen
+from lapg_rl.crossval.sequence import config_of
 from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.simulation import HONEST, learner, plain_learner
 from lapg_rl.crossval.sweep import Sweep
 from lapg_rl.crossval.verdict import Majority
+from lapg_rl.results import Result
 from lapg_rl.rollout import Trajectory
 from lapg_theory import defection_certificate
 from lapg_theory.dynamics import iterate
@@ -182,6 +187,12 @@ def test_the_needed_number_of_runs_decides():
     assert np.isfinite(Majority("", 10, 10).needed(0.001))
 
 
+def test_an_unknown_kind_of_agent_is_refused(tmp_path, capsys):
+    assert main(["crossval", "--level", "L5", "--agents", "human", "--out", str(tmp_path / "x")]) == 2
+    assert "--agents must be tabular, gru or hawk, got 'human'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_levels_that_train_are_carried_out_only_where_asked_for():
     assert chosen([]) == list(LEVELS)
     assert chosen(["L4-L6"]) == ["L4", "L5", "L6"]
@@ -202,3 +213,37 @@ def test_the_preset_agrees(tmp_path):
     """At the small budget; every cell that counts is confirmed or undecided, one false alarm in a thousand keys."""
     found = outcome.level(Setting(budget=0.25), HONEST, tmp_path, quiet=True)
     assert found.verdict != "refuted"
+
+
+@pytest.mark.slow
+def test_recurrent_agents_in_a_tiny_pool(tmp_path, monkeypatch):
+    """Trained by the ordinary loop, read from the run folders, carried on without a step more."""
+    monkeypatch.setattr(sequence, "SHARES", (0.5,))
+    monkeypatch.setattr(sequence, "STEPS", 4)
+    small = config.override(
+        config_of("gru", Setting(), 0.5), ["updates=2", "meta_batch=2", "batch=2", "inner_episodes=2"]
+    )
+    monkeypatch.setattr(sequence, "config_of", lambda kind, setting, share, seed: dataclasses.replace(small, seed=seed))
+    found = sequence.level(Setting(), "gru", 2, tmp_path, quiet=True)
+    (cell,) = found.data["pool"]
+    assert sum(o["seen"] for o in cell["outcomes"].values()) == 2
+    assert sum(o["predicted"] for o in cell["outcomes"].values()) == pytest.approx(2)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("arrays.npz")}
+    assert len(files) == 2
+    assert sequence.level(Setting(), "gru", 2, tmp_path, quiet=True).data == found.data
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("arrays.npz")} == files
+
+
+@pytest.mark.parametrize(
+    ("together", "against", "expected"),
+    [(0.9, 0.3, "cooperate"), (0.1, 0.36, "extort"), (0.1, 0.34, "defect"), (0.5, 0.9, "other"), (None, 0.9, "extort"),
+     (0.1, None, "defect")],
+)  # fmt: skip
+def test_the_phase_of_a_trained_run(together, against, expected):
+    """A defector earns 0.3 from naive learners; a pool without one kind of company has no metric of it."""
+    metrics = {"reward_vs_meta": together, "reward_vs_naive": against}
+    run = Result(
+        "", config_of("gru", Setting(), 0.5), {k: np.full(3, v) for k, v in metrics.items() if v is not None}, [], None,
+        None, Path(), {},
+    )  # fmt: skip
+    assert sequence.outcome_of(run, 0.3) == expected
