@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lapg_theory.game import MIRROR, FiniteHorizon, Horizon
+from lapg_theory.game import MIRROR, Discounted, FiniteHorizon, Horizon
 
 Four = Any  # a sequence: one array for each of CC, CD, DC, DD
 Five = Any  # and s0 before them
@@ -168,7 +168,13 @@ def outcome_values(row: Play, column: Play, reward: Four, horizon: Any) -> Four:
 
 
 def traceable(horizon: Horizon | Discount) -> Any:
-    """The horizon as compiled code takes it: a discount as traced numbers, a number of steps as a constant."""
+    """The horizon as compiled code takes it: a discount as traced numbers, a number of steps as a constant.
+
+    Raises:
+        ValueError: for what is no horizon, such as a bare number.
+    """
+    if not isinstance(horizon, Discounted | FiniteHorizon | Discount):
+        raise ValueError(f"horizon must be Discounted(gamma) or FiniteHorizon(steps), got {horizon!r}")
     return horizon if isinstance(horizon, FiniteHorizon) else Discount(horizon.gamma, horizon.weight)
 
 

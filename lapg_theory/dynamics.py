@@ -186,14 +186,14 @@ def integrate(
 
     Raises:
         ValueError: for a rule in probability space (at the border its limit is a projected flow: iterate it with a
-            small rate instead), or a duration that is not positive.
+            small rate instead), or a duration that is not positive and finite.
     """
     from scipy.integrate import solve_ivp
 
     if isinstance(rule, Match) or (isinstance(rule, Naive) and rule.space == "probability"):
         raise ValueError("integrate takes one rule for both players, in logits; use iterate with a small rate")
-    if not duration > 0:
-        raise ValueError(f"duration must be positive, got {duration}")
+    if not 0 < duration < np.inf:
+        raise ValueError(f"duration must be positive and finite, got {duration}")
     check_count("records", records, least=2)
     _check_tolerance(tolerance)
     start = np.stack(np.broadcast_arrays(*(np.asarray(policy, dtype=float) for policy in joint)))

@@ -74,12 +74,15 @@ class Population:
         """Times and shares along the dynamics from shares x.
 
         Raises:
-            ValueError: for shares that are negative or don't sum to one, or where the integrator fails.
+            ValueError: for shares that are negative or don't sum to one, a time that is not positive and finite, or where
+                the integrator fails.
         """
         check_count("points", points, least=2)
         x = np.asarray(x, dtype=float)
         if x.shape != (len(self.names),) or (x < 0).any() or abs(x.sum() - 1) > 1e-9:
             raise ValueError(f"shares must be {len(self.names)} numbers >= 0 that sum to 1, got {x}")
+        if not 0 < time < np.inf:
+            raise ValueError(f"time must be positive and finite, got {time}")
         t = np.linspace(0, time, points)
         found = solve_ivp(lambda _, y: self.velocity(y), (0, time), x, method="LSODA", t_eval=t, rtol=1e-9, atol=1e-12)
         if not found.success:

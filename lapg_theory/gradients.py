@@ -28,7 +28,7 @@ from lapg_theory.chain import (
 )
 from lapg_theory.game import MIRROR, FiniteHorizon, Horizon, MatrixGame
 from lapg_theory.precision import as_floats, exact
-from lapg_theory.returns import checked, payoffs
+from lapg_theory.returns import check_batches, checked, payoffs
 
 Space = Literal["probability", "logit"]
 
@@ -200,6 +200,7 @@ def _prepare(game: MatrixGame, p: Any, q: Any, horizon: Any, space: str) -> tupl
         raise ValueError(f'space must be "probability" or "logit", got {space!r}')
     if space == "probability":
         p, q = checked("p", p), checked("q", q)
+    check_batches(p, q)
     return p, q, (payoffs(game), payoffs(game, 1)), traceable(horizon)
 
 

@@ -20,7 +20,7 @@ from lapg_theory.chain import (
     traceable,
     visit_distribution,
 )
-from lapg_theory.game import CC, CD, DC, DD, S0, Discounted, Horizon, MatrixGame, mirror
+from lapg_theory.game import CC, CD, DC, DD, S0, Discounted, Horizon, MatrixGame, check_game, mirror
 from lapg_theory.game.conventions import own_view
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.precision import as_floats, exact
@@ -30,8 +30,9 @@ def payoffs(game: MatrixGame, player: int = 0) -> Four:
     """Payoffs of the row (0) or the column player (1) for CC, CD, DC, DD *in the row player's view*.
 
     Raises:
-        ValueError: for payoffs that are no numbers (symbols belong to `lapg_theory.symbolic`).
+        ValueError: for what is no game, or payoffs that are no numbers (symbols belong to `lapg_theory.symbolic`).
     """
+    check_game(game)
     values = own_view((game.row, game.column)[player])
     try:
         return tuple(value if isinstance(value, jax.Array) else float(value) for value in values)
@@ -46,8 +47,19 @@ def checked(name: str, policy: Any) -> Any:
     return policy if isinstance(policy, jax.Array) else array
 
 
+def check_batches(p: Any, q: Any) -> None:
+    """Refuse two batches of policies whose leading axes do not fit together."""
+    try:
+        np.broadcast_shapes(jnp.shape(p), jnp.shape(q))
+    except ValueError:
+        raise ValueError(
+            f"the leading axes of p {jnp.shape(p)} and q {jnp.shape(q)} do not broadcast: make them equal or 1"
+        ) from None
+
+
 def plays(p: Any, q: Any) -> tuple[Play, Play]:
     """Both players (last axis: five states, own view) as the chain takes them: states first, row player's view."""
+    check_batches(p, q)
     p, q = as_floats(p, q)
     return from_probabilities(jnp.moveaxis(p, -1, 0)), from_probabilities(jnp.moveaxis(q, -1, 0)).mirrored()
 
@@ -77,7 +89,8 @@ def exact_returns(game: MatrixGame, p: Any, q: Any, horizon: Horizon | Discount)
         `symmetric_game`) and the gamma of `Discounted`; traced values are not checked.
 
     Raises:
-        ValueError: for a last axis other than five, or a probability outside [0, 1].
+        ValueError: for a last axis other than five, a probability outside [0, 1], leading axes that do not broadcast,
+            or what is no game or horizon.
     """
     return _returns(checked("p", p), checked("q", q), (payoffs(game), payoffs(game, 1)), traceable(horizon))
 

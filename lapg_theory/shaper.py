@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lapg_theory.chain import Discount
-from lapg_theory.game import TFT, Horizon, MatrixGame
+from lapg_theory.game import TFT, Horizon, MatrixGame, check_policy
 from lapg_theory.learning.initialisations import expectation, sobol_logits
 from lapg_theory.learning.shaping import naive_course, shaping_return, shaping_value_and_gradient
 
@@ -49,7 +49,7 @@ def train_shaper(
     eta: float,
     updates: int,
     learners: Any = None,
-    starts: Sequence[Sequence[float]] = STARTS,
+    starts: Sequence[Any] = STARTS,
     normalize: bool = True,
 ) -> Shaper:
     """Maximise the shaping return over memory-one policies by projected quasi-Newton ascent (L-BFGS-B) in [0, 1]^5.
@@ -64,12 +64,13 @@ def train_shaper(
         normalize: naive learners ascend their reward per step (False: the sum J).
 
     Raises:
-        ValueError: as for `shaping_return`, or for no start.
+        ValueError: as for `shaping_return`, for no start, or one that is no policy.
     """
     from scipy.optimize import minimize
 
     if len(starts) == 0:
         raise ValueError("starts is empty: give at least one policy to start from")
+    starts = [check_policy("starts", start) for start in starts]
     initial = sobol_logits(512) if learners is None else np.asarray(learners, dtype=float)
 
     def loss(p):

@@ -13,7 +13,7 @@ from lapg_theory.certificate.learners import initial_learners
 from lapg_theory.certificate.setting import Setting
 from lapg_theory.certificate.thresholds import Crossing, Interval, first_crossing, positive_interval, standard_error
 from lapg_theory.certificate.verdicts import LocalVerdict, NashVerdict, critical_share, local_verdict, nash_verdict
-from lapg_theory.game import DC, STATES, Discounted, MatrixGame, check_count
+from lapg_theory.game import DC, STATES, Discounted, MatrixGame, check_count, check_game
 from lapg_theory.learning.lapg import effective_p_naive
 from lapg_theory.learning.shaping import Weighting
 
@@ -222,6 +222,7 @@ def defection_certificate(
     Raises:
         ValueError: for any argument outside its range, and for a game in which defection is no such equilibrium.
     """
+    check_game(game)
     horizon = Discounted(gamma)
     check_count("updates", updates)
     if not (0 < eta < math.inf):
@@ -237,7 +238,10 @@ def defection_certificate(
                 "T > P and R > P (prisoner's dilemma or stag hunt), else there is no mutual defection to undo."
             )
     learners = initial_learners(init, nodes=nodes, scramblings=scramblings, seed=seed)
-    everywhere = initial_learners(init, nodes=max(nodes // 16, 1), scramblings=scramblings, seed=seed, every_state=True)
+    everywhere, refined = (
+        initial_learners(init, nodes=many, scramblings=scramblings, seed=seed, every_state=True)
+        for many in (max(nodes // 16, 1), max(nodes // 2, 1))
+    )
     rate = eta if normalize_returns else eta * horizon.weight
-    setting = Setting(game, float(gamma), float(rate), int(updates), float(share), space, learners, everywhere)
-    return DefectionCertificate(setting)
+    numbers = float(gamma), float(rate), int(updates), float(share)
+    return DefectionCertificate(Setting(game, *numbers, space, learners, everywhere, refined))

@@ -53,6 +53,7 @@ def report(found: DefectionCertificate) -> dict[str, Any]:
         "window": None if found.window is None else list(found.window),
         "window_scan": dataclasses.asdict(scan),
         "tau_star": found.tau_star,
+        "time_searched": found.time_scan.searched,
         "tau_lower": found.tau_lower,
         "gamma_window": None if found.gamma_window is None else list(found.gamma_window),
         "p_critical": found.p_critical,
@@ -96,7 +97,8 @@ def text(r: dict[str, Any]) -> str:
             f"window of learning rates: {r['window'][0]:.4g} to {r['window'][1]:.4g}: inside it defection is unstable"
         )
         lines.append(f"critical total learning time tau*: {r['tau_lower']:.4g} at these updates")
-    lines.append(f"critical total learning time for many small updates: {_number(r['tau_star'])}")
+    time = f"none up to {r['time_searched']:.3g}" if r["tau_star"] is None else f"{r['tau_star']:.4g}"
+    lines.append(f"critical total learning time for many small updates: {time}")
     lines.append(f"critical batch size of batch-unaware and M-FOS at this rate: {_number(r['batch_star'])}")
     lines.append(
         f"mutual defection is {'a' if r['local'] else 'no'} stable fixed point of gradient ascent in this pool"
@@ -104,11 +106,15 @@ def text(r: dict[str, Any]) -> str:
     nash = r["nash_details"]
     if nash is None:
         return "\n".join([*lines, "best replies are searched against learners in logit space only"])
-    lines.append(
-        "no memory-one policy earns more than defection in this pool"
-        if r["nash"]
-        else f"defection is no best reply: {[round(x, 3) for x in nash['deviation']]} earns {nash['gain']:.4g} more per step"
-    )
+    earns = f"{[round(x, 3) for x in nash['deviation']]} earns {nash['gain']:.4g} +- {nash['error']:.1g} more per step"
+    if nash["doubt"]:
+        earns += " and the slope in {} there is {:.2g} +- {:.1g}".format(*nash["doubt"])
+    verdicts = {
+        True: "no memory-one policy was found that earns more than defection in this pool",
+        False: f"defection is no best reply: {earns}",
+        None: f"whether defection is a best reply is undecided: {earns}; take more --nodes",
+    }
+    lines.append(verdicts[r["nash"]])
     return "\n".join(lines)
 
 

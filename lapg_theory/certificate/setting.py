@@ -15,7 +15,7 @@ class Setting:
     """A checked question: agents of the row player's kind, of which a share `p_naive` of co-players learns naively.
 
     `learners` are initial policies over the three probabilities that are played against a defector, `everywhere` over
-    all five; both [scramblings, nodes, 5]. `eta` acts on returns per step.
+    all five, `refined` too, with eight times as many; all [scramblings, nodes, 5]. `eta` acts on returns per step.
     """
 
     game: MatrixGame
@@ -26,6 +26,7 @@ class Setting:
     space: str
     learners: Float[np.ndarray, "scramblings nodes 5"]
     everywhere: Float[np.ndarray, "scramblings more 5"]
+    refined: Float[np.ndarray, "scramblings most 5"]
 
     @property
     def loss(self) -> float:

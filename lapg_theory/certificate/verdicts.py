@@ -1,6 +1,8 @@
 """Two verdicts on mutual defection in a mixed pool: is it a local fixed point, and is it a Nash equilibrium."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -47,18 +49,22 @@ class LocalVerdict:
 class NashVerdict:
     """Whether no memory-one policy earns more in the pool than defection does (true in a truth test: none was found).
 
-    `deviation`: the best policy found, s0, CC, CD, DC, DD; `gain`: what it earns more than defection per step, with its
-    quadrature standard error `error`; `value` what it earns.
+    `is_nash`: None where quadrature cannot tell, even with eight times as many learners: no gain is more than two
+    standard errors above zero, but one may be positive within them, or may become so a little further on.
+    `deviation`: the best policy found (the one in doubt), s0, CC, CD, DC, DD.
+    `gain`: what it earns more than defection per step; `error`: quadrature standard error of that; `value`: what it earns.
+    `doubt`: a slope at `deviation` that leaves the verdict open, (state, slope, its standard error).
     """
 
-    is_nash: bool
+    is_nash: bool | None
     deviation: tuple[float, ...]
     gain: float
     error: float
     value: float
+    doubt: tuple[str, float, float] | None = None
 
     def __bool__(self) -> bool:
-        return self.is_nash
+        return self.is_nash is True
 
 
 def critical_share(shaping: float, itself: float) -> float | None:
@@ -94,13 +100,21 @@ def local_verdict(setting: Setting, shaping: np.ndarray, grid: int = 6) -> Local
 def nash_verdict(setting: Setting, tolerance: float = 1e-6) -> NashVerdict:
     """The best memory-one policy found in the pool by bounded quasi-Newton from several starts, against defection.
 
+    Where that leaves it in doubt whether some gain exceeds `tolerance` x spread of payoffs, more learners are asked.
+
     Raises:
         ValueError: for learners in probability space, for which no exact shaping return is at hand.
     """
     if setting.space != "logit":
         raise ValueError('nash needs learners in logit space (space="logit"); local holds for either space')
+    found = _search(setting, setting.everywhere, tolerance * setting.spread)
+    return found if found.is_nash is not None else _search(setting, setting.refined, tolerance * setting.spread)
+
+
+def _search(setting: Setting, everywhere: np.ndarray, least: float) -> NashVerdict:
+    """Whether some policy gains more than `least` against these learners."""
     horizon = Discounted(setting.gamma)
-    learners = np.concatenate([setting.everywhere.reshape(-1, 5), [ALLD]])
+    learners = np.concatenate([everywhere.reshape(-1, 5), [ALLD]])
     count = len(learners) - 1
     shares = np.append(np.full(count, setting.p_naive / count), 1 - setting.p_naive)
     logits = np.clip(logit(learners), -700, 700)  # at -700 the defector never learns
@@ -115,14 +129,30 @@ def nash_verdict(setting: Setting, tolerance: float = 1e-6) -> NashVerdict:
 
     defection, _ = pool(np.array(ALLD))
     found = [minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * 5) for start in STARTS]
-    best = min(found, key=lambda result: result.fun)
-    gains = pool(best.x)[0] - defection
-    by_scrambling = setting.p_naive * gains[:-1].reshape(len(setting.everywhere), -1).mean(1)
-    gain = float(shares @ gains)
-    return NashVerdict(
-        is_nash=gain <= tolerance * setting.spread,
-        deviation=tuple(float(x) for x in best.x),
-        gain=gain,
-        error=standard_error(by_scrambling),
-        value=-float(best.fun),
-    )
+    ends = []
+    for end in found:
+        value, slope = pool(end.x)
+        gains, own = value - defection, len(everywhere)
+        errors = [setting.p_naive * standard_error(part[:-1].reshape(own, -1).mean(1)) for part in (gains, *slope.T)]
+        ends.append((end, float(shares @ gains), errors[0], _doubt(end.x, shares @ slope, np.array(errors[1:]))))
+    return decide(ends, least)
+
+
+def _doubt(policy: np.ndarray, slope: np.ndarray, error: np.ndarray) -> tuple[str, float, float] | None:
+    """The likeliest of the slopes at a bound that may really point into the cube: within two standard errors of it."""
+    inwards = np.where(policy <= 0, slope, np.where(policy >= 1, -slope, -np.inf))
+    open_to = (error > 0) & (inwards + 2 * error > 0)
+    if not open_to.any():
+        return None
+    k = int(np.where(open_to, inwards / np.where(error > 0, error, 1), -np.inf).argmax())
+    return STATES[k], float(slope[k]), float(error[k])
+
+
+def decide(ends: Sequence[tuple[Any, float, float, Any]], least: float) -> NashVerdict:
+    """The verdict on (policy found as `x` with minus its value as `fun`, gain, its standard error, doubtful slope)."""
+    above = [end for end in ends if end[1] - 2 * end[2] > least]
+    doubtful = [end for end in ends if end[1] + 2 * end[2] > least or (end[3] and end[1] > -least)]
+    best, gain, error, doubt = max(above or doubtful or ends, key=lambda end: end[1])
+    verdict = False if above else None if doubtful else True
+    doubt = doubt if verdict is None else None
+    return NashVerdict(verdict, tuple(float(x) for x in best.x), gain, error, -float(best.fun), doubt)

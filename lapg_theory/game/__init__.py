@@ -21,6 +21,7 @@ from lapg_theory.game.horizons import Horizon as Horizon
 from lapg_theory.game.horizons import check_count as check_count
 from lapg_theory.game.matrix_game import MatrixGame as MatrixGame
 from lapg_theory.game.matrix_game import battle_of_the_sexes as battle_of_the_sexes
+from lapg_theory.game.matrix_game import check_game as check_game
 from lapg_theory.game.matrix_game import chicken as chicken
 from lapg_theory.game.matrix_game import donation_game as donation_game
 from lapg_theory.game.matrix_game import matching_pennies as matching_pennies

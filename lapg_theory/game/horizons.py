@@ -31,7 +31,11 @@ class Discounted:
     gamma: Any
 
     def __post_init__(self):
-        if not is_traced(self.gamma) and not 0 <= self.gamma < 1:
+        try:
+            inside = is_traced(self.gamma) or bool(0 <= self.gamma < 1)
+        except (TypeError, ValueError):  # no number, or several
+            inside = False
+        if not inside:
             raise ValueError(
                 f"gamma must lie in [0, 1), got {self.gamma!r}; for an undiscounted game use FiniteHorizon"
             )

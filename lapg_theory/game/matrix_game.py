@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 from typing import Any
 
 from lapg_theory.game.conventions import cell_table, own_view
@@ -27,7 +28,7 @@ class MatrixGame:
             if len(table) != 2 or any(len(line) != 2 for line in table):
                 raise ValueError(f"{label} payoffs must be a 2x2 table ((CC, CD), (DC, DD)), got {table!r}")
             for value in own_view(table):
-                if isinstance(value, int | float) and not math.isfinite(value):
+                if isinstance(value, str) or (isinstance(value, numbers.Real) and not math.isfinite(value)):
                     raise ValueError(f"{label} payoffs must be finite numbers, got {value!r} in {table!r}")
 
     @property
@@ -56,6 +57,12 @@ class MatrixGame:
             raise ValueError(f"{self.name} is not symmetric, so it has no single (T, R, P, S); use row and column")
         R, S, T, P = self.row_payoffs
         return T, R, P, S
+
+
+def check_game(game: Any) -> None:
+    """Refuse what is no `MatrixGame`, such as a bare tuple of payoffs."""
+    if not isinstance(game, MatrixGame):
+        raise ValueError(f"game must be a MatrixGame, such as symmetric_game(T, R, P, S), got {game!r}")
 
 
 def symmetric_game(T: Any, R: Any, P: Any, S: Any, name: str = "symmetric game") -> MatrixGame:

@@ -18,8 +18,8 @@ def sobol_logits(n: int, seed: int = 0, spread: float = 1.0) -> np.ndarray:
     check_count("n", n)
     if n & (n - 1):
         raise ValueError(f"n must be a power of two for a Sobol sequence, got {n}; take {1 << n.bit_length()}")
-    if not spread >= 0:
-        raise ValueError(f"spread must be >= 0, got {spread}")
+    if not 0 <= spread < np.inf:
+        raise ValueError(f"spread must be >= 0 and finite, got {spread}")
     from scipy.special import ndtri
     from scipy.stats import qmc
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lapg_theory.chain import Discount, from_probabilities, traceable
 from lapg_theory.game import Horizon, MatrixGame, check_count
@@ -40,6 +41,10 @@ def _prepare(
     check_count("updates", updates, least=0)
     if jnp.shape(q0)[-1:] != (5,):
         raise ValueError(f"q0 needs five logits (s0, CC, CD, DC, DD) in its last axis, got shape {jnp.shape(q0)}")
+    if not isinstance(q0, jax.core.Tracer) and np.isnan(np.asarray(q0, dtype=float)).any():
+        raise ValueError("q0 holds nan, which is no logit")
+    if not isinstance(eta, jax.core.Tracer) and not ((np.asarray(eta) >= 0) & (np.asarray(eta) < np.inf)).all():
+        raise ValueError(f"eta must be a finite learning rate >= 0, got {eta}")
     rate = eta if normalize else eta * horizon.weight
     return checked("p", p), q0, rate, (payoffs(game), payoffs(game, 1)), traceable(horizon)
 
@@ -93,8 +98,8 @@ def shaping_return(
         The returns, sums over the steps of an inner episode, of the broadcast leading shape.
 
     Raises:
-        ValueError: for probabilities outside [0, 1], wrong shapes, a count that is no integer >= 0, or unknown
-        weighting.
+        ValueError: for probabilities outside [0, 1], wrong shapes, a rate that is negative or infinite, a count that is no
+            integer >= 0, or unknown weighting.
     """
     count = episodes(weighting, updates)
     prepared = _prepare(game, horizon, p, q0, eta, updates, normalize)

@@ -16,6 +16,12 @@ from lapg_theory.metagame.objective import Setting, pooled
 Pairs = Float[np.ndarray, "n players 5"]
 
 
+def check_rate(rate: float | int) -> None:
+    """Refuse what is no learning rate of the agents."""
+    if not 0 <= rate < np.inf:
+        raise ValueError(f"rate must be a finite learning rate >= 0, got {rate}")
+
+
 def learn(setting: Setting, theta: Pairs, steps: int, rate: float | int, decay: float = 1e-4) -> Pairs:
     """The logits of pairs of agents after `steps` simultaneous AdamW ascents of U(own, other).
 
@@ -76,6 +82,7 @@ def basins(setting: Setting, starts: Any, steps: Any, rate: float | int) -> Basi
         ValueError: for another shape, or for starts on the boundary, which logit learning never leaves.
     """
     check_count("steps", steps, least=0)
+    check_rate(rate)
     p = np.asarray(starts, dtype=float)
     if p.ndim != 3 or p.shape[1:] != (2, 5) or not ((p > 0) & (p < 1)).all():
         raise ValueError(

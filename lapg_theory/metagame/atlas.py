@@ -64,8 +64,11 @@ class FixedPoint:
 
     @property
     def nash(self) -> bool | None:
-        """Whether no memory-one policy was found that earns more against it; None where none was sought."""
-        return None if self.response is None else self.response.gain < self.response.tolerance
+        """Whether no memory-one policy was found that earns more against it; None where none was sought.
+
+        None as well where quadrature cannot tell: `response` then has the gain and its error.
+        """
+        return None if self.response is None else self.response.nash
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,8 +124,11 @@ def distinct(p: Policies, distance: float) -> Float[np.ndarray, "m 5"]:
     return p[kept]
 
 
-def find(settings: Sequence[Setting], starts: int, nash: bool, iterations: int) -> Atlas:
-    """The fixed points of the last of `settings`; the others, with fewer learners, are for the search."""
+def find(settings: Sequence[Setting], starts: int, others: Sequence[Setting], iterations: int) -> Atlas:
+    """The fixed points of the last of `settings`; the others, with fewer learners, are for the search.
+
+    Best replies are sought where there are `others`: the pool with other initial learners, for error bars.
+    """
     coarse, *finer = settings
     p = np.concatenate([face_candidates(coarse, starts), flow_candidates(coarse, 16)])
     residual = np.zeros(len(p))
@@ -131,11 +137,13 @@ def find(settings: Sequence[Setting], starts: int, nash: bool, iterations: int) 
         p, _, residual = settle(setting, p, tolerance=1e-9, drag=0.1, iterations=most)
     settled = residual < 1e-8
     lost = tuple((policy, float(rest)) for policy, rest in zip(p[~settled], residual[~settled], strict=True))
-    return Atlas(describe(settings[-1], settings[1], distinct(p[settled], 1e-4), nash), lost)
+    return Atlas(describe(settings[-1], distinct(p[settled], 1e-4), settings[1], others), lost)
 
 
-def describe(setting: Setting, coarse: Setting, p: Policies, nash: bool) -> tuple[FixedPoint, ...]:
-    """Everything about the fixed points p; those of a continuum are left to its corners."""
+def describe(
+    setting: Setting, p: Policies, coarse: Setting | None = None, others: Sequence[Setting] = ()
+) -> tuple[FixedPoint, ...]:
+    """Everything about the fixed points p, best replies if there are `others`; of a continuum, the corners."""
     if not len(p):
         return ()
     F = field(setting, p)
@@ -159,7 +167,7 @@ def describe(setting: Setting, coarse: Setting, p: Policies, nash: bool) -> tupl
                 symmetric=symmetric,
                 breaking=breaking,
                 residual=float(np.abs(project(p[i], F[i])).max()),
-                response=best_response(setting, coarse, p[i]) if nash else None,
+                response=best_response([setting, *others], coarse, p[i]) if others and coarse else None,
             )
         )
     return tuple(sorted(points, key=lambda point: (LABELS.index(point.label), not point.stable, -point.self_play)))

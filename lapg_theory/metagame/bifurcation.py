@@ -53,7 +53,7 @@ def bifurcation(meta: MetaGame, *, over: str, values: Any, starts: int = 2) -> B
             if not len(p):
                 break
     points = tuple(
-        describe(pool.setting(), pool.setting(), distinct(np.concatenate(parts), 1e-4), nash=False)
+        describe(pool.setting(), distinct(np.concatenate(parts), 1e-4))
         for pool, parts in zip(pools, found, strict=True)
     )
     return Bifurcation(over, np.array(values), points)

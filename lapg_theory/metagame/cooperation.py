@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from lapg_theory.game import ALLC
 from lapg_theory.metagame.objective import Setting, partial, shaping
-from lapg_theory.metagame.response import maximum
+from lapg_theory.metagame.response import ascend, maximum
 
 Five = Float[np.ndarray, " 5"]
 HELD = np.array([1, 1, np.nan, np.nan, np.nan])
@@ -53,12 +53,21 @@ class Cooperation:
         """The opening p_s0 on the edge to K at which the field changes sign, for an effective share of naive learners.
 
         x* = [share / (1 - share) |G_s0| - d] / (c - d), with c and d the partial gradients in s0 against an opening of
-        1 and of 0.
+        1 and of 0. -inf where cooperation is reached from every opening, inf where K is no fixed point though x* < 1
+        (it gives way after CC, or the field falls as the opening rises, as it may where T + S > 2R).
+
+        Raises:
+            ValueError: for a share outside [0, 1].
         """
+        if not 0 <= share <= 1:
+            raise ValueError(f"share must lie in [0, 1], got {share}")
         if share == 1:
             return np.inf
         slope = self.partial[0] - self.temptation
-        return float((-share / (1 - share) * self.shaping[0] - self.temptation) / slope)
+        boundary = float((-share / (1 - share) * self.shaping[0] - self.temptation) / slope)
+        if share > self.p_critical:
+            return boundary if slope > 0 and boundary >= 1 else np.inf
+        return boundary if slope > 0 else -np.inf
 
 
 def at(setting: Setting, policy: Five) -> Cooperation:
@@ -70,6 +79,11 @@ def at(setting: Setting, policy: Five) -> Cooperation:
         partial=partial(setting, policy[None], policy[None])[1][0],
         temptation=float(partial(setting, opening, opening)[1][0, 0]),
     )
+
+
+def near(setting: Setting, policy: Five) -> Cooperation:
+    """K, found by ascent from a policy near it."""
+    return at(setting, ascend(setting._replace(share=1.0), policy, policy, HELD)[0])
 
 
 def cooperation(setting: Setting, coarse: Setting) -> Cooperation:

@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 from lapg_theory.game import check_count
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.learning import effective_p_naive, sobol_logits
-from lapg_theory.metagame.ascent import interval, learn, random_pairs
+from lapg_theory.metagame.ascent import check_rate, interval, learn, random_pairs
 from lapg_theory.metagame.cooperation import HELD, at
 from lapg_theory.metagame.labels import LABELS, labels
 from lapg_theory.metagame.objective import Setting, partial, shaping
@@ -183,6 +183,7 @@ def phase_diagram(
     """
     for name, count in (("runs", runs), ("steps", steps), ("scramblings", scramblings)):
         check_count(name, count)
+    check_rate(rate)
     pairs = random_pairs(runs, seed) if start is None else _alike(start)
     runs = len(pairs)
     found = np.empty((len(values), len(p_naive), scramblings, runs), dtype=object)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from lapg_theory.game import Discounted, MatrixGame, check_count
+from lapg_theory.game import Discounted, MatrixGame, check_count, check_game
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.learning import effective_p_naive, sobol_logits
 from lapg_theory.metagame import cooperation
@@ -56,6 +56,7 @@ class MetaGame:
     seed: int = 0
 
     def __post_init__(self):
+        check_game(self.game)
         _, R, P, _ = self.game.trps
         if not R > P:
             raise ValueError(f"cooperation must be worth something: R > P, got R = {R}, P = {P}")
@@ -63,6 +64,8 @@ class MetaGame:
         check_count("updates", self.updates, least=0)
         if not 0 <= self.eta < np.inf:
             raise ValueError(f"eta must be a learning rate >= 0, got {self.eta}")
+        if np.ndim(self.p_naive):
+            raise ValueError(f"p_naive must be one share (phase_diagram takes several), got {self.p_naive}")
         effective_p_naive(self.p_naive, self.updates, self.weighting)
         sobol_logits(self.nodes, self.seed, self.spread)
 
@@ -81,13 +84,16 @@ class MetaGame:
         """The naive learning rate on returns per step."""
         return float(self.eta if self.normalize else self.eta / (1 - self.gamma))
 
-    def setting(self, nodes: int | None = None) -> Setting:
-        """The numbers behind it, with `nodes` initial learners."""
-        learners = sobol_logits(nodes or self.nodes, self.seed, self.spread)
+    def setting(self, nodes: int | None = None, scrambling: int = 0) -> Setting:
+        """The numbers behind it, with `nodes` initial learners; another `scrambling` has others."""
+        learners = sobol_logits(nodes or self.nodes, self.seed + 1000 * scrambling, self.spread)
         return Setting(self.game, self.gamma, self.share, self.rate, self.updates, learners)
 
     def _coarse(self) -> list[Setting]:
         return [self.setting(min(nodes, self.nodes)) for nodes in SEARCH]
+
+    def _others(self, count: int) -> list[Setting]:
+        return [self.setting(scrambling=k + 1) for k in range(count)]
 
     def _pairs(self, *policies: Any) -> tuple[Any, list[np.ndarray]]:
         arrays = np.broadcast_arrays(*(check_policy(name, p) for name, p in zip("pq", policies, strict=False)))
@@ -132,7 +138,7 @@ class MetaGame:
         """
         check_count("starts", starts)
         check_count("iterations", iterations)
-        atlas = find([*self._coarse(), self.setting()], starts, nash, iterations)
+        atlas = find([*self._coarse(), self.setting()], starts, self._others(4) if nash else [], iterations)
         if not atlas.points:
             smallest = min((residual for _, residual in atlas.unsettled), default=np.nan)
             raise ValueError(
@@ -141,16 +147,17 @@ class MetaGame:
             )
         return atlas
 
-    def best_response(self, q: Any, *, starts: int = 5) -> Response:
-        """The best memory-one reply in a pool whose other agents play q, [5], by ascent from the best `starts` of 65.
+    def best_response(self, q: Any, *, starts: Any = 7) -> Response:
+        """The best memory-one reply in a pool whose other agents play q, [5], by ascent from `starts` of 65.
 
         Raises:
-            ValueError: for anything but five probabilities.
+            ValueError: for anything but five probabilities, or starts that are no integer >= 1.
         """
+        check_count("starts", starts)
         _, (q,) = self._pairs(q)
         if len(q) != 1:
             raise ValueError(f"best_response takes one policy of shape (5,), got {len(q)} policies")
-        return best_response(self.setting(), self._coarse()[1], q[0], starts)
+        return best_response([self.setting(), *self._others(4)], self._coarse()[1], q[0], starts)
 
     def basins(
         self, starts: Any = 32, *, steps: Any = 1500, rate: float | int = 0.02, nodes: Any = 64, seed: int = 0
@@ -177,8 +184,11 @@ class MetaGame:
 
         0 where it never exists, 1 where naive learners never undo it. Does not depend on this game's own `p_naive`.
         """
-        share, count = self.cooperation().p_critical, self.updates + 1 if self.weighting == "sum" else 1
-        return share / (share + count * (1 - share))
+        return self._own(self.cooperation().p_critical)
+
+    def _own(self, share: float) -> float:
+        """The share in this game's weighting that has an effective share."""
+        return share / (share + (1 - share) * (self.updates + 1 if self.weighting == "sum" else 1))
 
     def basin_boundary(self) -> float:
         """The opening p_s0 on the edge between K and its defecting twin (same but s0) below which learning leads away.
@@ -186,3 +196,20 @@ class MetaGame:
         0 or less: no boundary, cooperation is reached from the whole edge; 1 or more: never.
         """
         return self.cooperation().basin_boundary(self.share)
+
+    def errors(self, scramblings: Any = 4) -> dict[str, float]:
+        """Quadrature standard errors of `p_critical` and `basin_boundary`, from other scramblings of the learners.
+
+        The standard deviation over this pool's initial learners and `scramblings` other sets of as many, with K sought
+        anew for each; NaN where a boundary is infinite.
+
+        Raises:
+            ValueError: for a number of scramblings that is no integer >= 1.
+        """
+        check_count("scramblings", scramblings)
+        kinds = [self.cooperation()]
+        kinds += [cooperation.near(setting, kinds[0].policy) for setting in self._others(scramblings)]
+        critical = [self._own(kind.p_critical) for kind in kinds]
+        boundary = np.array([kind.basin_boundary(self.share) for kind in kinds])
+        spread = float(boundary.std(ddof=1)) if np.isfinite(boundary).all() else np.nan
+        return {"p_critical": float(np.std(critical, ddof=1)), "basin_boundary": spread}

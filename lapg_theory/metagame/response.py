@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -13,6 +14,9 @@ from lapg_theory.metagame.objective import Policies, Setting, pooled
 Five = Float[np.ndarray, " 5"]
 
 
+REACH = 0.1  # longest first step of an ascent
+
+
 @dataclasses.dataclass(frozen=True)
 class Response:
     """The best memory-one reply found.
@@ -20,36 +24,67 @@ class Response:
     Attributes:
         policy: its five cooperation probabilities.
         value: what it earns per step in the pool.
-        gain: how much more than a copy of the others earns; at an equilibrium zero.
+        gain: how much more than a copy of the others earns; at an equilibrium zero (a little below where the best other
+            policy is so near to earning as much that quadrature cannot tell).
+        error: quadrature standard error of `gain`, from other scramblings of the initial learners.
         tolerance: the gain below which the others' policy counts as a best reply to itself.
     """
 
     policy: Five
     value: float
     gain: float
+    error: float
     tolerance: float
+
+    @property
+    def nash(self) -> bool | None:
+        """Whether the others' policy is a best reply to itself; None where the gain is within two errors of the limit."""
+        if abs(self.gain - self.tolerance) <= 2 * self.error:
+            return None
+        return self.gain < self.tolerance
 
 
 def ascend(setting: Setting, q: Five, start: Five, held: Five | None = None) -> tuple[Five, float]:
-    """Local maximum, by L-BFGS-B, of what a policy earns against q; coordinates not NaN in `held` stay there."""
+    """Local maximum, by L-BFGS-B, of what a policy earns against q; coordinates not NaN in `held` stay there.
+
+    What it earns is measured in such units that the first step is at most REACH long, or it would leap to another hill.
+    """
     bounds = [(0, 1) if held is None or np.isnan(h) else (h, h) for h in (q if held is None else held)]
 
-    def loss(p):
+    def gain(p):
         value, slope = pooled(setting, p[None], q[None])
-        return -value[0], -slope[0]
+        return value[0], slope[0]
 
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-15, "gtol": 1e-8})
-    return found.x, -found.fun
+    unit = min(1.0, REACH / max(np.abs(gain(start)[1]).max(), 1e-300))
+    options = {"ftol": 1e-15, "gtol": 1e-8 * unit}
+
+    def loss(p):
+        return tuple(-unit * x for x in gain(p))
+
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return found.x, -found.fun / unit
 
 
 def candidates(setting: Setting, q: Five, held: Five | None = None) -> Policies:
-    """Corners of the cube and Sobol points, best first: starts for `ascend`."""
+    """Corners of the cube and Sobol points, starts for `ascend`: near ALLC, then by turns the best that open C and D.
+
+    What differs from a better one in a single likely action is left to the end: with the best alone, every ascent may
+    climb one hill. Against extortioners the best reply is near ALLC, and no start near it looks promising.
+    """
     corners = np.array(list(itertools.product((0.02, 0.98), repeat=5)))
     p = np.concatenate([corners, qmc.Sobol(5, rng=np.random.default_rng(0)).random(32), q[None]])
     if held is not None:
         p = np.where(np.isnan(held), p, held)
     value = pooled(setting, p, np.broadcast_to(q, p.shape))[0]
-    return p[np.argsort(-value)]
+    p = p[np.argsort(-value)]
+    likely, kept = p > 0.5, []
+    for i in range(len(p)):
+        if all((likely[i] != likely[k]).sum() >= 2 for k in kept):
+            kept.append(i)
+    opens = [[k for k in kept if likely[k, 0] == first] for first in (likely[0, 0], not likely[0, 0])]
+    order = [k for pair in itertools.zip_longest(*opens) for k in pair if k is not None]
+    allc = int(np.abs(p - 0.98).max(1).argmin())
+    return p[[allc, *(k for k in (*order, *sorted(set(range(len(p))) - set(kept))) if k != allc)]]
 
 
 def maximum(
@@ -61,10 +96,22 @@ def maximum(
     return ascend(setting, q, best, held)
 
 
-def best_response(setting: Setting, coarse: Setting, q: Five, starts: int = 5) -> Response:
-    """The best reply to q found, or q itself where nothing better was."""
-    copy = float(pooled(setting, q[None], q[None])[0][0])
-    policy, value = maximum(setting, coarse, q, starts=starts)
-    if value <= copy:
-        policy, value = q, copy
-    return Response(policy, float(value), float(value - copy), 1e-4 * float(np.ptp(setting.game.row_payoffs)))
+def best_response(others: Sequence[Setting], coarse: Setting, q: Five, starts: int = 7) -> Response:
+    """The best reply to q in the first of `others`, or q itself where nothing else comes near.
+
+    The rest of `others`, the same pool with other initial learners, say how far quadrature may be off.
+    """
+    setting, unit = others[0], float(np.ptp(others[0].game.row_payoffs))
+    tries = [ascend(coarse, q, start) for start in candidates(coarse, q)[:starts]]
+    best = max(tries, key=lambda found: found[1])
+    ends = [ascend(setting, q, best[0])]
+    rivals = [x for x in tries if np.abs(x[0] - q).max() > 0.05 and x[1] > best[1] - 0.01 * unit]
+    if rivals and np.abs(ends[0][0] - q).max() <= 0.05:
+        ends.append(ascend(setting, q, max(rivals, key=lambda found: found[1])[0]))
+    p = np.array([q] + [policy for policy, _ in ends])
+    value = np.array([pooled(other, p, np.broadcast_to(q, p.shape))[0] for other in others])
+    gain, error = value[0] - value[0, 0], (value - value[:, :1]).std(0, ddof=1)
+    k = int((gain + 2 * error).argmax())
+    if gain[k] <= 0 and gain[k] + 2 * error[k] <= 1e-4 * unit:
+        k = 0
+    return Response(p[k], float(value[0, k]), float(gain[k]), float(error[k]), 1e-4 * unit)

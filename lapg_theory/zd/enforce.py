@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linprog
 
-from lapg_theory.game import MIRROR, MatrixGame
+from lapg_theory.game import MIRROR, MatrixGame, check_game
 
 COOPERATED = np.array([1.0, 1.0, 0.0, 0.0])  # own action by outcome
 ROUNDING = 1e-9
@@ -42,6 +42,7 @@ class Feasibility:
 
 def payoffs_by_outcome(game: MatrixGame) -> tuple[np.ndarray, np.ndarray]:
     """The row player's and the column player's payoffs by outcome CC, CD, DC, DD of the row player's view."""
+    check_game(game)
     theirs = [game.column_payoffs[state - 1] for state in MIRROR[1:]]
     return np.array(game.row_payoffs, dtype=float), np.array(theirs, dtype=float)
 
@@ -57,6 +58,10 @@ def _tilt(game: MatrixGame, slope: Any, chi: Any, baseline: Any) -> tuple[float,
     if (slope is None) == (chi is None) or chi == 0:
         raise ValueError(f"give either slope or chi = 1 / slope (not 0), got slope={slope}, chi={chi}")
     s = float(slope) if slope is not None else 1 / float(chi)
+    if not (math.isfinite(s) and math.isfinite(baseline)):
+        raise ValueError(
+            f"slope, chi and baseline must be numbers, the baseline finite, got {slope}, {chi}, {baseline}"
+        )
     own, other = payoffs_by_outcome(game)
     return s, s * (own - float(baseline)) - (other - float(baseline))
 
@@ -100,6 +105,7 @@ def gamma_min(game: MatrixGame, *, chi: Any = None, slope: Any = None, baseline:
     1 where only the undiscounted limit will do, infinite where no policy does. For T, R, P, S = 2, 1, 0, -1 and chi > 1
     it is (chi + 2) / (2 chi + 1).
     """
+    check_game(game)
     baseline = game.row_payoffs[3] if baseline is None else baseline
     return feasible(game, 1, baseline=baseline, slope=slope, chi=chi).gamma_min
 
@@ -142,6 +148,8 @@ def enforce(
         raise ValueError(f"{line} cannot be enforced at gamma = {gamma:g}: {remedy}")
     low, high = found.phi
     phi = (low + high) / 2 if phi is None else float(phi)
+    if not math.isfinite(phi):
+        raise ValueError(f"phi must be finite, got {phi}")
     lost, reach = 1 - gamma, phi * tilt + COOPERATED
     first, last = max(0.0, (reach - gamma).max()), min(lost, reach.min())
     if first > last + ROUNDING or phi == 0:
@@ -155,13 +163,21 @@ def enforce(
     return np.clip(np.append(p0, later), 0.0, 1.0)
 
 
+def _check_factor(game: MatrixGame, chi: Any) -> None:
+    check_game(game)
+    if not chi >= 1:
+        raise ValueError(f"chi must be at least 1 (infinite: an equaliser), got {chi}; enforce takes any slope")
+
+
 def extortionate(game: MatrixGame, gamma: float | int, chi: Any, phi: Any = None) -> Float[np.ndarray, "5"]:
     """The policy that earns chi >= 1 times what the other earns above mutual defection: pi_1 - P = chi (pi_2 - P)."""
+    _check_factor(game, chi)
     return enforce(game, gamma, baseline=game.row_payoffs[3], chi=chi, phi=phi)
 
 
 def generous(game: MatrixGame, gamma: float | int, chi: Any, phi: Any = None) -> Float[np.ndarray, "5"]:
     """The policy that loses chi >= 1 times what the other loses below mutual cooperation: R - pi_1 = chi (R - pi_2)."""
+    _check_factor(game, chi)
     return enforce(game, gamma, baseline=game.row_payoffs[0], chi=chi, phi=phi)
 
 

@@ -37,6 +37,14 @@ class ExtortionFit:
     loss: float
 
 
+def _one(name: str, policy: Any) -> np.ndarray:
+    """One policy, refused where it is none or several."""
+    array = check_policy(name, policy)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be one policy of shape (5,), got shape {array.shape}; fit them one by one")
+    return array
+
+
 def fit(game: MatrixGame, p: Any, gamma: float | int) -> Fit:
     """The line that the policy p comes nearest to enforcing, by linear least squares.
 
@@ -47,7 +55,7 @@ def fit(game: MatrixGame, p: Any, gamma: float | int) -> Fit:
         ValueError: for no policy, gamma outside [0, 1], or a game whose payoffs lie on one line whatever is played.
     """
     check_gamma(gamma)
-    policy = check_policy("p", p)
+    policy = _one("p", p)
     own, other = payoffs_by_outcome(game)
     basis = np.stack([own, other, np.ones(4)], axis=1)
     if np.linalg.matrix_rank(basis) < 3:
@@ -73,7 +81,7 @@ def extortion_fit(game: MatrixGame, p: Any) -> ExtortionFit:
     T, R, P, S = (float(payoff) for payoff in game.trps)
     if not P > S:
         raise ValueError(f"the extortion family divides by P - S, which must be positive; got P = {P:g}, S = {S:g}")
-    target = check_policy("p", p)[1:] - COOPERATED
+    target = _one("p", p)[1:] - COOPERATED
     a, t = (R - P) / (P - S), (T - P) / (P - S)
     basis = np.array([[a, -a], [-1, -t], [t, 1], [0, 0]])  # columns: phi, phi chi
     corners = np.array([[0, 0], [1, 1], [0, (1 + t) / t]]) / (1 + t)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from shaping_reference import shaping_gradient
 from lapg_theory import exact_returns, naive_course
 from lapg_theory.certificate import defection_certificate, initial_learners
 from lapg_theory.certificate.thresholds import positive_interval
+from lapg_theory.certificate.verdicts import decide
 from lapg_theory.game import (
     ALLD,
     Discounted,
@@ -219,6 +221,33 @@ def test_far_below_the_window_defection_is_nash():
     assert found.nash and found.nash.gain <= 1e-6
     for p in np.random.default_rng(0).uniform(0, 0.2, (20, 5)):
         assert pool_return(found, p) < pool_return(found, ALLD)
+
+
+def test_near_its_threshold_the_nash_verdict_is_undecided():
+    """With few learners the slope in DC at (0, 1, 0, 0, 0) may as well be positive; with many it is, and is found so."""
+    few = certify(eta=0.28, nodes=16).nash
+    assert few.is_nash is None and not few
+    state, slope, error = few.doubt
+    assert state == "DC" and abs(slope) < 2 * error
+    many = certify(eta=0.28, nodes=256).nash
+    assert many.is_nash is False and many.gain > 2 * many.error and many.doubt is None
+
+
+def test_verdicts_by_gain_and_error():
+    def end(gain, error, doubt=None):
+        return SimpleNamespace(x=[gain] * 5, fun=-gain), gain, error, doubt
+
+    slope = ("DC", 0.1, 0.2)
+    for ends, verdict, gain, doubt in (
+        ([end(0.0, 0.0), end(-0.1, 0.04)], True, 0.0, None),
+        ([end(0.0, 0.0), end(-0.1, 0.06)], None, -0.1, None),
+        ([end(0.3, 0.2), end(0.2, 0.05)], False, 0.2, None),
+        ([end(0.3, 0.2), end(0.0, 0.0)], None, 0.3, None),
+        ([end(0.0, 0.0, slope)], None, 0.0, slope),
+        ([end(-0.1, 0.01, slope), end(0.0, 0.0)], True, 0.0, None),
+    ):
+        found = decide(ends, 1e-6)
+        assert (found.is_nash, found.gain, found.deviation[0], found.doubt) == (verdict, gain, gain, doubt)
 
 
 def test_probability_space_learners():

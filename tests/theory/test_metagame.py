@@ -11,9 +11,11 @@ from shaping_reference import returns, shaping, shaping_gradient
 from lapg_theory import MetaGame, defection_certificate, float64
 from lapg_theory.game import ALLD, TFT, chicken, donation_game, matching_pennies, prisoners_dilemma, stag_hunt
 from lapg_theory.metagame import project
+from lapg_theory.metagame.cooperation import Cooperation
 from lapg_theory.metagame.labels import labels
 
 PD = prisoners_dilemma()
+SMALL = {"gamma": 0.99, "eta": 4.0, "updates": 5, "nodes": 32}
 E, K = (0, 0.970, 0, 0.301, 0), (1, 1, 0, 0.293, 0)
 
 
@@ -23,7 +25,7 @@ def pool(game=PD, **given):
 
 def small(p_naive=0.25):
     """A pool of the same total naive learning time order and the same kinds of fixed points, fast to evaluate."""
-    return pool(p_naive=p_naive, eta=4.0, updates=5, nodes=32)
+    return MetaGame(PD, **SMALL, p_naive=p_naive)
 
 
 @functools.cache
@@ -201,6 +203,42 @@ def test_best_replies_beat_every_try():
     assert (reply.policy[:3] > 0.9).all()  # nearly unconditional cooperation
     kind = meta.cooperation().policy
     assert small(0.9).best_response(kind).gain < 1e-5 < small(0.995).best_response(kind).gain
+
+
+@pytest.mark.optimised
+def test_extortion_is_no_best_reply_until_its_gain_is_within_the_error():
+    """A cooperator earns more against E up to a share of about .7; ascents that start elsewhere do not find it."""
+    extort, cooperator = small_atlas(0.25).labelled("extort")[0].policy, (1, 1, 0.958, 0.01, 0)
+    found = {share: small(share).best_response(extort) for share in (0.6, 0.7, 0.75)}
+    assert [reply.nash for reply in found.values()] == [False, None, True]
+    for share, reply in found.items():
+        gain = small(share).value([cooperator, extort], extort) @ [1, -1]
+        assert reply.gain >= gain - 1e-12 or (share == 0.75 and gain < 0 == reply.gain)
+    assert abs(found[0.7].gain) < 2 * found[0.7].error < 0.02
+    unlike = [MetaGame(PD, **SMALL, p_naive=0.7, seed=1000 * k).value([cooperator, extort], extort) for k in range(5)]
+    assert found[0.7].error == pytest.approx(np.std(np.array(unlike) @ [1, -1], ddof=1), rel=0.2)
+
+
+def test_error_bars_are_the_spread_over_other_learners():
+    given = SMALL | {"updates": 4, "nodes": 16, "p_naive": 0.5}
+    found, others = (
+        MetaGame(PD, **given).errors(2),
+        [MetaGame(PD, **given, seed=1000 * k).cooperation() for k in range(3)],
+    )
+    assert found["p_critical"] == pytest.approx(np.std([x.p_critical for x in others], ddof=1), rel=1e-4)
+    assert found["basin_boundary"] == pytest.approx(np.std([x.basin_boundary(0.5) for x in others], ddof=1), rel=1e-4)
+
+
+def test_basins_without_a_boundary():
+    """Where the field falls as the opening rises, or CC gives way before s0, no opening is a boundary."""
+    one = np.ones(5)
+    falling = Cooperation(np.array(K), -one, 2 * one, temptation=3.0)
+    assert falling.p_critical == pytest.approx(2 / 3)
+    assert (falling.basin_boundary(0.6), falling.basin_boundary(0.7)) == (-np.inf, np.inf)
+    early = Cooperation(np.array(K), np.array([-1.0, -1, 0, 0, 0]), np.array([2, 0.5, 0, 0, 0]), temptation=1.0)
+    assert early.p_critical == pytest.approx(1 / 3)
+    assert early.basin_boundary(0.3) == pytest.approx(3 / 7 - 1)
+    assert early.basin_boundary(0.5) == np.inf
 
 
 @pytest.mark.slow
