@@ -1,8 +1,13 @@
 """`lapg crossval`: what the theory predicts beside what the training code samples, level by level, with verdicts."""
 
 import argparse
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
+
+#: Exit status after an interrupt: 128 + SIGINT, as of a shell.
+INTERRUPTED = 130
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -10,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     parser.epilog = (
         "Numbers are rationals: 1/3 and 0.25 are exact. Where a list starts with a minus, write --payoffs=-1,... "
-        "Exit status: 0 if nothing is refuted, 1 if something is."
+        "Exit status: 0 if nothing is refuted (or miscalibrated), 1 if something is, 130 if interrupted."
     )
     add("--level", nargs="+", default=[], metavar="L", help="levels, such as L0 L2 or L0-L4 (default); L5 and L6 train")
     add("--payoffs", default="2,1,0,-1", metavar="T,R,P,S", help="payoffs of the symmetric game (default %(default)s)")
@@ -32,6 +37,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--agents",
         default="tabular",
         help="who trains in L5: tabular (default), gru or hawk, the latter with few seeds",
+    )
+    add(
+        "--calibrate",
+        type=int,
+        metavar="N",
+        help="instead of verdicts, measure the rate of false alarms: each level anew for N seeds (with 200 seeds, take "
+        "--false-alarms 0.05 --budget 0.1)",
     )
     add("--out", type=Path, default=Path("runs/crossval"), metavar="DIR", help="default %(default)s")
     add("--json", action="store_true", help="print results.json instead of the verdicts")
@@ -79,16 +91,58 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"unknown sabotage {arguments.sabotage!r}; known: {', '.join(SABOTAGES)}")
     if arguments.agents not in ("tabular", "gru", "hawk"):
         raise ValueError(f"--agents must be tabular, gru or hawk, got {arguments.agents!r}")
+    if arguments.calibrate is not None:
+        return _calibrate(arguments, setting, codes)
+    _make_writable(arguments.out)
     simulation = SABOTAGES[arguments.sabotage][1] if arguments.sabotage else HONEST
-    found = []
-    for level in levels.run(setting, codes, simulation, arguments.out, runs=arguments.run, agents=arguments.agents):
-        found.append(level)
-        if not arguments.json:
-            print(page.text(level), flush=True)
+    found, interrupted = [], False
+    try:
+        for level in levels.run(setting, codes, simulation, arguments.out, runs=arguments.run, agents=arguments.agents):
+            found.append(level)
+            if not arguments.json:
+                print(page.text(level), flush=True)
+    except KeyboardInterrupt:
+        interrupted = True
+        print(f"lapg crossval: interrupted after {len(found)} of {len(codes)} levels", file=sys.stderr)
+        if not found:
+            return INTERRUPTED
     written = page.write(arguments.out, setting, found, arguments.sabotage)
     print(
         page.dumps(setting, found, arguments.sabotage)
         if arguments.json
         else "\n".join(f"wrote {p}" for p in written[:2])
     )
-    return int(any(level.verdict == "refuted" for level in found))
+    return INTERRUPTED if interrupted else int(any(level.verdict == "refuted" for level in found))
+
+
+def _make_writable(folder: Path) -> None:
+    """Create the folder, and find out now rather than at the end whether files can be written there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _calibrate(arguments: argparse.Namespace, setting: Any, codes: list[str]) -> int:
+    """Measure the false-alarm rates of the levels; 1 if one isn't as stated."""
+    from lapg_rl.crossval import page
+    from lapg_rl.crossval.calibration import calibrate
+    from lapg_rl.crossval.levels import LEVELS, TRAINED
+    from lapg_theory.game import check_count
+
+    if arguments.sabotage:
+        raise ValueError("--calibrate measures false alarms, for which nothing must be wrong: leave out --sabotage")
+    if trained := [code for code in codes if code in TRAINED]:
+        raise ValueError(
+            f"{trained[0]} trains, which is too much for many seeds; --calibrate takes {', '.join(LEVELS)}"
+        )
+    check_count("--calibrate", arguments.calibrate, 2)
+    _make_writable(arguments.out)
+    told = (lambda row: None) if arguments.json else (lambda row: print(page.calibration_text(row), flush=True))
+    try:
+        rows = calibrate(setting, codes, arguments.calibrate, told=told)
+    except KeyboardInterrupt:
+        print("lapg crossval: interrupted; nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    written = page.write_calibration(arguments.out, setting, rows)
+    print(page.dumps_calibration(setting, rows) if arguments.json else "\n".join(f"wrote {p}" for p in written))
+    return int(not all(row["calibrated"] for row in rows))

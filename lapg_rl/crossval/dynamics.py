@@ -11,7 +11,6 @@ What is left of the mean path without that shift must be the analytic path, step
 """
 
 import dataclasses
-import functools
 from typing import Any
 
 import equinox as eqx
@@ -20,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from lapg_rl.crossval.setting import Setting, logits
+from lapg_rl.crossval.setting import Setting, derived, logits
 from lapg_rl.crossval.simulation import (
     HONEST,
     PLAIN,
@@ -112,7 +111,7 @@ def rule(setting: Setting, rate: float = 1.0) -> Lapg:
     return Lapg(rate=rate, eta=setting.eta, updates=setting.inner_episodes - 1, learners=start)
 
 
-@functools.lru_cache(64)
+@derived
 def stepped(setting: Setting, updates: int) -> np.ndarray:
     """[updates + 1, 5]: the analytic path by exact gradient ascent in `updates` steps."""
     start = logits(setting.players[0])
@@ -122,7 +121,7 @@ def stepped(setting: Setting, updates: int) -> np.ndarray:
     return np.asarray(found.row)
 
 
-@functools.lru_cache(64)
+@derived
 def integrated(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
     """(times, path): the analytic path integrated."""
     start = logits(setting.players[0])
@@ -138,7 +137,8 @@ def _batches(simulation: Simulation, setting: Setting, key: Array) -> tuple[Samp
             simulation, setting, jax.random.fold_in(key, n), batch, _meta_batch(setting, META_BATCH), UPDATES
         )
         gaps.append(runs[:, -1].mean(0) - path[-1])
-        covariances.append(np.cov(runs[:, -1], rowvar=False) / len(runs))
+        spread = np.cov(runs[:, -1], rowvar=False) / len(runs)
+        covariances.append(spread * (len(runs) - 1) / (len(runs) - len(spread) - 2))  # makes its inverse unbiased
         shown.append({"batch": batch, "gap": gaps[-1].tolist(), "error": np.sqrt(np.diag(covariances[-1])).tolist(),
                       "mean_path": runs.mean(0).tolist()})  # fmt: skip
     samples = len(BATCHES) * RUNS * UPDATES * _meta_batch(setting, META_BATCH)

@@ -5,7 +5,6 @@ environment, the policies, the co-player's update and the estimators that traini
 chances that the policies give the histories, must be the oracle's rationals.
 """
 
-import functools
 import itertools
 from fractions import Fraction
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lapg_rl.coplayers import ReinforceLearner
-from lapg_rl.crossval.setting import Setting
+from lapg_rl.crossval.setting import Setting, derived
 from lapg_rl.crossval.simulation import HONEST, Simulation, compiled, estimates
 from lapg_rl.crossval.verdict import Exact, Level
 from lapg_rl.models import memory_one
@@ -31,7 +30,7 @@ TOLERANCE = 1e-6
 HISTORIES_AT_ONCE = 2**12
 
 
-@functools.lru_cache(64)
+@derived
 def expectations(setting: Setting, batch: int) -> oracle.Expectations:
     """The oracle's expectations at T = M = 2 against the REINFORCE learner of the setting."""
     rule = oracle.Reinforce(setting.game, setting.alpha)

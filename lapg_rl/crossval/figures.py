@@ -1,6 +1,6 @@
 """One figure a level, drawn from the level's data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -256,6 +256,28 @@ def behaviour(level: Level) -> Any:
     right.set(title="P(cooperate)", ylim=(-0.03, 1.03))
     _states(right)
     right.legend(fontsize=8)
+    return figure
+
+
+def calibration(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Distribution of each level's p-values over keys, and its rate of false alarms with the interval."""
+    figure, (left, right) = panels(2)
+    rows = [row for row in rows if row["interval"]]
+    for row, colour in zip(rows, (BLUE, ORANGE, GREEN, "#CC79A7"), strict=False):
+        values = np.sort(row["p_values"])
+        left.step(values, np.arange(1, len(values) + 1) / len(values), color=colour, linewidth=1.2, label=row["level"])
+    line = np.array([0.0, 1.0])
+    band = 1.358 / np.sqrt(rows[0]["keys"]) if rows else 0.0  # 95%, Kolmogorov
+    left.fill_between(line, line - band, line + band, color=THEORY, alpha=0.1, linewidth=0)
+    left.plot(line, line, color=THEORY, linewidth=1)
+    left.set(title="p-values over keys", xlabel="p-value of the level", ylabel="share of keys below", ylim=(0, 1))
+    left.legend()
+    for place, row in enumerate(rows):
+        rate, (low, high) = row["alarms"] / row["keys"], row["interval"]
+        right.errorbar(place, rate, [[rate - low], [high - rate]], fmt="o", markersize=4, color=BLUE)
+        right.axhline(row["stated"], color=THEORY, linewidth=1)
+    right.set_xticks(range(len(rows)), [row["level"] for row in rows])
+    right.set(title="False alarms: measured (95%) and stated", ylabel="rate", ylim=(0, None))
     return figure
 
 

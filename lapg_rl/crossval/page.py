@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from lapg_rl.crossval import figures
 from lapg_rl.crossval.figures import FIGURES
 from lapg_rl.crossval.levels import RUNGS
 from lapg_rl.crossval.sabotage import EXPECTED, SABOTAGES
@@ -50,12 +51,36 @@ def plain(setting: Setting) -> dict[str, Any]:
 
 def dumps(setting: Setting, levels: Sequence[Level], sabotage: str | None = None) -> str:
     """Everything as JSON."""
-    versions = {name: importlib.metadata.version(name) for name in ("lapg", "jax", "jaxlib", "numpy", "scipy")}
     found = {
         level.code: {"verdict": level.verdict, "checks": level.rows(), "notes": level.notes, "data": level.data}
         for level in levels
     }
-    report = {"setting": plain(setting), "sabotage": sabotage, "versions": versions, "levels": found}
+    return spelt_out({"setting": plain(setting), "sabotage": sabotage, "versions": versions(), "levels": found})
+
+
+def write_calibration(folder: Path, setting: Setting, rows: Sequence[dict[str, Any]]) -> list[Path]:
+    """Write calibration.json and calibration.svg into `folder`; the files written."""
+    texts = {
+        "calibration.json": dumps_calibration(setting, rows),
+        "calibration.svg": html.svg(draw(figures.calibration, rows)),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def dumps_calibration(setting: Setting, rows: Sequence[dict[str, Any]]) -> str:
+    """The measured false alarms as JSON."""
+    return spelt_out({"setting": plain(setting), "versions": versions(), "levels": rows})
+
+
+def versions() -> dict[str, str]:
+    """Of what the numbers depend on."""
+    return {name: importlib.metadata.version(name) for name in ("lapg", "jax", "jaxlib", "numpy", "scipy")}
+
+
+def spelt_out(report: dict[str, Any]) -> str:
+    """A report as JSON."""
     return json.dumps(_jsonable(report), indent=1) + "\n"
 
 
@@ -100,6 +125,21 @@ def text(level: Level) -> str:
     lines = [f"{level.code} {RUNGS[level.code].title}: {level.verdict}"]
     for row in map(spelt, level.rows()):
         lines.append(f"   {row['verdict']:13} {row['comparison']}: {row['outcome']}")
+    return "\n".join(lines)
+
+
+def calibration_text(row: dict[str, Any]) -> str:
+    """A level's false alarms for a terminal."""
+    if row["interval"] is None:
+        outcome = "hold, so there are no false alarms" if row["calibrated"] else "fail, for every key"
+        return f"{row['level']}: its comparisons are exact; they {outcome}"
+    low, high = row["interval"]
+    inside = "inside" if low <= row["stated"] <= high else "outside"
+    lines = [
+        f"{row['level']}: {'calibrated' if row['calibrated'] else 'MISCALIBRATED'}; {row['alarms']} alarms in {row['keys']} "
+        f"keys, {row['alarms'] / row['keys']:.3g} (95%: {low:.3g} to {high:.3g}); the stated {row['stated']:g} lies {inside}"
+    ]
+    lines += [f"   p-values uniform? p = {p:.2g}  {name}" for name, p in row["uniformity"].items()]
     return "\n".join(lines)
 
 

@@ -5,7 +5,6 @@ q' = q + alpha dJ_col/dq. What a finite batch adds is of order 1/B, because the 
 covariance that shrinks like 1/B; while no probability is clipped and T = M = 2 it is c/B exactly.
 """
 
-import functools
 from typing import Any
 
 import jax
@@ -14,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from lapg_rl.crossval.exact import EPISODES, STEPS, bias, expectations, reinforce, vector
-from lapg_rl.crossval.setting import Setting, logits
+from lapg_rl.crossval.setting import Setting, derived, logits
 from lapg_rl.crossval.simulation import HONEST, Simulation, collected, compiled, estimates, play
 from lapg_rl.crossval.statistics import compare_means, fitted_slope, joined
 from lapg_rl.crossval.verdict import Exact, Level, Sampled
@@ -58,7 +57,7 @@ def sampled_estimates(
     return collected(sample, key, count, batch * STEPS * EPISODES)
 
 
-@functools.lru_cache(64)
+@derived
 def limit(setting: Setting) -> np.ndarray:
     """The shaping gradient of an infinite batch, in the ego's log-odds, by autodiff through the exact returns."""
     horizon, learner = FiniteHorizon(STEPS), reinforce(setting)

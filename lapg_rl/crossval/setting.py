@@ -1,7 +1,9 @@
 """What a cross-validation is about: a game, a pair of memory-one players, sizes, a budget, and a false-alarm rate."""
 
 import dataclasses
+import functools
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -87,6 +89,17 @@ class Setting:
     def samples(self, count: int) -> int:
         """`count` times the budget, at least 64."""
         return max(64, round(count * self.budget))
+
+
+def derived(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Remember what a function of a setting finds, for all settings that differ only in their samples."""
+    remembered = functools.lru_cache(64)(function)
+
+    @functools.wraps(function)
+    def found(setting, *rest):
+        return remembered(dataclasses.replace(setting, budget=1.0, seed=0, false_alarms=0.001), *rest)
+
+    return found
 
 
 def numbers(option: str, text: str, count: int) -> tuple[Fraction, ...]:

@@ -28,13 +28,14 @@ def compare_means(name: str, samples: Any, expected: Any, deviation: Any, effect
     """Do independent samples [n, d] have the mean `expected` [d]?
 
     The effect is a mean that is off by `deviation`: one vector [d], or several [i, d], of which the one that is hardest
-    to see counts. The statistic is n d^T S^-1 d with the sample covariance S; for n in the thousands it is chi-square
-    (Hotelling 1931).
+    to see counts. From T^2 = n d^T S^-1 d with the sample covariance S (Hotelling 1931), a likelihood ratio,
+    (n - 1 - rank / 2) log(1 + T^2 / (n - 1)) is chi-square up to terms of order 1/n^2 for normal samples (Bartlett 1938).
     """
     samples = np.asarray(samples, float)
     count = len(samples)
     covariance = np.cov(samples, rowvar=False).reshape(samples.shape[1], -1) / count
-    statistic, rank = quadratic(samples.mean(0) - np.asarray(expected, float), covariance)
+    squared, rank = quadratic(samples.mean(0) - np.asarray(expected, float), covariance)
+    statistic = (count - 1 - rank / 2) * float(np.log1p(squared / (count - 1)))
     shift = min(quadratic(vector, covariance)[0] for vector in np.atleast_2d(np.asarray(deviation, float)))
     return Sampled(name, statistic, max(rank, 1), shift, count, effect)
 

@@ -12,6 +12,7 @@ import pytest
 from lapg_rl.cli import main
 from lapg_rl.coplayers import ReinforceLearner
 from lapg_rl.crossval import exact, learner, play, sampled
+from lapg_rl.crossval.figures import FIGURES
 from lapg_rl.crossval.levels import LEVELS, chosen
 from lapg_rl.crossval.sabotage import EXPECTED, SABOTAGES
 from lapg_rl.crossval.setting import EGO, NAIVE, Setting
@@ -113,6 +114,10 @@ MISTAKES = {
     "--alpha nothing": "'nothing' is no number",
     "--gamma 1": "gamma must lie strictly between 0 and 1, got 1.0",
     "--false-alarms 0": "false_alarms must lie in (0, 0.5], got 0.0",
+    "--calibrate 0": "--calibrate must be an integer >= 2, got 0",
+    "--calibrate 9 --level L4-L5": "L5 trains, which is too much for many seeds; --calibrate takes L0, L1",
+    "--calibrate 9 --sabotage player-view": "leave out --sabotage",
+    "--level L0 --out /dev/null/here": "Not a directory: '/dev/null/here'",
     "--sabotage typo": "unknown sabotage 'typo'; known: batch-factor",
 }
 
@@ -126,6 +131,21 @@ def test_a_mistake_gets_one_line_and_status_2(line, tmp_path, monkeypatch, capsy
     assert MISTAKES[line] in err
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_leaves_the_report_of_the_finished_levels(tmp_path, capsys, monkeypatch):
+    def interrupted(setting, simulation):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lapg_rl.crossval.learner.level", interrupted)
+    done = exact.level(SMALL)
+    monkeypatch.setattr("lapg_rl.crossval.play.level", lambda setting, simulation: done)
+    monkeypatch.setattr("lapg_rl.crossval.page.FIGURES", {"L2": FIGURES["L2"]})
+    assert main(["crossval", "--level", "L0-L2", "--out", str(tmp_path / "some")]) == 130
+    assert "interrupted after 1 of 3 levels" in capsys.readouterr().err
+    assert list(json.loads((tmp_path / "some" / "results.json").read_text())["levels"]) == ["L2"]
+    assert main(["crossval", "--level", "L1", "--out", str(tmp_path / "none")]) == 130
+    assert not list((tmp_path / "none").iterdir())
 
 
 def test_the_report_is_written_and_a_refutation_is_an_exit_status(tmp_path, capsys):
