@@ -46,24 +46,30 @@ STARTS = ("random", "near defection", "near tit-for-tat")
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """What a budget buys: runs in a cell, meta-episodes of an update, how fine the sweeps are, seeds of recurrent agents."""
+    """What a budget buys.
+
+    `runs` in a cell, `meta_batch` of an update, the naive learners' minibatches in the `window` and in the `pool`, rates as
+    `factors` of the window's edges, `shares` of naive learners, and `seeds` of recurrent agents.
+    """
 
     runs: int
     meta_batch: int
+    window: int
+    pool: int
     factors: tuple[float, ...]
     shares: tuple[float, ...]
     seeds: int
 
 
 def sizes(budget: float) -> Sizes:
-    """Below 1: what two cores do in minutes; from 8 on: what wants an accelerator."""
+    """Below 1: what a CPU does in minutes; from 8 on: what wants an accelerator."""
     few, more = (0.25, 0.5, 2.0, 4.0), (0.25, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 4.0)
     if budget >= 8:
-        shares = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
-        return Sizes(64, 32, more, shares, 8)
+        shares = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+        return Sizes(64, 32, 128, 32, more, shares, 8)
     if budget >= 1:
-        return Sizes(32, 8, few, (0.0, 0.1, 0.2, 0.5, 0.7, 0.9, 1.0), 4)
-    return Sizes(16, 8, few, (0.0, 0.2, 0.7, 1.0), 3)
+        return Sizes(32, 8, 32, 16, few, (0.0, 0.1, 0.2, 0.5, 0.7, 0.9, 1.0), 4)
+    return Sizes(16, 8, 32, 16, few, (0.0, 0.2, 0.7, 1.0), 3)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -98,7 +104,7 @@ def window(setting: Setting, naive_updates: int) -> tuple[Cells, tuple[float, fl
     start = np.full((count, 1, 5), logit(TREMBLE))
     sweep = Sweep(
         f"window-{naive_updates}", start, np.ones(count), np.repeat(etas, bought.runs), rate=10.0, steps=WINDOW_STEPS,
-        naive_updates=naive_updates, batch=32, meta_batch=bought.meta_batch, games=1, updates=200, every=25,
+        naive_updates=naive_updates, batch=bought.window, meta_batch=bought.meta_batch, games=1, updates=200, every=25,
         seed=setting.seed,
     )  # fmt: skip
     return Cells(sweep, tuple({"eta": float(eta), "tau": float(eta * naive_updates)} for eta in etas)), edges
@@ -123,8 +129,8 @@ def pool(setting: Setting) -> Cells:
     start = np.concatenate(starts)
     sweep = Sweep(
         "pool", start, np.concatenate(shares), np.full(len(start), ETA / spread), rate=5.0, steps=POOL_STEPS,
-        naive_updates=POOL_UPDATES, batch=16, meta_batch=bought.meta_batch, games=16 * bought.meta_batch, updates=400,
-        every=25, seed=setting.seed + 1,
+        naive_updates=POOL_UPDATES, batch=bought.pool, meta_batch=bought.meta_batch, games=bought.pool * bought.meta_batch,
+        updates=400, every=25, seed=setting.seed + 1,
     )  # fmt: skip
     return Cells(sweep, tuple(each))
 

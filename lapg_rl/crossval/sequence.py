@@ -27,9 +27,10 @@ PAIRS, RATE, STEPS, SURE = 16, 5.0, 400, 0.9
 
 def config_of(kind: str, setting: Setting, share: float, seed: int = 0) -> Config:
     """A pool of two small agents that meet each other and a share of naive learners."""
+    T, R, P, S = map(float, setting.game.trps)
     return Config(
         name=f"outcome-{kind}", updates=200, meta_batch=16, inner_episodes=10, seed=seed, checkpoint_every=50,
-        keep_checkpoints=1, game=GameConfig(**dict(zip("TRPS", map(float, setting.game.trps), strict=True))),
+        keep_checkpoints=1, game=GameConfig(T=T, R=R, P=P, S=S),
         model=ModelConfig(kind=kind, width=8, heads=2, mlp_width=8),  # type: ignore
         learner=LearnerConfig(learning_rate=2e-3), pool=PoolConfig(p_naive=share, agents=2),
     )  # fmt: skip
@@ -58,12 +59,13 @@ def told(cfg: Config, rate: float) -> list[np.ndarray]:
 
 def level(setting: Setting, kind: str, seeds: int, place: Path, *, quiet: bool = False) -> Level:
     """Train seeds of every share side by side (or carry on) and compare their phases with the exact ones."""
-    cells, made = [], []
+    cells, made, rates = [], [], set()
     for share in SHARES:
         configs = [config_of(kind, setting, share, setting.seed + n) for n in range(seeds)]
         folders = [place / f"{kind}-{share:g}-seed{cfg.seed}" for cfg in configs]
         theory = predict(configs[0])
         rate, defection = theory.best[1].rate, theory.simulated_defection.reward
+        rates.add(f"{rate:.2f}")
         expected = told(configs[0], rate)
         train_together(list(zip(configs, folders, strict=True)), label=f"L5 {kind} share {share:g}", quiet=quiet)
         seen = [outcome_of(collect(folder), defection) for folder in folders]
@@ -81,8 +83,8 @@ def level(setting: Setting, kind: str, seeds: int, place: Path, *, quiet: bool =
             made.append(Majority(f"{kind}, share {share:g}: {name}", seen.count(name), seeds))
     notes = (
         f"Agents: {kind} of width 8, two in a pool, trained by the ordinary loop at learning rate 2e-3 for 200 updates. The "
-        f"predictions are of memory-one agents, from {PAIRS} random pairs at the calibrated naive rate {rate:.2f}; a share "
-        f"counts where {SURE:.0%} of them end alike, also at {MARGIN} times smaller and larger odds. The phase of a run is "
-        "that of its last 20 updates.",
+        f"predictions are of memory-one agents, from {PAIRS} random pairs at the calibrated naive rate "
+        f"{', '.join(sorted(rates))}; a share counts where {SURE:.0%} of them end alike, also at {MARGIN} times smaller and "
+        "larger odds. The phase of a run is that of its last 20 updates.",
     )
     return Level("L5", tuple(made), {"windows": [], "pool": cells}, notes, setting.false_alarms)

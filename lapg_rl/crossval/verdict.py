@@ -132,7 +132,7 @@ class Majority:
         short = 0.5 / self.trials
         share = min(max(self.hits / self.trials, short), 1 - short)
         spread = stats.norm.isf(alarm) / 2 + stats.norm.isf(1 - POWER) * math.sqrt(share * (1 - share))
-        return (spread / (share - 0.5)) ** 2 if share != 0.5 else math.inf
+        return float((spread / (share - 0.5)) ** 2) if share != 0.5 else math.inf
 
     def row(self, alarm: float) -> dict[str, Any]:
         """Everything a report says of it."""
