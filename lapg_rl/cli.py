@@ -11,6 +11,7 @@ COMMANDS = {
     "train": ("lapg_rl.commands.train", "train learning-aware agents, or carry on with a run"),
     "sweep": ("lapg_rl.commands.sweep", "train a grid of settings and make one table"),
     "evaluate": ("lapg_rl.commands.evaluate", "play trained agents against naive learners and fixed strategies"),
+    "watch": ("lapg_rl.commands.watch", "show an episode of CleanUp-lite: text, GIF, HTML"),
     "tournament": (
         "lapg_rl.commands.tournament",
         "play agents of several runs, classics and naive learners against all",

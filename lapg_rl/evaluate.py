@@ -11,7 +11,7 @@ import numpy as np
 from lapg_rl import entrants, intervals
 from lapg_rl.entrants import NAIVE, STRATEGIES, Entrant
 from lapg_rl.intervals import short
-from lapg_rl.play import Meeting, describe, matches_at_once, play_all
+from lapg_rl.play import Meeting, describe, discrepancies, matches_at_once, play_all
 from lapg_rl.records import Evaluation, Match, PayoffLine
 from lapg_rl.run import RunFolder, run_key
 from lapg_theory.game import check_count
@@ -27,8 +27,8 @@ def evaluate(
     """Play the newest checkpoint of a run; nothing learns but the naive learners, within their meta-episodes.
 
     Unless told otherwise, each agent of the pool meets fresh naive learners (from the run's own initialisations, each
-    equally often), every fixed strategy, every agent of the pool, itself included, and `meta_batch` random memory-one
-    strategies, which give its payoff line.
+    equally often) and every agent of the pool, itself included; in the iterated prisoner's dilemma also every fixed strategy
+    and `meta_batch` random memory-one strategies, which give its payoff line.
 
     Args:
         folder: a run folder.
@@ -46,16 +46,17 @@ def evaluate(
     cfg, state = run.config(), run.final_state()
     pool = [agent._replace(name=f"agent {agent.agent}") for agent in entrants.agents(run.path)]
     naive = Entrant(NAIVE, NAIVE, state.naive_policies)
-    game = cfg.game.build()
+    matrix = cfg.game.kind == "ipd"
     if opponents is None:
-        met = [naive, *(entrants.fixed(name, game) for name in STRATEGIES), *pool]
+        fixed = [entrants.fixed(name, cfg.game.build()) for name in STRATEGIES] if matrix else []
+        met = [naive, *fixed, *pool]
     else:
         met = _named(opponents, run.path, naive)
     key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
     played: list[tuple[int, str, Meeting]] = []
     for index, agent in enumerate(pool):
         own_key = jax.random.fold_in(key, index)
-        if opponents is None:
+        if opponents is None and matrix:
             drawn = u_shaped(jax.random.uniform(jax.random.fold_in(own_key, 0), (meta_batch, 5)))
             played.append((index, CLOUD, Meeting(agent.policy, "fixed", drawn, jax.random.fold_in(own_key, 1))))
         for salt, other in enumerate(met, start=2):
@@ -67,13 +68,14 @@ def evaluate(
         if name == CLOUD:
             lines.append(payoff_line(index, tallies[n].rewards, cfg.game.P))
         else:
-            matches.append(Match(index, name, describe(tallies[n], 0), describe(tallies[n], 1)))
+            sides = (describe(tallies[n], player) for player in (0, 1))
+            matches.append(Match(index, name, *sides, discrepancies=discrepancies(tallies[n])))
     return Evaluation(int(state.update), meta_batch, seed, matches, lines)
 
 
 def _named(opponents: Sequence[str], folder: Path, naive: Entrant) -> list[Entrant]:
     """The opponents that were asked for; a name is a strategy before it is a folder."""
-    cfg, game = RunFolder(folder).config(), RunFolder(folder).config().game.build()
+    cfg = RunFolder(folder).config()
     known = (NAIVE, *STRATEGIES)
     runs = [Path(name) for name in opponents if name not in known and Path(name).is_dir()]
     names = dict(zip(map(str, runs), entrants.labels(runs), strict=True))
@@ -85,7 +87,7 @@ def _named(opponents: Sequence[str], folder: Path, naive: Entrant) -> list[Entra
             met += entrants.agents(Path(name), label)
         else:
             entrants.check_name(name)
-            met.append(naive if name == NAIVE else entrants.fixed(name, game))
+            met.append(naive if name == NAIVE else entrants.fixed(name, cfg.game.build()))
     return met
 
 

@@ -139,7 +139,7 @@ def rows(results: Iterable[Result], figures: Mapping[str, Path] = types.MappingP
         results: of run folders; those that differ in their seed only make one row.
         figures: the JSON files of figures, by name.
     """
-    results = sorted(results, key=lambda r: r.config.seed)
+    results = sorted((r for r in results if r.config.game.kind == "ipd"), key=lambda r: r.config.seed)
     found = []
     for finding in FINDINGS:
         settings: list[list[Result]] = []

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 from lapg_rl.config import Config, LearnerConfig, PoolConfig
 from lapg_rl.coplayers import FixedStrategy, MetaAgent
 from lapg_rl.intervals import short
-from lapg_rl.pools import environment, forgets, naive_learner, sizes
+from lapg_rl.pools import GAMES, environment, forgets, measure, naive_learner, sizes
 from lapg_rl.records import Player
 from lapg_rl.rollout import meta_batch
 
@@ -24,11 +24,15 @@ STEP_BYTES = 256
 
 
 class Tally(NamedTuple):
-    """What two players did in `[k]` meta-episodes, summed over the parallel trajectories; player 0 is the row player."""
+    """What two players did in `[k]` meta-episodes, over the parallel trajectories; player 0 is the row player.
+
+    `visits` and `cooperated` are of a matrix game, else None; then `measures` holds what the environment measures.
+    """
 
     rewards: Float[Array, "2 k m"]  # per step
-    visits: Float[Array, "2 m 5"]  # how often each player was in each state, own view
-    cooperated: Float[Array, "2 m 5"]  # how often it cooperated there
+    visits: Float[Array, "2 m 5"] | None  # how often each player was in each state, own view
+    cooperated: Float[Array, "2 m 5"] | None  # how often it cooperated there
+    measures: dict[str, Float[Array, "2 k m"]]  # per step
 
 
 def make_play(cfg: Config, coplayer: Any, kind: str = "naive") -> Any:
@@ -37,15 +41,19 @@ def make_play(cfg: Config, coplayer: Any, kind: str = "naive") -> Any:
 
 
 def _play(cfg: Config, coplayer: Any, kind: str) -> Callable[[Any, Any, Array], Tally]:
-    env = environment(cfg, kind)
+    env, game = environment(cfg, kind), GAMES[cfg.game.kind](cfg.game)
 
     def play(agent: Any, identities: Any, key: Array) -> Tally:
         sides = meta_batch(env, agent, coplayer, identities, key, **sizes(cfg))
-        states = [side.observations[..., :5] for side in sides]
         rewards = jnp.stack([side.rewards.mean(axis=(1, 3)) for side in sides])
+        if cfg.game.kind != "ipd":
+            found = [measure(game, side) for side in sides]
+            means = {name: jnp.stack([f[name].mean(axis=(1, 3)) for f in found]) for name in found[0]}
+            return Tally(rewards, None, None, means)
+        states = [side.observations[..., :5] for side in sides]
         visits = jnp.stack([seen.sum(axis=(0, 1, 3)) for seen in states])
         cooperated = jnp.stack([count_cooperation(s, side.actions) for s, side in zip(states, sides, strict=True)])
-        return Tally(rewards, visits, cooperated)
+        return Tally(rewards, visits, cooperated, {})
 
     return play
 
@@ -121,18 +129,30 @@ def _shape(meeting: Meeting) -> Any:
 def describe(tally: Tally, player: int) -> Player:
     """The figures of one player."""
     rewards = np.asarray(tally.rewards[player], float)
-    visits, cooperated = (np.asarray(x[player], float) for x in (tally.visits, tally.cooperated))
     means = rewards.mean(axis=1)
+    earned: dict[str, Any] = {
+        "reward": short(means.mean()),
+        "error": short(means.std(ddof=1) / math.sqrt(len(means))) if len(means) > 1 else None,
+        "reward_curve": [short(x) for x in rewards.mean(axis=0)],
+    }
+    if tally.visits is None or tally.cooperated is None:
+        curves = {name: np.asarray(x[player], float).mean(axis=0) for name, x in tally.measures.items()}
+        return Player(**earned, measures={name: [short(x) for x in curve] for name, curve in curves.items()})
+    visits, cooperated = (np.asarray(x[player], float) for x in (tally.visits, tally.cooperated))
     return Player(
-        reward=short(means.mean()),
-        error=short(means.std(ddof=1) / math.sqrt(len(means))) if len(means) > 1 else None,
-        reward_curve=[short(x) for x in rewards.mean(axis=0)],
+        **earned,
         cooperation_curve=[short(x) for x in cooperated.sum(1) / visits.sum(1)],
         signature=_frequencies(cooperated.sum(0), visits.sum(0)),
         first_signature=_frequencies(cooperated[0], visits[0]),
         last_signature=_frequencies(cooperated[-1], visits[-1]),
         visits=visits.sum(0).tolist(),
     )
+
+
+def discrepancies(tally: Tally) -> dict[str, list[float]]:
+    """Absolute differences between the players' means over an inner episode, averaged over meta-episodes: curves."""
+    apart = {name: np.abs(np.asarray(x[0]) - np.asarray(x[1])) for name, x in tally.measures.items()}
+    return {name: [short(x) for x in difference.mean(axis=0)] for name, difference in apart.items()}
 
 
 def _frequencies(cooperated: np.ndarray, visits: np.ndarray) -> list[float | None]:

@@ -15,27 +15,34 @@ class Player:
     """One side of a match; curves run over the inner episodes, signatures over the states s0, CC, CD, DC, DD.
 
     A signature holds the frequency of cooperation in each state, None where the state was never visited. `error` is the
-    standard error of `reward` over the independent meta-episodes (None for one).
+    standard error of `reward` over the independent meta-episodes (None for one). In other games than the iterated prisoner's
+    dilemma there is no cooperation; `measures` has curves of what the environment measures, per step.
     """
 
     reward: float
     error: float | None
     reward_curve: list[float]
-    cooperation_curve: list[float]
-    signature: list[float | None]
-    first_signature: list[float | None]
-    last_signature: list[float | None]
-    visits: list[float]
+    cooperation_curve: list[float] = dataclasses.field(default_factory=list)
+    signature: list[float | None] = dataclasses.field(default_factory=list)
+    first_signature: list[float | None] = dataclasses.field(default_factory=list)
+    last_signature: list[float | None] = dataclasses.field(default_factory=list)
+    visits: list[float] = dataclasses.field(default_factory=list)
+    measures: dict[str, list[float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """One agent of the pool against one kind of co-player."""
+    """One agent of the pool against one kind of co-player.
+
+    `discrepancies` are curves of the absolute difference between the players' measures in an inner episode (all its steps
+    and parallel games), averaged over meta-episodes.
+    """
 
     agent: int
     opponent: str
     own: Player
     other: Player
+    discrepancies: dict[str, list[float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,6 +216,10 @@ def _misshapen(record: Any) -> str:
     """What is wrong with the lengths of a record's lists, or nothing."""
     if isinstance(record, Evaluation):
         sides = [side for match in record.matches for side in (match.own, match.other)]
+        if any(side.measures for side in sides):
+            lengths = {len(curve) for s in sides for curve in (s.reward_curve, *s.measures.values())}
+            names = {tuple(sorted(s.measures)) for s in sides}
+            return "" if len(lengths) == len(names) == 1 and 0 not in lengths else "its lists do not fit each other"
         curves = {len(curve) for side in sides for curve in (side.reward_curve, side.cooperation_curve)}
         states = {
             len(x) for s in sides for x in (s.signature, s.first_signature, s.last_signature, s.visits)

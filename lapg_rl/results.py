@@ -76,6 +76,8 @@ class Result:
         """
         if "reward_vs_meta" not in self.last:
             return "met no agents"
+        if self.config.game.kind != "ipd":
+            return "-"
         if self.last["cooperation_vs_meta"] < RARELY:
             return "defect"
         game = self.config.game
@@ -84,10 +86,12 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """See `verdict`."""
+        """See `verdict`; there is none in other games than the iterated prisoner's dilemma."""
         last = self.last
         if "reward_vs_naive" not in last:
             return "met no naive learners"
+        if self.config.game.kind != "ipd":
+            return "-"
         return verdict(self.config, last["reward_vs_naive"], last["naive_reward"], last["cooperation_vs_naive"])
 
 

@@ -19,7 +19,7 @@ from lapg_theory.game import check_count
 #: Whom every tournament meets, unless told otherwise.
 CLASSICS = ("allc", "alld", "tft", "gtft", "wsls", "zd-extort-3", NAIVE)
 #: What its figures depend on besides the players; kept with them.
-SETTINGS = ("game.", "batch", "inner_episodes", "steps")
+SETTINGS = (*(f"game.{name}" for name in "TRPS"), "batch", "inner_episodes", "steps")
 
 
 def tournament(

@@ -51,9 +51,11 @@ def evaluate_run(
     from lapg_rl.run import RunFolder
 
     evaluation = evaluate(folder, opponents, meta_batch=meta_batch, seed=seed)
-    game = RunFolder(folder).config().game.build()
-    fits = [fit_extortion(game, m.own.signature, m.agent) for m in evaluation.matches if m.opponent == "naive"]
-    evaluation = dataclasses.replace(evaluation, extortion=[fit for fit in fits if fit is not None])
+    game = RunFolder(folder).config().game
+    if game.kind == "ipd":
+        against = [m for m in evaluation.matches if m.opponent == "naive"]
+        fits = [fit_extortion(game.build(), m.own.signature, m.agent) for m in against]
+        evaluation = dataclasses.replace(evaluation, extortion=[fit for fit in fits if fit is not None])
     if opponents is None:
         records.save(evaluation, folder)
     return evaluation
@@ -61,6 +63,8 @@ def evaluate_run(
 
 def table(folder: Path, evaluation: Evaluation) -> str:
     """The evaluation as text: rewards, what was done early and late, extortion."""
+    if any(match.own.measures for match in evaluation.matches):
+        return _measured(folder, evaluation)
     lines = [
         f"{folder} after {evaluation.updates} updates; {evaluation.meta_batch} meta-episodes a match; rewards per step "
         "± standard error",
@@ -80,6 +84,29 @@ def table(folder: Path, evaluation: Evaluation) -> str:
                 f"gives the agent, from {line.intercept:+.2f} on (an extorter of factor x: 1/x, from 0)"
             )
     return "\n".join(lines)
+
+
+def _measured(folder: Path, evaluation: Evaluation) -> str:
+    """The evaluation of another game: what the environment measures, of both players, early and late."""
+    lines = [
+        f"{folder} after {evaluation.updates} updates; {evaluation.meta_batch} meta-episodes a match; all per step, means over "
+        "all inner episodes (first -> last)"
+    ]
+    for match in evaluation.matches:
+        lines.append(f"agent {match.agent} against {match.opponent}")
+        lines += [
+            f"  {name:12} own {_course(own)}   other {_course(other)}"
+            + (f"   apart {_course(match.discrepancies[name])}" if name in match.discrepancies else "")
+            for name, own, other in [
+                ("reward", match.own.reward_curve, match.other.reward_curve),
+                *((name, curve, match.other.measures[name]) for name, curve in match.own.measures.items()),
+            ]
+        ]
+    return "\n".join(lines)
+
+
+def _course(curve: Sequence[float]) -> str:
+    return f"{_mean(curve):6.3f} ({curve[0]:.3f} -> {curve[-1]:.3f})"
 
 
 def _match(match: Match) -> str:

@@ -66,7 +66,7 @@ def gather(folders: Iterable[Path], complete: bool = True) -> list[Result]:
         if complete:
             if result.evaluation is None or result.evaluation.updates < result.updates:
                 _evaluate(folder)
-            if result.prediction is None and result.config.inner_episodes > 1:
+            if result.prediction is None and result.config.inner_episodes > 1 and result.config.game.kind == "ipd":
                 predict_run(folder)
             result = collect(folder)
         results.append(result)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lapg_rl.config import Config
 from lapg_rl.intervals import estimate
 from lapg_rl.report.figures import INK, label, panels
 from lapg_rl.report.html import number
@@ -49,12 +50,17 @@ def pools(results: Sequence[Result]) -> Any:
     figure, axes = panels(rows, columns, max(4.5, columns * (0.75 * wide + 0.9)), rows * (0.5 * wide + 0.9))
     image = None
     for panel, (result, table) in zip(axes.flat, tables, strict=False):
-        image = _cells(panel, table, table.names[:-1], vars(result.config.game))
+        image = _cells(panel, table, table.names[:-1], payoffs(result.config))
         panel.set_title(f"{label(result.estimator)} seed {result.config.seed}", fontsize=10)
     for panel in axes.flat[len(tables) :]:
         panel.set_visible(False)
-    _bar(figure, image, axes, vars(results[0].config.game))
+    _bar(figure, image, axes, payoffs(results[0].config))
     return figure
+
+
+def payoffs(cfg: Config) -> dict[str, float]:
+    """T, R, P and S of a run's game."""
+    return {name: getattr(cfg.game, name) for name in "TRPS"}
 
 
 def _cells(axes: Any, table: Table, rows: Sequence[str], game: Mapping[str, float]) -> Any:

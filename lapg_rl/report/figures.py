@@ -115,11 +115,12 @@ def training(groups: Groups, prediction: Prediction | None) -> Any:
         training_curve(panel, groups, metric, prediction)
         panel.set_title(TRAINING[metric])
     row[0].set_ylabel("reward per step")
-    _shared_legend(figure, row[0], 3)
+    shared_legend(figure, row[0], 3)
     return figure
 
 
-def _shared_legend(figure: Any, axes: Any, columns: int) -> None:
+def shared_legend(figure: Any, axes: Any, columns: int) -> None:
+    """One legend above all panels."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(columns, len(labels)))
 
@@ -137,9 +138,14 @@ def _naive_matches(results: Sequence[Result]) -> list[Any]:
 def course_curves(axes: Any, results: Sequence[Result], name: str, field: str) -> None:
     """Both players' curves over the inner episodes of a meta-episode."""
     matches = _naive_matches(results)
-    episodes = np.arange(len(matches[0].own.reward_curve)) + 1
-    _band(axes, episodes, [getattr(m.own, field) for m in matches], colour(name), "agent")
-    _band(axes, episodes, [getattr(m.other, field) for m in matches], colour(name), "naive learner", DASHED)
+    both_players(axes, [getattr(m.own, field) for m in matches], [getattr(m.other, field) for m in matches], name)
+
+
+def both_players(axes: Any, own: Sequence[Any], other: Sequence[Any], name: str) -> None:
+    """Curves over the inner episodes of agents of one estimator and of their naive co-players, one a match."""
+    episodes = np.arange(len(own[0])) + 1
+    _band(axes, episodes, own, colour(name), "agent")
+    _band(axes, episodes, other, colour(name), "naive learner", DASHED)
     _inner_episodes(axes)
 
 
@@ -168,7 +174,7 @@ def course(groups: Groups, prediction: Prediction | None) -> Any:
         lower.set_ylim(-0.03, 1.03)
     axes[0, 0].set_ylabel("reward per step")
     axes[1, 0].set_ylabel("frequency of cooperation")
-    _shared_legend(figure, axes[0, 0], 4)
+    shared_legend(figure, axes[0, 0], 4)
     return figure
 
 
@@ -207,7 +213,7 @@ def signature(groups: Groups, prediction: Prediction | None) -> Any:
     """The policy signature against naive learners."""
     figure, ((axes,),) = panels(1, 1, 9.4, 3.7)
     signature_bars(axes, groups, prediction)
-    _shared_legend(figure, axes, 5)
+    shared_legend(figure, axes, 5)
     return figure
 
 
@@ -246,7 +252,7 @@ def calibration(groups: Groups, prediction: Prediction) -> Any:
         panel.set_title(f"against {told.strategy.upper()}: rate {told.rate:.2f}")
         _inner_episodes(panel)
     row[0].set_ylabel("naive learner's reward")
-    _shared_legend(figure, row[0], 2)
+    shared_legend(figure, row[0], 2)
     return figure
 
 

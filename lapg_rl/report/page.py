@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from lapg_rl.report import figures as drawings
-from lapg_rl.report import html, sections
+from lapg_rl.report import html, measures, sections
 from lapg_rl.results import Result, by_estimator, summary, summary_markdown
 
 #: What runs in one report must share; they may differ in the learner, the seed and the budget.
@@ -49,7 +49,11 @@ def write_figure(results: Sequence[Result], path: Path) -> None:
     """
     check_comparable(results)
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawing = drawings.draw(drawings.overview, by_estimator(results), sections.shared_prediction(results))
+    groups = by_estimator(results)
+    if results[0].config.game.kind == "ipd":
+        drawing = drawings.draw(drawings.overview, groups, sections.shared_prediction(results))
+    else:
+        drawing = drawings.draw(measures.curves, groups)
     if path.suffix == ".svg":
         path.write_text(html.svg(drawing), encoding="utf-8")
     else:
@@ -97,9 +101,9 @@ def page(results: Sequence[Result], figures: Mapping[str, Path] = types.MappingP
 
 def _chapter(results: Sequence[Result], heading: str) -> str:
     groups, prediction = by_estimator(results), sections.shared_prediction(results)
-    cards = "".join(sections.card(name, group) for name, group in groups.items())
+    told = sections if results[0].config.game.kind == "ipd" else measures
+    cards = "".join(told.card(name, group) for name, group in groups.items())
     return (
-        f'{heading}<p class="lead">{sections.lead(results[0].config)}</p><div class="cards">{cards}</div>'
-        f'<p class="note">{sections.READING}</p>'
-        + "\n".join(section(groups, prediction) for section in sections.SECTIONS)
+        f'{heading}<p class="lead">{told.lead(results[0].config)}</p><div class="cards">{cards}</div>'
+        f'<p class="note">{told.READING}</p>' + "\n".join(section(groups, prediction) for section in told.SECTIONS)
     )

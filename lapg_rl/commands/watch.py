@@ -1,0 +1,40 @@
+"""`lapg watch`: one inner episode of CleanUp-lite, as text, GIF and HTML."""
+
+import argparse
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument(
+        "opponent", nargs="?", default="naive", help="naive (default), or the number of an agent of the run"
+    )
+    parser.add_argument("--agent", type=int, default=0, metavar="N", help="which agent to watch (default 0)")
+    parser.add_argument(
+        "--inner-episode", type=int, metavar="N", help="which inner episode, from 0 (default: the last)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="another seed draws another game")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where episode.gif and episode.html go (default: RUN)")
+    parser.add_argument("--quiet", action="store_true", help="no text")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Record, print, write."""
+    from lapg_rl import watch
+
+    episode = watch.record(
+        arguments.run_folder,
+        arguments.opponent,
+        agent=arguments.agent,
+        inner_episode=arguments.inner_episode,
+        seed=arguments.seed,
+    )
+    out = arguments.out or arguments.run_folder
+    out.mkdir(parents=True, exist_ok=True)
+    if not arguments.quiet:
+        print(watch.text(episode))
+    watch.gif(episode, out / "episode.gif")
+    (out / "episode.html").write_text(watch.html(episode), encoding="utf-8")
+    print(f"wrote {out / 'episode.gif'}\nwrote {out / 'episode.html'}")
+    return 0
