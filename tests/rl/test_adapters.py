@@ -1,0 +1,149 @@
+"""Other libraries' interfaces: what their documentation promises, without the libraries."""
+
+import functools
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lapg_rl import pools, train
+from lapg_rl.config import CleanUpConfig, Config, GameConfig, ModelConfig
+from lapg_rl.envs import CleanUp, FromGymnax, IteratedMatrixGame, ToGymnax, ToPettingZoo
+from lapg_theory.game import prisoners_dilemma
+
+SMALL = CleanUpConfig(rows=2, columns=3, initial_dirt=1)
+
+
+def dilemma():
+    return IteratedMatrixGame(prisoners_dilemma())
+
+
+@pytest.mark.parametrize("make", [dilemma, lambda: CleanUp(SMALL)])
+def test_gymnax_interface(make):
+    """`reset` and `step` in gymnax's order of arguments and results, compiled, starting anew after the last step."""
+    env = ToGymnax(make(), steps=3)
+    params = env.default_params
+    assert params.max_steps_in_episode == 3
+    key = jax.random.key(0)
+    seen, state = jax.jit(env.reset)(key, params)
+    assert seen.shape == (2, *env.observation_space(params).shape)
+    assert env.num_actions == env.action_space(params).n
+    step = jax.jit(env.step)
+    for t in range(7):
+        key, act, take = jax.random.split(key, 3)
+        action = jax.vmap(env.action_space(params).sample)(jax.random.split(act))
+        assert all(env.action_space(params).contains(int(a)) for a in action)
+        seen, state, reward, done, info = step(take, state, action, params)
+        assert all(env.observation_space(params).contains(np.asarray(view)) for view in seen)
+        assert reward.shape == (2,)
+        assert bool(done) == (t % 3 == 2)
+        assert float(info["discount"]) == (0 if done else 1)
+        assert int(state.time) == (0 if done else t % 3 + 1)
+    dones = jax.jit(jax.vmap(env.step, in_axes=(0, None, None, None)))(
+        jax.random.split(key, 4), state._replace(time=jnp.array(2)), jnp.array([0, 1]), params
+    )[3]
+    assert np.all(dones)
+
+
+def test_gymnax_restart_is_a_fresh_episode():
+    env = ToGymnax(dilemma(), steps=1)
+    seen, state = env.reset(jax.random.key(0))
+    assert np.all(np.argmax(seen, -1) == 0)
+    seen, state, reward, *_ = env.step(jax.random.key(1), state, jnp.array([0, 1]))
+    assert np.all(np.argmax(seen, -1) == 0)  # not CD, DC: that is what step_env shows
+    assert np.argmax(env.step_env(jax.random.key(1), state, jnp.array([0, 1]), env.default_params)[0], -1).tolist() == [
+        2,
+        3,
+    ]
+    np.testing.assert_array_equal(reward, [-1, 2])
+
+
+@pytest.mark.parametrize("make", [dilemma, lambda: CleanUp(SMALL)])
+def test_pettingzoo_parallel_interface(make):
+    """The cycle of the parallel API: agents named, dictionaries by agent, truncated at the end, seeds that repeat."""
+    env = ToPettingZoo(make(), steps=4)
+    assert env.agents == []
+    assert all(env.action_space(a) is env.action_space(a) for a in env.possible_agents)
+    assert all(env.observation_space(a) is env.observation_space(a) for a in env.possible_agents)
+    assert env.action_space("player_0") is not env.action_space("player_1")
+    with pytest.raises(ValueError, match="reset"):
+        env.step({})
+    plays = []
+    for seed in (3, 3, None, None):
+        seen, infos = env.reset(seed=seed, options=None)
+        assert seen.keys() == infos.keys() == set(env.agents) == set(env.possible_agents)
+        rng, play = np.random.default_rng(0), [seen]
+        while env.agents:
+            assert all(env.observation_space(a).contains(seen[a]) for a in env.agents)
+            assert all(env.action_space(a).contains(env.action_space(a).sample()) for a in env.agents)
+            assert all(env.observation_space(a).contains(env.observation_space(a).sample()) for a in env.agents)
+            actions = {a: int(rng.integers(env.action_space(a).n)) for a in env.agents}
+            seen, rewards, terminations, truncations, infos = env.step(actions)
+            assert seen.keys() == rewards.keys() == terminations.keys() == truncations.keys() == infos.keys()
+            assert not any(terminations.values())
+            play.append((seen, rewards))
+        assert all(truncations.values())
+        assert len(play) == 5
+        plays.append(play)
+    same = lambda one, other: all(map(np.array_equal, jax.tree.leaves(one), jax.tree.leaves(other)))  # noqa: E731
+    assert same(plays[0], plays[1])
+    if isinstance(env.env, CleanUp):
+        assert not same(plays[2], plays[3])
+    env.reset()
+    for wrong in ({"player_0": 0}, {"player_0": 0, "player_1": 9}):
+        with pytest.raises(ValueError, match="player_"):
+            env.step(wrong)
+    assert (env.num_agents, env.max_num_agents, env.render(), env.close()) == (2, 2, None, None)
+
+
+class Theirs:
+    """The iterated prisoner's dilemma as someone might write it for gymnax: states of their own, pictures as observations."""
+
+    default_params = {"cost": jnp.float32(1.0)}  # noqa: RUF012
+
+    def action_space(self, params):
+        return SimpleNamespace(n=2)
+
+    def _look(self, index):
+        return jax.nn.one_hot(index, 6).reshape(2, 2, 3)
+
+    def reset(self, key, params):
+        return self._look(jnp.zeros(2, int)), {"t": jnp.zeros((), int)}
+
+    def step(self, key, state, action, params):
+        gives = 1 - action
+        reward = 2.0 * gives[::-1] - params["cost"] * gives
+        seen = self._look(1 + 2 * action + action[::-1])
+        return seen, {"t": state["t"] + 1}, reward, state["t"] >= 3, {}
+
+
+def theirs():
+    return FromGymnax(Theirs())
+
+
+def test_a_gymnax_environment_in_our_loop():
+    """Trained on through a config, it gives the very numbers of the same game written for us (payoffs 2, 1, 0, -1)."""
+    sizes = {"meta_batch": 4, "batch": 2, "inner_episodes": 2, "steps": 3, "model": ModelConfig(kind="tabular")}
+    custom = Config(**sizes, game=GameConfig(kind="custom", factory=f"{__name__}:theirs"))
+
+    @functools.cache
+    def metrics(cfg):
+        return train.make_train_step(cfg)(train.initial_state(cfg, train.run_key(cfg)), train.run_key(cfg))[1]
+
+    env = pools.environment(custom)
+    assert (env.num_actions, env.observation_size) == (2, 6)
+    ours, found = metrics(Config(**sizes)), metrics(custom)
+    for name in ("reward_vs_naive", "naive_reward", "policy_loss", "gradient_norm"):
+        np.testing.assert_allclose(found[name], ours[name], rtol=1e-5)
+    np.testing.assert_allclose(found["action_0_vs_naive"], ours["cooperation_vs_naive"])
+
+
+def test_step_env_is_preferred_and_one_player_is_refused():
+    env = FromGymnax(ToGymnax(dilemma(), steps=1))
+    state, _ = env.reset(jax.random.key(0))
+    assert np.argmax(env.step(state, jnp.array([0, 1]), jax.random.key(1))[1], -1).tolist() == [2, 3]
+    single = SimpleNamespace(reset=lambda key, params: (jnp.zeros(4), None), default_params=None)
+    with pytest.raises(ValueError, match="two players"):
+        FromGymnax(single, num_actions=2)
