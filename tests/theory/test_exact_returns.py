@@ -19,6 +19,7 @@ from lapg_theory.game import (
     mirror,
     prisoners_dilemma,
 )
+from lapg_theory.returns import solved_returns
 
 GAMES = [prisoners_dilemma(), prisoners_dilemma(3, 2, 1, -5), chicken(), battle_of_the_sexes()]
 RANDOM = np.random.default_rng(0)
@@ -121,6 +122,47 @@ def test_single_precision_stays_accurate_near_gamma_one(gamma):
     assert single[0].dtype == jnp.float32
     scale = 1 / (1 - gamma)  # the return of a reward of 1 at every step
     np.testing.assert_allclose(np.array(single) / scale, double / scale, atol=5e-6)
+
+
+def test_single_precision_gradients_near_gamma_one_and_what_a_solve_loses():
+    """Relative errors over 100 pairs: 1e-6 here; .02 or more by the textbook solve, whose condition number is 2e5."""
+    game, horizon = prisoners_dilemma(), Discounted(0.99999)
+    p, q = RANDOM.uniform(0.05, 0.95, size=(2, 100, 5))
+
+    def slopes(returns, dtype):
+        slope = jax.jit(jax.vmap(jax.grad(lambda x, y: returns(game, x, y, horizon)[0])))
+        return np.asarray(slope(jnp.asarray(p, dtype), jnp.asarray(q, dtype)), float)
+
+    with jax.enable_x64(True):
+        double = slopes(exact_returns, jnp.float64)
+    scale = np.linalg.norm(double, axis=1, keepdims=True)
+    here, solved = (np.abs((slopes(f, jnp.float32) - double) / scale).max() for f in (exact_returns, solved_returns))
+    assert here < 2e-5
+    assert solved > 100 * here
+
+
+def test_condition_numbers_of_the_chain():
+    """Infinity norm: at most (1 + gamma) / (1 - gamma), attained at mutual defection; 2-norm there by its two invariants."""
+    for gamma in (0.9, 0.99, 0.999):
+        p, q = RANDOM.uniform(size=(2, 500, 5))
+        p[0] = q[0] = 0
+        M = np.stack([occupancy_after(x, y) for x, y in zip(p, q, strict=True)])
+        A = np.eye(4) - gamma * M
+        bound = (1 + gamma) / (1 - gamma)
+        found = np.linalg.cond(A, np.inf)
+        assert found.max() <= bound * (1 + 1e-9) and found[0] == pytest.approx(bound)
+        squares = np.roots([1, -(2 * (1 - gamma) + 4 * gamma**2), (1 - gamma) ** 2])
+        assert np.linalg.cond(A[0]) == pytest.approx(np.sqrt(squares.max() / squares.min()), rel=1e-6)
+        assert np.median(np.linalg.cond(A)) == pytest.approx(1.6 / (1 - gamma), rel=0.1)
+
+
+def occupancy_after(p, q):
+    """Rows: where play goes from CC, CD, DC, DD, as the occupancy of the one round after a game of one round."""
+    chances = []
+    for state in (1, 2, 3, 4):
+        start = np.array([p[state], 0, 0, 0, 0]), np.array([mirror(q)[state], 0, 0, 0, 0])
+        chances.append(occupancy(*start, FiniteHorizon(1)))
+    return np.array(chances)
 
 
 def test_occupancy_gives_the_returns():

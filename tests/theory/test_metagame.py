@@ -10,6 +10,7 @@ from shaping_reference import returns, shaping, shaping_gradient
 
 from lapg_theory import MetaGame, defection_certificate, float64
 from lapg_theory.game import ALLD, TFT, chicken, donation_game, matching_pennies, prisoners_dilemma, stag_hunt
+from lapg_theory.metagame import cooperation as closed_form
 from lapg_theory.metagame import project
 from lapg_theory.metagame.cooperation import Cooperation
 from lapg_theory.metagame.labels import labels
@@ -21,6 +22,12 @@ E, K = (0, 0.970, 0, 0.301, 0), (1, 1, 0, 0.293, 0)
 
 def pool(game=PD, **given):
     return MetaGame(game, **({"gamma": 0.99, "p_naive": 0.25, "eta": 1.0, "updates": 20, "nodes": 256} | given))
+
+
+@functools.cache
+def kind():
+    """The cooperative fixed point with 1024 learners."""
+    return pool(nodes=1024).cooperation()
 
 
 def small(p_naive=0.25):
@@ -229,6 +236,17 @@ def test_error_bars_are_the_spread_over_other_learners():
     assert found["basin_boundary"] == pytest.approx(np.std([x.basin_boundary(0.5) for x in others], ddof=1), rel=1e-4)
 
 
+def test_what_the_fate_of_a_cooperator_depends_on():
+    """At a policy that cooperates after DD too, as K does in other games: the references at both ends of the edge."""
+    policy = np.array([1, 1, 0.2, 0.5, 0.4])
+    found = closed_form.at(small(1.0).setting(), policy)
+    np.testing.assert_allclose(found.shaping, reference_field(small(1.0), policy, policy)[0], rtol=1e-11, atol=1e-13)
+    closed = policy * [0, 1, 1, 1, 1]
+    twice = reference_field(small(0.0), [policy, closed], [policy, closed])
+    np.testing.assert_allclose(found.partial, twice[0], rtol=1e-11, atol=1e-13)
+    assert found.temptation == pytest.approx(twice[1, 0], rel=1e-11)
+
+
 def test_basins_without_a_boundary():
     """Where the field falls as the opening rises, or CC gives way before s0, no opening is a boundary."""
     one = np.ones(5)
@@ -255,16 +273,29 @@ def test_best_replies():
 
 @pytest.mark.slow
 def test_extortion_is_a_nash_equilibrium_for_large_shares_only():
-    assert [atlas(share, nash=True).labelled("extort")[0].nash for share in (0.5, 0.75)] == [False, True]
+    """From a share of .762 on. At .75 the plainest route agrees that this cooperator earns .0056 more than E."""
+    assert [atlas(share, nash=True).labelled("extort")[0].nash for share in (0.5, 0.8)] == [False, True]
+    pools, extort = (
+        [pool(p_naive=share, nodes=1024) for share in (0.755, 0.77)],
+        atlas(0.8, nash=True).labelled("extort")[0],
+    )
+    assert [x.best_response(extort.policy).nash for x in pools] == [False, True]
+    reward, learners = np.array(PD.row_payoffs, float), expit(pools[0].setting().learners)
+    column = np.array([1.0, 2.0, -1.0, 0.0])
+    earned = []
+    for p in (np.array([1, 1, 0.896, 0.034, 0]), extort.policy):
+        course = jax.jit(jax.vmap(lambda x, p=p: shaping(reward, column, 0.99, p, x, 1.0, 20, "logit")))
+        with float64():
+            alone = returns(reward, column, 0.99, p, extort.policy)[0]
+            earned.append(0.75 * float(course(learners).mean()) + 0.25 * float(alone))
+    assert earned[0] - earned[1] == pytest.approx(0.0056, abs=2e-4)
     assert atlas(0.5, nash=True).labelled("cooperate")[0].nash
 
 
 def test_cooperation_persists_up_to_the_critical_share():
     """Just below p_K* the field presses K's opening against 1, just above it pulls it down."""
-    meta = pool(nodes=1024)
-    critical = meta.p_critical()
+    found, critical = kind(), kind().p_critical
     assert critical == pytest.approx(0.987, abs=1e-3)
-    found = meta.cooperation()
     np.testing.assert_allclose(found.policy, K, atol=2e-3)
     for shift, sign in ((-1e-4, 1), (1e-4, -1)):
         beside = pool(p_naive=critical + shift, nodes=1024)
@@ -272,6 +303,7 @@ def test_cooperation_persists_up_to_the_critical_share():
         assert np.sign(F[0]) == sign and F[1] > 0
     cheap = {"updates": 4, "nodes": 16}
     one, summed, other = (pool(**cheap, **x).p_critical() for x in ({}, {"weighting": "sum"}, {"p_naive": 0.9}))
+    assert one == pool(**cheap).cooperation().p_critical
     assert pool(**cheap, p_naive=summed, weighting="sum").share == pytest.approx(one, rel=1e-12)
     assert other == pytest.approx(one, rel=1e-12)
 
@@ -285,8 +317,7 @@ def test_what_a_cooperator_does_after_defection_is_best_against_naive_learners()
 def test_where_the_basin_of_cooperation_begins():
     """x* .009, .018, .044, .123, .254 at shares .25, .5, .75, .9, .95; at the last Newton's saddle is at .256."""
     shares = (0.25, 0.5, 0.75, 0.9, 0.95)
-    kind = pool(nodes=1024).cooperation()
-    found = [kind.basin_boundary(share) for share in shares]
+    found = [kind().basin_boundary(share) for share in shares]
     assert small(0.5).basin_boundary() == pytest.approx(small().cooperation().basin_boundary(0.5), rel=1e-12)
     np.testing.assert_allclose(found, (0.009, 0.018, 0.044, 0.123, 0.254), atol=2e-3)
     for share, boundary in zip(shares, found, strict=True):
@@ -294,9 +325,9 @@ def test_where_the_basin_of_cooperation_begins():
             (0.999, -1),
             (1.001, 1),
         ):  # K's pull in s0, whatever the opening, and the reference for the rest
-            opening = np.append(factor * boundary, kind.policy[1:])
+            opening = np.append(factor * boundary, kind().policy[1:])
             alone = reference_field(pool(p_naive=0.0, nodes=1), opening, opening)[0, 0]
-            assert np.sign(share * kind.shaping[0] + (1 - share) * alone) == sign
+            assert np.sign(share * kind().shaping[0] + (1 - share) * alone) == sign
     assert pool(p_naive=1.0).basin_boundary() == np.inf
 
 

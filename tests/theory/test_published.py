@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from lapg_rl.cli import main
 from lapg_theory import published
 from lapg_theory.dynamics import Trajectory
-from lapg_theory.game import ALLD, TFT
+from lapg_theory.game import ALLD, TFT, mirror
 from lapg_theory.published import MEASURES, NUMBERS, compute, table, tft_share
 
 PAGE = (Path(__file__).parents[2] / "docs" / "published-numbers.md").read_text()
@@ -32,6 +33,25 @@ def test_share_of_tit_for_tat_by_hand():
     generous = (1, 1, 1, 1, 0)  # forgives in its CD
     path = ended((ALLD, ALLD), (TFT, TFT), (TFT, generous), (generous, TFT), (TFT, ALLD))
     np.testing.assert_allclose(tft_share(path), [0.2, 1.0, 0.8, 0.8, 0.4])
+
+
+REJECTED = re.search(
+    r"mean\s+probability of tit-for-tat's action gives (\d+) and (\d+) %, the probability of all five states at once (\d+) "
+    r"and (\d+) %, the same\s+share with probabilities instead of likelier actions (\d+) and (\d+) %",
+    PAGE,
+)
+
+
+@pytest.mark.parametrize(("which", "slow"), [(0, False), pytest.param(1, True, marks=pytest.mark.slow)])
+def test_the_rejected_definitions_of_the_share_give_what_the_page_says(which, slow):
+    """128 other runs, or 512; 4.5 standard errors and the rounding of a per cent."""
+    reading = (published._NL, published._SHAPING)[which]
+    p, q = (expit(np.asarray(logits)) for logits in reading.play(512 if slow else 128, seed=5).last)
+    first, second = (np.where(np.array(TFT) > 0, x, 1 - x) for x in (p, q))  # the chance of tit-for-tat's action
+    readings = first.mean(-1) / 2 + second.mean(-1) / 2, (first > 0.5).all(-1), (first * mirror(second)).mean(-1)
+    for found, printed in zip(readings, map(float, REJECTED.groups()[which::2]), strict=True):
+        error = np.std(found) / len(found) ** 0.5
+        assert abs(np.mean(found) - printed / 100) < 4.5 * error + 0.006
 
 
 def test_the_page_lists_the_readings_of_the_code():
