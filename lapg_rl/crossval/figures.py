@@ -200,7 +200,7 @@ def outcome(level: Level) -> Any:
                 bottom += height
         axes.set_xticks(range(len(cells)), [f"{cell['share']:g}" for cell in cells])
         axes.set(title=f"Start: {kind}", xlabel="share of naive learners")
-    axes.legend(fontsize=8)
+    below.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     below.supylabel("runs: predicted | seen", fontsize=10)
     return figure
 
