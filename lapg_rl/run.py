@@ -129,7 +129,7 @@ def _train(
 
 def _begin(runs: Sequence[tuple[Config, str | Path]], opened: ExitStack) -> tuple[list[RunFolder], list[TrainState]]:
     """The folders, kept open, and the states to go on from, which the first process gives to all."""
-    states, refused = [fresh_state(c) for c, _ in runs], None
+    states, refused = [] if devices.writes() else [fresh_state(c) for c, _ in runs], None
     folders = [RunFolder(path) for _, path in runs]
     if devices.writes():
         try:

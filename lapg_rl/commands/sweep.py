@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lapg_rl.commands.train import base_config, keep_compiled, options
+from lapg_rl.commands.train import base_config, device_count, keep_compiled, options
 
 EPILOGUE = """examples:
   lapg sweep ipd-shaping-small estimator=lapg,mfos meta_batch=8,32 --seeds 3 --jobs 2
@@ -28,7 +28,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each setting, on consecutive seeds")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="train up to N runs side by side (default 1)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="processor threads of each run (default 1)")
-    parser.add_argument("--devices", metavar="N", help="devices of each run (default: one CPU, all GPUs that it sees)")
+    parser.add_argument(
+        "--devices",
+        type=device_count,
+        metavar="N",
+        help="devices of each run (default: one CPU, all GPUs that it sees)",
+    )
     parser.add_argument(
         "--compilation-cache", type=Path, metavar="DIR", help="keep compiled programs here, for runs of the same sizes"
     )

@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--compilation-cache", type=Path, metavar="DIR", help="keep compiled programs here, for runs of the same sizes"
     )
     parser.add_argument(
-        "--devices", type=_count, metavar="N", help="train on N devices or all (default: one CPU, all GPUs)"
+        "--devices", type=device_count, metavar="N", help="train on N devices or all (default: one CPU, all GPUs)"
     )
     parser.add_argument(
         "--distributed", action="store_true", help="this is one of several processes that train one run"
@@ -49,7 +49,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="list the presets and stop")
 
 
-def _count(text: str) -> int | str:
+def device_count(text: str) -> int | str:
+    """The value of --devices: a number, or all."""
     return text if text == "all" else int(text)
 
 

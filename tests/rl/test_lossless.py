@@ -116,13 +116,14 @@ def at_update(monkeypatch, number, action):
     monkeypatch.setattr(Progress, "show", show)
 
 
-def test_sigterm_saves_the_update_in_hand(tmp_path, uninterrupted, monkeypatch):
-    before = signal.getsignal(signal.SIGTERM)
-    at_update(monkeypatch, 4, lambda: os.kill(os.getpid(), signal.SIGTERM))
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+def test_a_signal_to_stop_saves_the_update_in_hand(number, tmp_path, uninterrupted, monkeypatch):
+    before = signal.getsignal(number)
+    at_update(monkeypatch, 4, lambda: os.kill(os.getpid(), number))
     with pytest.raises(Preempted, match=r"5 updates are saved, carry on with `lapg train --resume .*`"):
         run.train(TINY, tmp_path, quiet=True)
     assert steps_in(tmp_path) == [2, 4, 5]
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
     assert_same_run(tmp_path, run.train(TINY, tmp_path, quiet=True), uninterrupted)
 
 
