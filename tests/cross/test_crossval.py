@@ -23,6 +23,7 @@ from lapg_theory.game import prisoners_dilemma, state_index, symmetric_game
 from lapg_theory.oracle.episodes import swap
 
 SMALL = Setting(steps=3, budget=0.25)
+TINY = Setting(steps=3, budget=0.1, gamma=0.5)
 
 
 @pytest.mark.parametrize("clip", [Q(1, 50), Q(2, 5)], ids=str)
@@ -70,11 +71,34 @@ def test_play_agrees():
     assert level.verdict == "confirmed"
 
 
-def test_enumerated_estimators_agree_and_mistakes_in_them_show():
+def test_enumerated_estimators_agree():
     assert exact.level(SMALL).verdict == "confirmed"
-    for kind in ("batch-factor", "episode-boundary"):
-        verdicts = {row["name"]: row["verdict"] for row in exact.level(SMALL, SABOTAGES[kind][1]).rows()}
-        assert [name for name, verdict in verdicts.items() if verdict == "refuted"] == ["enumerated lapg"]
+
+
+#: kind -> what turns red in L2, where one part of the training code after the other is enumerated.
+RED = {
+    "batch-factor": ["lapg"],
+    "episode-boundary": ["lapg"],
+    "payoff-sign": ["play: total chance, J", "lapg", "batch_unaware", "mfos", "inner_episode"],
+    "player-view": ["play: total chance, J", "lapg", "batch_unaware", "mfos", "inner_episode"],
+    "learner-sum": ["play: total chance, J", "lapg", "batch_unaware", "mfos", "inner_episode"],
+}
+
+
+@pytest.mark.parametrize("kind", SABOTAGES)
+def test_enumeration_notices_every_mistake(kind):
+    rows = exact.level(SMALL, SABOTAGES[kind][1]).rows()
+    assert [row["name"] for row in rows if row["verdict"] == "refuted"] == [f"enumerated {name}" for name in RED[kind]]
+
+
+@pytest.mark.parametrize("kind", ["payoff-sign", "player-view", "learner-sum"])
+def test_play_notices_mistakes_of_the_environment_only(kind):
+    """Where nothing is wrong, red in one key of a thousand."""
+    level = play.level(TINY, SABOTAGES[kind][1])
+    red = [row["verdict"] == "refuted" for row in level.rows()]
+    assert (level.verdict == "refuted") == any(red) == ("L0" in EXPECTED[kind])
+    if kind == "payoff-sign":  # changes what is earned, not what is played
+        assert red == [True, False, True, False]
 
 
 @pytest.mark.slow
@@ -87,6 +111,7 @@ def test_theory_and_simulation_agree(code):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SABOTAGES)
 def test_the_right_levels_notice_a_mistake(kind):
+    """At the default setting; a level that should stay green turns red in one key of a thousand."""
     setting = Setting()
     verdicts = {code: LEVELS[code].run(setting, SABOTAGES[kind][1]).verdict for code in LEVELS}
     assert verdicts == {code: "refuted" if code in EXPECTED[kind] else "confirmed" for code in LEVELS}
