@@ -55,6 +55,8 @@ class Setting:
         check_count("inner_episodes", self.inner_episodes, 2)
         check_count("batch", self.batch, 2)
         check_count("seed", self.seed, 0)
+        if self.seed >= 2**32:
+            raise ValueError(f"seed must be below 2^32 = {2**32:,}, got {self.seed}")
         for name in ("ego", "naive"):
             policy = getattr(self, name)
             if len(policy) != 5 or not all(0 < p < 1 for p in policy):

@@ -137,6 +137,7 @@ MISTAKES = {
     "--budget huge": "--budget must be small, medium, large or a number, got 'huge'",
     "--budget 0": "budget must lie strictly between 0 and",
     "--alpha nothing": "'nothing' is no number",
+    "--seed 4294967296": "seed must be below 2^32 = 4,294,967,296, got 4294967296",
     "--gamma 1": "gamma must lie strictly between 0 and 1, got 1.0",
     "--false-alarms 0": "false_alarms must lie in (0, 0.5], got 0.0",
     "--calibrate 0": "--calibrate must be an integer >= 2, got 0",
