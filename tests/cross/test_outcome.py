@@ -74,6 +74,9 @@ def test_a_run_that_was_cut_off_ends_where_an_uninterrupted_one_does(tmp_path, m
         sweep.train(tiny(), GAME, tmp_path / "cut", quiet=True)
     np.testing.assert_array_equal(sweep.train(tiny(), GAME, tmp_path / "cut", quiet=True), whole)
     assert len(kept) == 3
+    monkeypatch.undo()
+    at_once = sweep.train(tiny(every=6), GAME, tmp_path / "once", quiet=True)
+    np.testing.assert_allclose(at_once[-1], whole[-1], rtol=1e-5)  # no update repeats the draws of another
 
 
 def test_a_sweep_compiles_once_and_runs_do_not_depend_on_their_company(tmp_path):
