@@ -133,7 +133,7 @@ class CleanUp(eqx.Module):
 
     def _appear(self, things: Int[Array, ""], rate: Float[Array, ""], drawn: Float[Array, ""]) -> Int[Array, ""]:
         """With probability `rate` one more, in a random free cell: given that drawn < rate, drawn / rate is uniform again."""
-        count = self.rows - sum(self._cells(things)).astype(jnp.float32)
+        count = (self.rows - sum(self._cells(things), start=jnp.int32(0))).astype(jnp.float32)
         rank = jnp.minimum(drawn / jnp.maximum(rate, 1e-30) * count, count - 1).astype(jnp.int32)
         left = jnp.where(drawn < rate, rank, -1)  # free cells still to be passed over
         for row, there in enumerate(self._cells(things)):

@@ -71,8 +71,7 @@ def training(groups: Groups, prediction: Prediction | None) -> str:
 
 def _course(groups: Groups) -> Any:
     sides = lambda results: [m for r in results for m in r.evaluation.matches if m.opponent == "naive"]  # noqa: E731
-    first = next(iter(groups.values()))[0].evaluation.matches[0].own
-    names = ["reward", *first.measures]
+    names = ["reward", *sides(next(iter(groups.values())))[0].own.measures]
     drawing, axes = figures.panels(
         len(names), len(groups), 0.8 + 2.9 * max(len(groups), 2), 2.0 * len(names), sharey="row"
     )

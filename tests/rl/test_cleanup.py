@@ -237,6 +237,24 @@ def test_seats_are_alike(variant):
     np.testing.assert_array_equal(rewards, exchanged[:, ::-1])
 
 
+@pytest.mark.parametrize("overlap", [False, True])
+def test_every_encounter_of_two_moves(overlap):
+    """All pairs of cells of a 2 x 3 grid and all pairs of moves, with either face of the coin, against the enumeration."""
+    cfg = CleanUpConfig(rows=2, columns=3, initial_dirt=1, overlap=overlap)
+    env, cells = CleanUp(cfg), [(r, c) for r in range(2) for c in range(3)]
+    pairs = [(a, b) for a in cells for b in cells if overlap or a != b]
+    cases = [
+        (State(pair, (0, 0), frozenset(), frozenset()), (a, b)) for pair in pairs for a in range(4) for b in range(4)
+    ]
+    batch = jax.tree.map(lambda *x: jnp.stack(x), *(pack(state) for state, _ in cases))
+    actions = jnp.array([both for _, both in cases])
+    step = jax.jit(jax.vmap(env.transition, in_axes=(0, 0, None)))
+    faces = [step(batch, actions, jnp.full(env.draws, coin))[0] for coin in (0.1, 0.9)]
+    for n, (state, both) in enumerate(cases):
+        expected = {after.cells for after, _ in outcomes(cfg, state, both)}
+        assert {unpack(face, n).cells for face in faces} == expected
+
+
 def towards(cell, target):
     """A step to the target: along the row, then along the column."""
     (r, c), (y, x) = cell, target

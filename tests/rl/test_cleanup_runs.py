@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cleanup_reference import best_alone
 from PIL import Image
 
 from lapg_rl import checkpoint, config, pools, records, train, watch
@@ -218,3 +219,16 @@ def test_an_environment_of_the_users_trains_like_ours():
             pools.environment(dataclasses.replace(ours, game=GameConfig(kind="custom", factory=factory)))
     with pytest.raises(ValueError, match="give both"):
         GameConfig(kind="custom")
+
+
+@pytest.mark.slow
+def test_plain_ppo_learns_the_one_player_game():
+    """Against the exact optimum, computed by backward induction; seeds 0 to 2 were at 0.9 of it, a script is at 0.48."""
+    cfg = config.preset("cleanup-alone")
+    best, _ = best_alone(cfg.game.cleanup, cfg.steps)
+    assert best == pytest.approx(17.173, abs=1e-3)
+    state, step, rewards = train.initial_state(cfg, train.run_key(cfg)), train.make_train_step(cfg), []
+    for update in range(cfg.updates):
+        state, metrics = step(state, jax.random.fold_in(train.run_key(cfg), update))
+        rewards.append(float(metrics["reward_vs_naive"][0]))
+    assert np.mean(rewards[-40:]) * cfg.steps > 0.85 * best
