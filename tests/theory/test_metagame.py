@@ -8,8 +8,17 @@ import pytest
 from scipy.special import expit
 from shaping_reference import returns, shaping, shaping_gradient
 
-from lapg_theory import MetaGame, defection_certificate, float64
-from lapg_theory.game import ALLD, TFT, chicken, donation_game, matching_pennies, prisoners_dilemma, stag_hunt
+from lapg_theory import MetaGame, defection_certificate, exact_returns, float64
+from lapg_theory.game import (
+    ALLD,
+    TFT,
+    Discounted,
+    chicken,
+    donation_game,
+    matching_pennies,
+    prisoners_dilemma,
+    stag_hunt,
+)
 from lapg_theory.metagame import cooperation as closed_form
 from lapg_theory.metagame import project
 from lapg_theory.metagame.cooperation import Cooperation
@@ -349,7 +358,17 @@ def test_leaving_from_near_defection_takes_a_share_of_the_order_of_the_noise():
 def test_labels_say_what_a_policy_does():
     setting = pool().setting()
     p = np.array([K, E, ALLD, (0, 1, 0, 0.238, 0.348), (0.5,) * 5], float)
-    assert labels(setting, p, p) == ["cooperate", "extort", "defect", "alternate", "other"]
+    expected = ["cooperate", "extort", "defect", "alternate", "other"]
+    assert labels(setting, p, p) == expected
+    shifted = pool(prisoners_dilemma(7, 5, 3, 1), eta=0.5).setting()  # the same game in other units
+    assert labels(shifted, p, p) == expected
+
+
+def test_cooperation_begins_at_four_fifths_of_its_reward():
+    faithful = np.array([(1, x, 0, 0, 0) for x in np.linspace(0.995, 1, 21)])
+    level = exact_returns(PD, faithful, faithful, Discounted(0.99))[0] / 100
+    assert (level > 0.8).sum() > 3 and ((level > 0.8) & (level < 0.9)).any() and (level < 0.8).any()
+    assert labels(small().setting(), faithful, faithful) == np.where(level > 0.8, "cooperate", "other").tolist()
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,16 @@
 import dataclasses
 
 import numpy as np
+import optax
 import pytest
+from scipy.special import expit
 from scipy.stats import beta
 from test_metagame import PD, pool, reference_field, small, small_atlas
 
-from lapg_theory import defection_certificate
+from lapg_theory import defection_certificate, float64
 from lapg_theory.game import ALLD
 from lapg_theory.metagame import PhaseDiagram, attractor_map, bifurcation, phase_diagram, project
+from lapg_theory.metagame.ascent import learn
 
 SHARES, TIMES = (0.0, 0.25, 0.95, 0.995), (2.0, 20.0)
 
@@ -69,6 +72,21 @@ def test_random_pairs_end_in_defection_without_naive_learners_and_extort_among_m
     assert one.majority.tolist() == [["extort"]] and one.labels.shape == (1, 1, 2, 1)
     pair = small(1.0).basins(np.full((1, 2, 5), 0.01), steps=500, rate=0.05, nodes=16)
     assert pair.labels == ("extort",) and pair.residuals[0] < 0.05
+
+
+@pytest.mark.parametrize("given", [{}, {"decay": 0.1}])
+def test_learning_is_adamw(given):
+    """Six steps of optax's on the reference field."""
+    meta, theta = small(0.5), np.random.default_rng(2).normal(size=(1, 2, 5))
+    optimiser, logits = optax.adamw(0.05, weight_decay=given.get("decay", 1e-4)), theta[0]
+    with float64():
+        state = optimiser.init(logits)
+        for _ in range(6):
+            p = expit(logits)
+            downhill = -reference_field(meta, p, p[::-1]) * p * (1 - p)
+            updates, state = optimiser.update(downhill, state, logits)
+            logits = np.asarray(optax.apply_updates(logits, updates))
+    np.testing.assert_allclose(learn(meta.setting(), theta, 6, 0.05, **given)[0], logits, rtol=1e-10)
 
 
 def test_error_bars():
