@@ -31,7 +31,7 @@ TINY = Config(
     inner_episodes=2,
     steps=6,
     game=GameConfig(kind="cleanup", cleanup=CleanUpConfig(rows=2, columns=3, initial_dirt=1, dirt_rate=0.1)),
-    model=ModelConfig(kind="gru", width=4),
+    model=ModelConfig(kind="tabular", spread=1.0),  # a linear policy: quick to compile
     pool=PoolConfig(p_naive=0.5, agents=2, naive_population=2),
 )
 
