@@ -1,5 +1,6 @@
 """The folder of a run: config, provenance, metrics, checkpoints; opened by one process at a time, never left half written."""
 
+import dataclasses
 import json
 import os
 import platform
@@ -133,6 +134,11 @@ def difference(there: Config, wanted: Config) -> str:
     return ", ".join(f"{key} {one[key]} there, {other[key]} here" for key in one if one[key] != other[key])
 
 
+def _longer(there: Config, wanted: Config) -> bool:
+    """Whether `wanted` is the same run with more updates."""
+    return wanted.updates > there.updates and dataclasses.replace(there, updates=wanted.updates) == wanted
+
+
 @contextmanager
 def opened(cfg: Config, path: str | Path) -> Iterator[RunFolder]:
     """The folder of a run of `cfg`, for this process alone; see `open_run`."""
@@ -141,10 +147,10 @@ def opened(cfg: Config, path: str | Path) -> Iterator[RunFolder]:
         try:
             run.path.mkdir(parents=True, exist_ok=True)
             lock.enter_context(files.locked(run.path))
-            if not run.config_file.exists():
+            if not run.config_file.exists() or _longer(run.config(), cfg):
                 files.replace(run.config_file, config.dumps(cfg))
-            elif run.config() != cfg:
-                what = difference(run.config(), cfg)
+            elif (there := run.config()) != cfg:
+                what = difference(there, cfg)
                 raise ValueError(f"{run.path} holds a run with another configuration ({what}); choose another folder")
         except OSError as error:
             raise ValueError(
@@ -154,7 +160,7 @@ def opened(cfg: Config, path: str | Path) -> Iterator[RunFolder]:
 
 
 def open_run(cfg: Config, path: str | Path) -> RunFolder:
-    """Prepare `path` for a run of `cfg`: new, or the same run to be continued.
+    """Prepare `path` for a run of `cfg`: new, or the same run to be continued, or made longer by a larger `updates`.
 
     Raises:
         ValueError: where the folder holds a run with another configuration, can't be written, or is being trained in.

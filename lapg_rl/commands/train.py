@@ -16,6 +16,7 @@ EPILOGUE = """examples:
   lapg train ipd-shaping-small
   lapg train ipd-shaping-small estimator=mfos updates=100 --seeds 3
   lapg train --resume runs/ipd-shaping-small-lapg-seed0
+  lapg train --resume runs/ipd-shaping-small-lapg-seed0 updates=500     longer than it was to be
 """
 
 
@@ -194,8 +195,9 @@ def _fresh(arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
 def _resumed(folder: Path, arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
     from lapg_rl.run import RunFolder
 
-    if arguments.settings or arguments.config or arguments.run or arguments.seeds != 1:
+    others = [setting for setting in arguments.settings if not setting.startswith("updates=")]
+    if others or arguments.config or arguments.run or arguments.seeds != 1:
         raise ValueError(
-            f"--resume takes everything from {folder}; give no preset, settings, --config, --run or --seeds"
+            f"--resume takes everything but updates=N from {folder}; give no preset, other settings, --config, --run or --seeds"
         )
-    return [(RunFolder(folder).config(), folder)]
+    return [(config.override(RunFolder(folder).config(), arguments.settings), folder)]

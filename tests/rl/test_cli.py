@@ -45,7 +45,7 @@ MISTAKES = {
     "train ipd-shaping --seeds two": "argument --seeds: invalid int value: 'two'",
     "train ipd-shaping --sed 1": "--sed",
     "train --resume nowhere": "nowhere holds no run (no config.toml); start one with `lapg train PRESET --run nowhere`",
-    "train ipd-shaping --resume nowhere": "--resume takes everything from nowhere",
+    "train ipd-shaping --resume nowhere": "--resume takes everything but updates=N from nowhere",
     "evaluate nowhere": "nowhere holds no run",
     "report nowhere": "nowhere holds no run",
     "evaluate": "the following arguments are required: RUN",
@@ -110,8 +110,11 @@ def test_a_small_run_goes_all_the_way_to_its_report(tmp_path, capsys):
     assert main(["train", "--resume", "one", "--quiet"]) == 0
     assert main(["train", "ipd-shaping", *TINY, "--run", "one", "--quiet"]) == 0
     assert (tmp_path / "one" / "metrics.jsonl").read_bytes() == before
-    assert len(RunFolder("one").metrics()) == 2
-    assert main(["train", "ipd-shaping", *TINY, "seed=1", "--run", "one"]) == 2
+    assert main(["train", "--resume", "one", "updates=3", "--quiet"]) == 0
+    assert [row["update"] for row in RunFolder("one").metrics()] == [0, 1, 2]
+    assert main(["train", "--resume", "one", "updates=2"]) == 2
+    assert "updates 3 there, 2 here" in capsys.readouterr().err
+    assert main(["train", "ipd-shaping", *TINY, "updates=3", "seed=1", "--run", "one"]) == 2
     assert "holds a run with another configuration" in capsys.readouterr().err
     assert main(["train", "--config", "one/config.toml", "seed=1", "--run", "two", "--quiet"]) == 0
 
