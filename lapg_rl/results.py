@@ -22,7 +22,7 @@ MUCH, LITTLE = 0.75, 0.35
 #: Below this frequency of cooperation an agent is said to defect.
 RARELY = 0.1
 #: A copied metrics file above this size is thinned.
-LARGE = 200_000
+LARGE = 64_000
 
 
 @dataclasses.dataclass(frozen=True)
