@@ -38,7 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--compilation-cache", type=Path, metavar="DIR", help="keep compiled programs here, for runs of the same sizes"
     )
     parser.add_argument(
-        "--slurm", nargs="+", metavar="key=value", help="train as a Slurm array; parameters of submitit's AutoExecutor"
+        "--slurm",
+        nargs="+",
+        metavar="key=value",
+        help="train as a Slurm array: submitit's parameters, last on the line",
     )
     parser.add_argument("--table", action="store_true", help="train nothing: the table of what is finished")
     parser.add_argument("--quiet", action="store_true", help="no progress lines")

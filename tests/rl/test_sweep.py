@@ -156,14 +156,14 @@ def test_a_slurm_task_saves_its_run_before_it_is_queued_again(tmp_path, monkeypa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("where", [["--jobs", "2"], ["--slurm", "cluster=local", "timeout_min=9"]])
-def test_a_real_sweep_of_which_one_run_diverges(where, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_a_real_sweep_of_which_one_run_diverges(where, tmp_path):
     config.save(SMALL, tmp_path / "small.toml")
-    line = ["sweep", "--config", "small.toml", "learner.learning_rate=1e-3,1e38", "--root", "grid", "--quiet", *where]
-    line += ["--compilation-cache", "cache"]
-    assert main(line) == 1
-    out = capsys.readouterr().out
-    assert "became non-finite in update" in out
+    line = [sys.executable, "-m", "lapg_rl.cli", "sweep", "--config", tmp_path / "small.toml", "--quiet"]
+    line += ["learner.learning_rate=1e-3,1e38", "--root", tmp_path / "grid", "--compilation-cache", tmp_path / "cache"]
+    line += where  # --slurm takes all that follows it
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "became non-finite in update" in done.stdout
     rows = json.loads((tmp_path / "grid" / "sweep.json").read_text())
     assert [row["finished"] for row in rows] == [1, 0]
     alone = RunFolder(tmp_path / "grid" / "learner.learning_rate=1e-3_seed0")
@@ -171,7 +171,7 @@ def test_a_real_sweep_of_which_one_run_diverges(where, tmp_path, monkeypatch, ca
         sum(row["reward_vs_naive"][0] for row in alone.metrics()) / SMALL.updates, rel=1e-5
     )
     before = alone.metrics_file.stat().st_mtime_ns
-    assert main(line) == 1
+    assert subprocess.run(line, capture_output=True).returncode == 1
     assert alone.metrics_file.stat().st_mtime_ns == before
 
 
