@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
 from lapg_rl.config import LearnerConfig
 from lapg_rl.models import over_sequences
@@ -17,7 +17,7 @@ class Experience(NamedTuple):
     `credits` are scaled so that the *mean* over k, b and l of credit * grad log pi is the policy gradient per step.
     """
 
-    observations: Float[Array, "... l o"]
+    observations: Num[Array, "... l o"]
     actions: Int[Array, "... l"]
     old_log_probs: Float[Array, "... l"]
     old_values: Float[Array, "... l"]

@@ -218,4 +218,4 @@ def describe_play(config: Config, played: dict[str, Played]) -> dict[str, Float[
 
 def measure(env: Any, side: Trajectory) -> dict[str, Any]:
     """What the environment measures of one player, per step; a co-player's kind, told after an observation, is left out."""
-    return env.measures(side.observations[..., : env.observation_size], side.actions)
+    return env.measures(side.observations[..., : env.observation_size].astype(jnp.float32), side.actions)

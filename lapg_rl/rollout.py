@@ -5,15 +5,18 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
 from lapg_rl import devices
 
 
 class Trajectory(NamedTuple):
-    """What one player saw and did; leading axes `[..., b, m, t]`. Rewards are the game's own (not rescaled)."""
+    """What one player saw and did; leading axes `[..., b, m, t]`. Rewards are the game's own (not rescaled).
 
-    observations: Float[Array, "... o"]
+    Observations are bytes if the environment is `binary`.
+    """
+
+    observations: Num[Array, "... o"]
     actions: Int[Array, "..."]
     rewards: Float[Array, "..."]
     log_probs: Float[Array, "..."]
@@ -80,9 +83,10 @@ def meta_episode(
         other, other_log_prob = choose(co_logits, uniforms[1])
         actions = jnp.stack([own, other], axis=1)
         env_state, following, rewards = jax.vmap(env.step)(env_state, actions, jax.random.split(env_key, batch))
+        kept = seen.astype(jnp.uint8) if getattr(env, "binary", False) else seen
         record = (
-            Trajectory(seen[:, 0], own, rewards[:, 0], own_log_prob, values),
-            Trajectory(seen[:, 1], other, rewards[:, 1], other_log_prob, co_values),
+            Trajectory(kept[:, 0], own, rewards[:, 0], own_log_prob, values),
+            Trajectory(kept[:, 1], other, rewards[:, 1], other_log_prob, co_values),
         )
         return (env_state, following, ego_state, co_state), record
 

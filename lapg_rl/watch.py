@@ -104,7 +104,7 @@ def _opponent(cfg: Config, pool: Sequence[Entrant], name: str, run: RunFolder) -
 
 def frames_of(env: CleanUp, seen: Any, actions: Any, rewards: Any) -> list[Frame]:
     """Frames from the observations `[t, o]` of player 0 and the actions and rewards `[t, 2]` of both."""
-    look = env.look(jnp.asarray(seen)[..., : env.observation_size])
+    look = env.look(jnp.asarray(seen, jnp.float32)[..., : env.observation_size])
     spots = lambda mask: [(int(r), int(c)) for r, c in np.argwhere(mask > 0)]  # noqa: E731
     return [
         Frame(

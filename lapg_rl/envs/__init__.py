@@ -3,6 +3,7 @@
 Another one is a class with
 
 - `num_actions`, `observation_size`, and `one_hot`: whether every observation is a one-hot;
+- `binary`, if it likes: whether players see zeros and ones only; trajectories then keep them as bytes;
 - `reset(key) -> (state, observations [2, o])`, the start of an inner episode;
 - `step(state, actions [2], key) -> (state, observations [2, o], rewards [2])`;
 - `measures(observations [..., o], actions [...]) -> {name: [...]}`, what one player does or sees, as a number a step, for

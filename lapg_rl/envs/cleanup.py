@@ -64,6 +64,7 @@ class CleanUp(eqx.Module):
 
     num_actions = len(ACTIONS)
     one_hot = False
+    binary = True
     shared = ("pollution", "apples")
     compared = ("cleaning",)
 

@@ -35,6 +35,11 @@ class Reveal(eqx.Module):
         """Never: what it adds is a second one-hot."""
         return False
 
+    @property
+    def binary(self) -> bool:
+        """As the environment itself."""
+        return getattr(self.env, "binary", False)
+
     def _told(self, seen: Float[Array, "2 o"]) -> Float[Array, "2 p"]:
         told = jax.nn.one_hot(jnp.array([self.kind, self.ego_kind]), self.kinds, dtype=seen.dtype)
         return jnp.concatenate([seen, told], axis=1)

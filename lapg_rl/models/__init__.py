@@ -3,7 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
 from lapg_rl.config import ModelConfig
 from lapg_rl.models.gru import GRU as GRU
@@ -32,10 +32,10 @@ def build(
             return Tabular(observation_size, num_actions, spread=config.spread, key=key)
 
 
-def over_sequences(
-    policy: Any, observations: Float[Array, "n l o"]
-) -> tuple[Float[Array, "n l a"], Float[Array, "n l"]]:
+def over_sequences(policy: Any, observations: Num[Array, "n l o"]) -> tuple[Float[Array, "n l a"], Float[Array, "n l"]]:
     """(logits, values) of n sequences of length l; inside, time comes first, so that no step has to gather its tokens."""
+    if not jnp.issubdtype(observations.dtype, jnp.floating):
+        observations = observations.astype(jnp.float32)
     logits, values = policy(jnp.moveaxis(observations, 1, 0))
     return jnp.moveaxis(logits, 1, 0), values.T
 
