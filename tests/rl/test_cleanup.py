@@ -14,6 +14,7 @@ from lapg_rl.config import CleanUpConfig
 from lapg_rl.envs import CleanUp
 from lapg_rl.envs.cleanup import DOWN, LEFT, NOTHING, RIGHT, UP, ZAP, CleanUpState
 from lapg_rl.envs.random_numbers import threefry, uniform
+from lapg_rl.rollout import broadcast_state
 
 SMALL = CleanUpConfig(rows=3, columns=3, initial_dirt=2)
 VARIANTS = {
@@ -299,12 +300,12 @@ def test_scripted_play_earns_what_the_enumeration_says(script):
     start = State(((0, 2), (1, 0)), (0, 0), frozenset({0, 1}), frozenset())
     policy, env, games, steps = script(cfg), CleanUp(cfg), 400, 12
     exact = expected_returns(cfg, start, policy, steps)
-    step = jax.jit(jax.vmap(env.transition))
-    state = jax.tree.map(lambda x: jnp.stack([x] * games), pack(start))
+    step = jax.jit(lambda s, actions, key: jax.vmap(env.transition)(s, actions, uniform(key, (games, env.draws))))
+    state = broadcast_state(pack(start), games)
     total = np.zeros((games, 2))
     for t in range(steps):
         actions = jnp.array([policy(unpack(state, n), t) for n in range(games)])
-        state, rewards = step(state, actions, uniform(jax.random.fold_in(jax.random.key(8), t), (games, env.draws)))
+        state, rewards = step(state, actions, jax.random.fold_in(jax.random.key(8), t))
         total += np.asarray(rewards)
     assert exact[0] + exact[1] > 2
     assert np.all(np.abs(total.mean(0) - exact) < 4.5 * total.std(0) / math.sqrt(games) + 1e-9)
@@ -335,11 +336,11 @@ def test_a_clean_river_by_hand():
         chance = following
     assert total[1] == pytest.approx(expected)
     env = CleanUp(cfg)
-    state = jax.tree.map(lambda x: jnp.stack([x] * 4000), pack(start))
-    got, step = np.zeros(4000), jax.jit(jax.vmap(env.transition, in_axes=(0, None, 0)))
+    state = broadcast_state(pack(start), 4000)
+    got, actions = np.zeros(4000), jnp.array([DOWN, NOTHING])
+    step = jax.jit(lambda s, key: jax.vmap(env.transition, in_axes=(0, None, 0))(s, actions, uniform(key, (4000, 4))))
     for t in range(10):
-        drawn = uniform(jax.random.fold_in(jax.random.key(3), t), (4000, 4))
-        state, rewards = step(state, jnp.array([DOWN, NOTHING]), drawn)
+        state, rewards = step(state, jax.random.fold_in(jax.random.key(3), t))
         got += np.asarray(rewards[:, 1])
     assert abs(got.mean() - expected) < 4.5 * got.std() / math.sqrt(4000)
 
