@@ -61,6 +61,8 @@ def numbers(option: str, text: str) -> list[float]:
         low, high, count, *scale = text.split(":")
         if scale not in ([], ["log"]):
             raise ValueError(scale)
+        if int(count) < 1:
+            raise ValueError(count)
         space = np.geomspace if scale else np.linspace
         return space(float(low), float(high), int(count)).tolist()
     except ValueError as error:

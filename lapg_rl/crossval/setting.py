@@ -51,6 +51,12 @@ class Setting:
     false_alarms: float = 0.001
 
     def __post_init__(self):
+        for name, payoffs in (("ego", self.game.row_payoffs), ("naive", self.game.column_payoffs)):
+            if len(set(payoffs)) == 1:
+                raise ValueError(
+                    f"all payoffs of the {name} are {payoffs[0]}: nothing depends on play, so there is nothing to compare; "
+                    "choose payoffs that differ"
+                )
         check_count("steps", self.steps, 2)
         check_count("inner_episodes", self.inner_episodes, 2)
         check_count("batch", self.batch, 2)

@@ -11,15 +11,20 @@ from lapg_rl.crossval.verdict import Sampled
 RANK_TOLERANCE = 1e-10
 
 
-def quadratic(vector: np.ndarray, covariance: np.ndarray) -> tuple[float, int]:
+#: Rounding of what is sampled in single precision, relative to its size.
+ROUNDING = 1e-6
+
+
+def quadratic(vector: np.ndarray, covariance: np.ndarray, size: float = 0.0) -> tuple[float, int]:
     """(x^T C^-1 x, rank of C) in the directions that C covers; infinite where x leaves them.
 
-    A component of a gradient that is exactly zero (a state never visited) has no variance: it must be met exactly.
+    A component of a gradient that is exactly zero (a state never visited) has no variance: it must be met exactly, or to
+    the rounding of numbers of the given size (the two returns of a game of constant sum add up to that sum).
     """
     values, directions = np.linalg.eigh(covariance)
     kept = values > RANK_TOLERANCE * max(values[-1], 0.0)
     x = directions.T @ vector
-    if np.any(np.abs(x[~kept]) > 1e-6 * (1e-30 + np.abs(vector).max() + np.sqrt(max(values[-1], 0.0)))):
+    if np.any(np.abs(x[~kept]) > ROUNDING * (1e-30 + size + np.abs(vector).max() + np.sqrt(max(values[-1], 0.0)))):
         return np.inf, int(kept.sum())
     return float(np.sum(x[kept] ** 2 / values[kept])), int(kept.sum())
 
@@ -34,7 +39,8 @@ def compare_means(name: str, samples: Any, expected: Any, deviation: Any, effect
     samples = np.asarray(samples, float)
     count = len(samples)
     covariance = np.cov(samples, rowvar=False).reshape(samples.shape[1], -1) / count
-    squared, rank = quadratic(samples.mean(0) - np.asarray(expected, float), covariance)
+    away, size = samples.mean(0) - np.asarray(expected, float), float(np.abs(samples).max())
+    squared, rank = quadratic(away, covariance, size)
     statistic = (count - 1 - rank / 2) * float(np.log1p(squared / (count - 1)))
     shift = min(quadratic(vector, covariance)[0] for vector in np.atleast_2d(np.asarray(deviation, float)))
     return Sampled(name, statistic, max(rank, 1), shift, count, effect)

@@ -73,8 +73,10 @@ def _trps(payoffs: Any) -> list[float]:
 
 def text(r: dict[str, Any]) -> str:
     """The report in a few lines."""
+    two_sided = r["column_payoffs"] != r["payoffs"]
+    learners = f", of the naive learners {_table(r['column_payoffs'])}" if two_sided else ""
     lines = [
-        f"game (T, R, P, S) = ({', '.join(f'{x:g}' for x in r['payoffs'])}), gamma {r['gamma']:g}",
+        f"game (T, R, P, S) = {_table(r['payoffs'])}{learners}, gamma {r['gamma']:g}",
         f"naive learners: {r['updates']} updates of rate {r['eta']:g} on returns per step; their share {r['p_naive']:g}",
         "",
         "shaping gradient at unconditional defection, per step (probability of cooperating after ...):",
@@ -96,9 +98,9 @@ def text(r: dict[str, Any]) -> str:
         lines.append(
             f"window of learning rates: {r['window'][0]:.4g} to {r['window'][1]:.4g}: inside it defection is unstable"
         )
-        lines.append(f"critical total learning time tau*: {r['tau_lower']:.4g} at these updates")
+        lines.append(f"critical total learning time at these updates: {r['tau_lower']:.4g}")
     time = f"none up to {r['time_searched']:.3g}" if r["tau_star"] is None else f"{r['tau_star']:.4g}"
-    lines.append(f"critical total learning time for many small updates: {time}")
+    lines.append(f"critical total learning time tau*, for many small updates: {time}")
     lines.append(f"critical batch size of batch-unaware and M-FOS at this rate: {_number(r['batch_star'])}")
     lines.append(
         f"mutual defection is {'a' if r['local'] else 'no'} stable fixed point of gradient ascent in this pool"
@@ -116,6 +118,10 @@ def text(r: dict[str, Any]) -> str:
     }
     lines.append(verdicts[r["nash"]])
     return "\n".join(lines)
+
+
+def _table(payoffs: list[float]) -> str:
+    return f"({', '.join(f'{x:g}' for x in payoffs)})"
 
 
 def _number(value: Any) -> str:

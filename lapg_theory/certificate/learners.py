@@ -29,7 +29,7 @@ def initial_learners(
 
     Raises:
         ValueError: for a negative spread, an array of another shape, an entry that is no probability, or a number of
-            nodes that is no power of two.
+            nodes that is no power of two, and a negative seed.
     """
     if not isinstance(init, numbers.Real):
         population = check_policy("init", init)
@@ -43,6 +43,7 @@ def initial_learners(
         raise ValueError(f"init = {init!r} must be a standard deviation >= 0 of the logits; or give policies, [n, 5]")
     check_count("nodes", nodes)
     check_count("scramblings", scramblings, least=2)
+    check_count("seed", seed, least=0)
     if nodes & (nodes - 1):
         raise ValueError(f"nodes must be a power of two (a Sobol sequence is balanced only there), got {nodes}")
     states = list(range(5)) if every_state else list(PLAYED)

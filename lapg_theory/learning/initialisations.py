@@ -13,9 +13,10 @@ def sobol_logits(n: int, seed: int = 0, spread: float = 1.0) -> np.ndarray:
     """`n` vectors of five independent N(0, spread^2) logits, [n, 5], from a scrambled Sobol sequence.
 
     Raises:
-        ValueError: unless n is a power of two (the sequence is balanced at those only) and spread >= 0.
+        ValueError: unless n is a power of two (the sequence is balanced at those only), spread >= 0 and seed >= 0.
     """
     check_count("n", n)
+    check_count("seed", seed, least=0)
     if n & (n - 1):
         raise ValueError(f"n must be a power of two for a Sobol sequence, got {n}; take {1 << n.bit_length()}")
     if not 0 <= spread < np.inf:

@@ -17,6 +17,8 @@ Episode = tuple[tuple[int, int], ...]
 #: The co-player's rule: (its policy, the minibatch of episodes in its own view) -> its next policy. The expectations
 #: that use the exchangeability of the streams need it not to depend on the order of the episodes.
 Update = Callable[[tuple[Fraction, ...], tuple[Episode, ...]], Any]
+#: Sizes T M above this are refused before the histories are counted, which would itself take long: 4^500 = 10^301.
+MOST_ACTIONS = 500
 
 
 def number(value: Any) -> Fraction:
@@ -130,12 +132,18 @@ def check_sizes(steps: int, inner_episodes: int, batch: int) -> None:
     """Refuse sizes that are no counts."""
     for name, value in (("steps", steps), ("inner_episodes", inner_episodes), ("batch", batch)):
         check_count(name, value)
+    if steps * inner_episodes > MOST_ACTIONS:
+        raise ValueError(
+            f"steps = {steps} times inner_episodes = {inner_episodes} must be at most {MOST_ACTIONS}: a single stream "
+            "already has 4^(T M) histories, too many even to count; choose fewer"
+        )
 
 
 def check_leaves(count: int, formula: str, max_leaves: int) -> None:
     """Refuse an enumeration that would take too long."""
     if count > max_leaves:
+        size = f"{count:.3g}" if count < 1e300 else f"10^{math.log10(count):.0f}"
         raise ValueError(
-            f"this takes {count:.3g} leaves ({formula}), more than max_leaves = {max_leaves}; choose fewer steps, "
+            f"this takes {size} leaves ({formula}), more than max_leaves = {max_leaves}; choose fewer steps, "
             "inner episodes or streams, or raise max_leaves"
         )

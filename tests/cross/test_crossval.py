@@ -132,6 +132,7 @@ MISTAKES = {
     "--level L9": "unknown level 'L9'; known: L0, L1",
     "--level L2-L0": "the range 'L2-L0' runs backwards; write L0-L2",
     "--payoffs 1,2,3": "--payoffs needs 4 numbers",
+    "--payoffs 1,1,1,1": "all payoffs of the ego are 1: nothing depends on play",
     "--ego 0,1/2,1/2,1/2,1/2": "ego needs five probabilities strictly between 0 and 1",
     "--steps 1": "steps must be an integer >= 2, got 1",
     "--budget huge": "--budget must be small, medium, large or a number, got 'huge'",

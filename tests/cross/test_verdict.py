@@ -81,6 +81,13 @@ def test_constant_components_must_be_met_exactly():
     assert statistics.compare_means("x", x, [0, 0, 0.26], [1, 1, 0], "").verdict(1e-6) == "refuted"
 
 
+def test_a_constant_sum_must_be_met_to_single_precision():
+    """Both returns of a game of constant sum, payoffs that single precision rounds: the sum is 0.6 up to 2e-8."""
+    x = np.array([[-0.1, 0.7], [0.7, -0.1]], np.float32)[np.random.default_rng(5).integers(2, size=100_000)]
+    assert statistics.compare_means("x", x, [0.3, 0.3], 0.02 * np.eye(2), "").verdict(1e-6) == "confirmed"
+    assert statistics.compare_means("x", x, [0.3, 0.301], 0.02 * np.eye(2), "").verdict(1e-6) == "refuted"
+
+
 def test_false_alarms_of_few_samples_too():
     """64 samples in 5 dimensions: 1% of 3,000 sets within 4 standard errors, where plain chi-square gives 2.4%."""
     draws = np.random.default_rng(7).normal(size=(3000, 64, 5))

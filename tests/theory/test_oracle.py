@@ -178,6 +178,9 @@ def test_rationals_agree_with_fractions():
     ("change", "message"),
     [
         ({"batch": 400}, "max_leaves = 1000000; choose fewer"),
+        ({"batch": 400, "steps": 50}, r"takes 10\^\d+ leaves"),
+        ({"steps": 10**9}, "steps = 1000000000 times inner_episodes = 2 must be at most 500"),
+        ({"inner_episodes": 10**9}, "inner_episodes = 1000000000 must be at most 500"),
         ({"steps": 0}, "steps must be an integer >= 1"),
         ({"inner_episodes": 0}, "inner_episodes must be an integer >= 1"),
         ({"ego": (0, 0, 0, 0, 1.5)}, "ego holds 3/2, which is no probability"),

@@ -173,6 +173,7 @@ REFUSALS = {
     "infinite rate": (lambda: naive_course(PD, HORIZON, TFT, np.zeros(5), np.inf, 2), "eta must be a finite .*got inf"),
     "logits not numbers": (lambda: shaping_return(PD, HORIZON, TFT, np.full(5, NAN), 1.0, 2), "q0 holds nan"),
     "infinite spread": (lambda: sobol_logits(8, spread=np.inf), "spread must be >= 0 and finite, got inf"),
+    "negative seed": (lambda: sobol_logits(8, seed=-1), "seed must be an integer >= 0, got -1"),
     "no starts": (lambda: POOL.best_response(TFT, starts=0), "starts must be an integer >= 1, got 0"),
     "negative AdamW rate": (lambda: POOL.basins(2, steps=1, rate=-1.0), "rate must be a finite .*got -1"),
     "AdamW rate not a number": (

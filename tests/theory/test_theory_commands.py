@@ -133,6 +133,8 @@ def test_thresholds_of_any_two_by_two_game(capsys):
     row, column = symmetric_game(5.0, 3.0, 1.0, 0.0), symmetric_game(2.0, 1.0, 0.0, -1.0)
     both = type(row)(row.row, column.column)
     assert printed["batch_star"] == defection_certificate(both, **given).batch_star
+    assert main(["theory", "thresholds", "--payoffs", "5,3,1,0", "--column-payoffs=2,1,0,-1", *cheap]) == 0
+    assert "(5, 3, 1, 0), of the naive learners (2, 1, 0, -1), gamma 0.9" in capsys.readouterr().out
     printed = ask(capsys, "thresholds", "--payoffs=2,1,0,-1", *cheap, "--space", "probability")
     assert printed["nash"] is None and printed["window"]
     assert main(["theory", "thresholds", "--payoffs=3,2,1,-5", *cheap]) == 0
@@ -151,6 +153,7 @@ REFUSALS = {
     "start on the boundary": (["phase", "--simulate", "--start", "1,2,0,0,0"], "--start takes allc"),
     "nodes": (["phase", "--nodes", "100"], "must be a power of two"),
     "grid": (["phase", "--values", "1:2"], "--values takes numbers like"),
+    "no points in a grid": (["phase", "--p-naive", "0:1:0"], "--p-naive takes numbers like"),
     "rising values": (["bifurcation", "--values", "0.5,0.1"], "rising order"),
     "share in a grid": (["phase", "--p-naive", "0,2"], "p_naive must lie in [0, 1], got 2"),
     "gamma on an axis": (["phase", "--over", "gamma", "--values", "0.9,1.2"], "gamma must lie in [0, 1), got 1.2"),

@@ -19,7 +19,10 @@ def test_the_command_prints_what_the_certificate_says(capsys):
     assert (printed["batch_star"], printed["tau_star"]) == (expected.batch_star, expected.tau_star)
     assert (printed["local"], printed["nash"]) == (False, False)
     assert main(arguments) == 0
-    assert f"{expected.window[0]:.4g} to {expected.window[1]:.4g}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"{expected.window[0]:.4g} to {expected.window[1]:.4g}" in printed
+    assert f"tau*, for many small updates: {expected.tau_star:.4g}" in printed
+    assert f"at these updates: {20 * expected.window[0]:.4g}" in printed
 
 
 def test_a_dilemma_without_a_window_is_answered_with_the_scan(capsys):
@@ -35,6 +38,7 @@ REFUSALS = {
     "three payoffs": (["--gamma", "0.9", "--payoffs", "2,1,0"], "four numbers T,R,P,S, got '2,1,0'"),
     "no dilemma": (["--gamma", "0.9", "--payoffs", "3,1,0,0.5"], "is no dilemma"),
     "no updates": (["--gamma", "0.9", "--updates", "0"], "updates must be an integer >= 1, got 0"),
+    "negative seed": (["--gamma", "0.9", "--seed", "-1"], "seed must be an integer >= 0, got -1"),
     "negative rate": (["--gamma", "0.9", "--eta", "-1"], "eta"),
 }
 
