@@ -115,14 +115,10 @@ def sampled(level: Level) -> Any:
     data = level.data
     k = int(np.argmax(np.abs(np.array(data["oracle"][-1]) - np.array(data["batch_unaware"][-1]))))
     inverse = 1 / np.array(data["batches"])
-    line = np.array([0.0, 1.0])
-    right.plot(
-        line,
-        data["limit"][k] + data["coefficient"][k] * line,
-        color=THEORY,
-        linewidth=1,
-        label="analytic limit + c / B",
-    )
+    if data["coefficient"] is not None:
+        line = np.array([0.0, 1.0])
+        gap = data["coefficient"][k] * line
+        right.plot(line, data["limit"][k] + gap, color=THEORY, linewidth=1, label="analytic limit + c / B")
     right.plot(0, data["limit"][k], "D", color=THEORY, markersize=5, label="analytic shaping gradient")
     right.plot(inverse, np.array(data["oracle"])[:, k], "o", markersize=4, color=BLUE, label="oracle: LAPG")
     right.plot(

@@ -65,6 +65,33 @@ def test_the_limit_in_b_is_where_the_oracle_goes():
     assert np.abs(gaps[0]).min() > 1e-5
 
 
+@pytest.mark.parametrize("payoffs", [(2, 1, 0, -1), (5, 3, 1, 0)], ids=str)
+def test_clipping_sets_in_at_the_rate_that_is_named(payoffs):
+    """The c of c / B is the same for B = 1 and 2 just below that rate, and not above it."""
+    T, R, P, S = map(Q, payoffs)
+    setting = dataclasses.replace(SMALL, game=symmetric_game(T, R, P, S))
+    most = Q(sampled.unclipped_rate(setting))
+    for alpha, constant in ((most * Q(999, 1000), True), (most * Q(11, 10), False)):
+        tried = dataclasses.replace(setting, alpha=alpha)
+        c = [b * (exact.vector(exact.expectations(tried, b).gradient) - sampled.limit(tried)) for b in (1, 2)]
+        assert np.allclose(c[0], c[1], rtol=0, atol=1e-11) == constant
+
+
+def test_the_law_in_b_is_not_judged_where_minibatches_are_clipped(tmp_path, monkeypatch):
+    """A prisoner's dilemma with large payoffs at the default rate: nothing is refuted, and the remedy is named.
+
+    Two defections against a cooperator move q_0 = 1/2 by 10 alpha / (1 - q_0), which exceeds 0.48 from alpha 0.024 on.
+    """
+    monkeypatch.setattr(sampled, "_against_oracle", lambda *_: ([], []))  # is as ever
+    game = symmetric_game(Q(5), Q(3), Q(1), Q(0))
+    found = sampled.level(dataclasses.replace(SMALL, game=game))
+    assert found.verdict == "underpowered"
+    assert "none predicted where minibatches are clipped" in found.checks[-1].name
+    assert "nothing is clipped up to --alpha 0.024." in found.notes[0]
+    assert found.data["coefficient"] is None
+    FIGURES["L3"](found).savefig(tmp_path / "L3.svg")
+
+
 def test_play_agrees():
     """All comparisons of the level together raise a false alarm in one key of a thousand."""
     level = play.level(SMALL)
