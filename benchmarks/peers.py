@@ -87,9 +87,8 @@ def main():
             ours = {"matches": theory_speed.matches(), "replicator": rate(lambda: population.run(START, 50, 1000))}
             for name, pairs in found.items():
                 pairs.append((ours[name], theirs[name]))
-    print(
-        f"python {sys.version.split()[0]}, numpy {np.__version__}, axelrod {theirs['versions'][0]}, nashpy {theirs['versions'][1]}"
-    )
+    axelrod, nashpy = theirs["versions"]
+    print(f"python {sys.version.split()[0]}, numpy {np.__version__}, axelrod {axelrod}, nashpy {nashpy}")
     for name, unit in (("matches", "rounds"), ("replicator", "trajectories")):
         mine, peer = (statistics.median(x) for x in zip(*found[name], strict=True))
         ratio = statistics.median(a / b for a, b in found[name])
