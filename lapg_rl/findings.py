@@ -70,6 +70,11 @@ def _pure(r: Result, *names: str) -> bool:
     return len(set(r.config.estimators)) == 1 and r.config.estimators[0] in names
 
 
+def _shaping(r: Result, *names: str) -> bool:
+    """Trained against naive learners only; not a run that was made to have its gradient measured."""
+    return r.config.pool.p_naive == 1 and _pure(r, *names) and not _balance(r)
+
+
 def _mixed(r: Result) -> bool:
     return 0 < r.config.pool.p_naive < 1 and r.config.pool.p_meta > 0
 
@@ -97,11 +102,11 @@ BASELINES = ("mfos", "batch_unaware")
 FINDINGS = (
     Finding(
         "a", "LAPG extorts naive learners", "extorts",
-        lambda r: r.config.pool.p_naive == 1 and _pure(r, "lapg"), _against_naive, lambda r: r.verdict == "extorts",
+        lambda r: _shaping(r, "lapg"), _against_naive, lambda r: r.verdict == "extorts",
     ),
     Finding(
         "a", "baselines defect against naive learners and earn less", "defect from the start, earn much less",
-        lambda r: r.config.pool.p_naive == 1 and _pure(r, *BASELINES), _against_naive, lambda r: r.verdict == "defects",
+        lambda r: _shaping(r, *BASELINES), _against_naive, lambda r: r.verdict == "defects",
     ),
     Finding(
         "b", "in a mixed pool LAPG agents cooperate with each other", "cooperate",
@@ -117,7 +122,8 @@ FINDINGS = (
     ),
     Finding(
         "e", "the future's part of the gradient keeps its weight for LAPG alone as B grows", "stays of order 1; vanishes",
-        lambda r: bool(_balance(r)), _balance, _stays, "lapg balance RUN --json > RUN/balance.json",
+        lambda r: bool(_balance(r)), _balance, _stays,
+        "lapg balance RUN --batches 4,64 --meta-batch 4096 --json > RUN/balance.json",
     ),
     Finding(
         "f", "LAPG and M-FOS agents in one pool cooperate", "LAPG 0.850 ± 0.037, M-FOS 0.853 ± 0.017",

@@ -235,7 +235,7 @@ def export(folders: Iterable[Path], target: Path) -> None:
     for folder in folders:
         copy = target / folder.resolve().name
         copy.mkdir(parents=True, exist_ok=True)
-        for name in ("config.toml", "provenance.jsonl", *records.FILES.values()):
+        for name in ("config.toml", "provenance.jsonl", "balance.json", *records.FILES.values()):
             if (folder / name).exists():
                 shutil.copyfile(folder / name, copy / name)
         rows = RunFolder(folder).metrics()

@@ -44,10 +44,10 @@ PRESETS: Mapping[str, Config] = types.MappingProxyType(
         "ipd-mixed": Config(name="ipd-mixed", pool=PoolConfig(p_naive=0.75, agents=4)),
         # ipd-shaping at a size that two CPU cores train in minutes: what the demo runs
         "ipd-shaping-small": Config(name="ipd-shaping-small", updates=160, meta_batch=32),
-        # ipd-mixed at a size that two CPU cores train in half an hour: LAPG agents come to cooperate
+        # ipd-mixed at a size that a CPU core trains in half an hour: LAPG agents come to cooperate
         "ipd-mixed-small": Config(
             name="ipd-mixed-small",
-            updates=250,
+            updates=500,
             meta_batch=24,
             learner=LearnerConfig(learning_rate=1e-3),
             pool=PoolConfig(p_naive=0.5, agents=4),
@@ -97,7 +97,7 @@ PRESETS: Mapping[str, Config] = types.MappingProxyType(
         "cleanup-alone": Config(
             name="cleanup-alone",
             game=GameConfig(kind="cleanup", cleanup=CleanUpConfig(alone=True)),
-            updates=400,
+            updates=500,
             meta_batch=32,
             batch=4,
             inner_episodes=1,

@@ -256,6 +256,23 @@ def calibration(groups: Groups, prediction: Prediction) -> Any:
     return figure
 
 
+def pool_overview(groups: Groups) -> Any:
+    """The one picture of agents that meet each other: rewards against naive learners, and among agents run by run.
+
+    Runs end in one of several ways, so a mean over them would show what none of them does.
+    """
+    figure, ((left, right),) = panels(1, 2, 10.4, 4.3)
+    training_curve(left, groups, "reward_vs_naive", None)
+    left.set(title="Against naive learners", ylabel="reward per step")
+    for name, results in groups.items():
+        for n, result in enumerate(results):
+            x, y = result.metrics["update"] + 1, result.metrics["reward_vs_meta"]
+            right.plot(x, y, color=colour(name), lw=1.2, label=None if n else label(name))
+    right.set(title="Among agents: one line a run", xlabel="update")
+    shared_legend(figure, right, 4)
+    return figure
+
+
 def overview(groups: Groups, prediction: Prediction | None) -> Any:
     """The one picture: training, a meta-episode of the first estimator's agents, and policies beside theory's."""
     figure, ((left, middle, right),) = panels(1, 3, 13.4, 4.3, width_ratios=(1.1, 0.9, 1.2))

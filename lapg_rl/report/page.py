@@ -50,10 +50,12 @@ def write_figure(results: Sequence[Result], path: Path) -> None:
     check_comparable(results)
     path.parent.mkdir(parents=True, exist_ok=True)
     groups = by_estimator(results)
-    if results[0].config.game.kind == "ipd":
-        drawing = drawings.draw(drawings.overview, groups, sections.shared_prediction(results))
-    else:
+    if results[0].config.game.kind != "ipd":
         drawing = drawings.draw(measures.curves, groups)
+    elif all("reward_vs_meta" in r.metrics for r in results):
+        drawing = drawings.draw(drawings.pool_overview, groups)
+    else:
+        drawing = drawings.draw(drawings.overview, groups, sections.shared_prediction(results))
     if path.suffix == ".svg":
         path.write_text(html.svg(drawing), encoding="utf-8")
     else:
