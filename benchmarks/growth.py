@@ -72,6 +72,25 @@ def growth(turns, most):
     return rows
 
 
+def draw(rows, path):
+    """Costs relative to the smallest size's, on doubly logarithmic axes."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5.2, 3.8), layout="constrained")
+    for row in rows:
+        relative = np.array(row["values"]) / row["values"][0]
+        axes.loglog(
+            relative, np.array(row["cpu_s"]) / row["cpu_s"][0], "o-", label=f"{row['size']}: slope {row['slope']:.2f}"
+        )
+    axes.loglog(relative, relative, "k:", lw=1, label="proportional")
+    axes.set(xlabel="size, relative", ylabel="cost of an update, relative")
+    axes.legend(fontsize=8)
+    figure.savefig(path)
+
+
 def memory():
     """Peak resident memory of a process that makes one update of the published mixed preset."""
     cfg = config.preset("ipd-mixed")
@@ -90,13 +109,22 @@ def memory():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers here, as JSON")
+    parser.add_argument(
+        "--figure", type=Path, metavar="FILE.svg", help="draw them, or with --draw those of an earlier run"
+    )
+    parser.add_argument("--draw", type=Path, metavar="FILE", help="numbers that --out wrote, to be drawn again")
     parser.add_argument("--memory", action="store_true", help="measure the memory of the published preset instead")
     parser.add_argument("--smoke", action="store_true", help="two sizes, one turn")
     arguments = parser.parse_args()
     if arguments.memory:
         memory()
         return
-    rows = growth(*((1, 2) if arguments.smoke else (5, 4)))
+    if arguments.draw:
+        rows = json.loads(arguments.draw.read_text())["rows"]
+    else:
+        rows = growth(*((1, 2) if arguments.smoke else (5, 4)))
+    if arguments.figure:
+        draw(rows, arguments.figure)
     if arguments.out:
         found = {"device": jax.devices()[0].device_kind, "jax": jax.__version__, "rows": rows}
         arguments.out.write_text(json.dumps(found, indent=1) + "\n")

@@ -2,13 +2,17 @@
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
-from lapg_rl import config, estimators
+from lapg_rl import config, estimators, models
+from lapg_rl.config import ModelConfig
 from lapg_rl.estimators import ESTIMATORS, current_and_future, value_targets
+from lapg_rl.rollout import log_prob
 from lapg_theory.precision import float64
 
 B = M = T = 2
@@ -110,6 +114,38 @@ def test_a_value_baseline_keeps_lapg_unbiased():
 def test_the_other_estimators_are_biased_against_a_learner(name):
     with float64():
         assert worst_gap(credits_of(name)) > 1e-2
+
+
+@pytest.mark.parametrize(
+    "kind", ["gru", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("hawk", "transformer"))]
+)
+def test_with_sequence_models_too_lapg_alone_is_unbiased(kind):
+    """The same enumeration with a policy that reads its whole history; gradients in all of its parameters."""
+    with float64():
+        sizes = ModelConfig(kind=kind, width=4, mlp_width=4, heads=1)
+        policy = models.build(sizes, 5, 2, M * T, jax.random.key(0), one_hot=True)
+        parameters, static = eqx.partition(policy, eqx.is_inexact_array)
+        flat, unflatten = ravel_pytree(parameters)
+        flat = flat + 0.5 * jnp.asarray(np.random.default_rng(0).normal(size=flat.shape))  # away from a uniform policy
+        tokens = jax.nn.one_hot(seen(OWN, OTHER).reshape(-1, M * T), 5, dtype=flat.dtype)
+
+        def log_probabilities(flat):
+            logits, _ = models.over_sequences(eqx.combine(unflatten(flat), static), tokens)
+            return log_prob(logits, jnp.asarray(OWN.reshape(-1, M * T))).reshape(OWN.shape)
+
+        log_chance = log_probabilities(flat).sum((1, 2, 3)) + LOG_COPLAYER
+        weight = jnp.exp(log_chance)[:, None, None, None]
+
+        @jax.jit
+        def gradient(credits):
+            return jax.grad(lambda f: jnp.sum(weight * credits * log_probabilities(f)))(flat)
+
+        # d/df of sum P(history) R: every history's score, weighted by its whole return
+        exact = gradient(jnp.broadcast_to(REWARDS.sum((2, 3)).mean(1)[:, None, None, None], REWARDS.shape))
+        gaps = {name: jnp.linalg.norm(gradient(credits_of(name)) - exact) for name in ESTIMATORS}
+        assert abs(float(weight.sum()) - 1) < 1e-10
+        assert gaps.pop("lapg") < 1e-9 * jnp.linalg.norm(exact)
+        assert all(gap > 0.02 * jnp.linalg.norm(exact) for gap in gaps.values()), gaps
 
 
 MUTANTS = {
