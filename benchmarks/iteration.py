@@ -52,11 +52,26 @@ def plain(cfg):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--meta-batch", type=int, nargs="+", default=[8, 32], metavar="K")
+    parser.add_argument("--preset", help="the whole iteration of this preset only, its agents' steps counted together")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--smoke", action="store_true", help="small sizes")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
+    if arguments.preset:
+        cfg = config.preset(arguments.preset)
+        once, steps = ours(cfg), cfg.pool.agents * cfg.meta_batch * cfg.batch * cfg.inner_episodes * cfg.steps
+        once()
+        speeds = []
+        for _ in range(arguments.turns):
+            start = clock()
+            once()
+            speeds.append(steps / (clock() - start) / 1e3)
+        print(
+            f"{cfg.name}: {steps} steps an update, {statistics.median(speeds):.1f} k steps/s "
+            f"[{min(speeds):.1f}, {max(speeds):.1f}]"
+        )
+        return
     rows = []
     for count in [2] if arguments.smoke else arguments.meta_batch:
         cfg = dataclasses.replace(config.preset("ipd-shaping"), meta_batch=count)
