@@ -67,7 +67,9 @@ def _by_estimator(r: Result) -> dict[str, float]:
 
 
 def _pure(r: Result, *names: str) -> bool:
-    return len(set(r.config.estimators)) == 1 and r.config.estimators[0] in names
+    """Whether all agents learn by one of these estimators; LOLA-DiCE and Shaper have none."""
+    credited = r.config.learner.algorithm in ("ppo", "a2c")
+    return credited and len(set(r.config.estimators)) == 1 and r.config.estimators[0] in names
 
 
 def _shaping(r: Result, *names: str) -> bool:
@@ -99,6 +101,8 @@ def _stays(r: Result) -> bool:
 
 
 BASELINES = ("mfos", "batch_unaware")
+#: Inner episodes up to which LOLA-DiCE, which looks ahead of all but the last, is said to look ahead few times.
+FEW = 4
 FINDINGS = (
     Finding(
         "a", "LAPG extorts naive learners", "extorts",
@@ -119,6 +123,11 @@ FINDINGS = (
     Finding(
         "c", "without naive learners LAPG agents defect too", "mutual defection",
         lambda r: r.config.pool.p_meta == 1 and _pure(r, "lapg"), _among, lambda r: r.pool_verdict == "defect",
+    ),
+    Finding(
+        "d", "sampled LOLA-DiCE, too, cooperates with few look-aheads, not with many", "cooperates with few, extorts with many",
+        lambda r: r.config.learner.algorithm == "lola_dice" and r.config.pool.p_meta > 0, _among,
+        lambda r: (r.pool_verdict == "cooperate") == (r.config.inner_episodes <= FEW),
     ),
     Finding(
         "e", "the future's part of the gradient keeps its weight for LAPG alone as B grows", "stays of order 1; vanishes",
@@ -169,7 +178,7 @@ def _row(name: str, finding: Finding, runs: Sequence[Result]) -> Row:
     each = [finding.figures(r) for r in runs]
     ours = ", ".join(f"{label} {spell(intervals.of_mean([e[label] for e in each]))}" for label in each[0])
     changes = [f"{key.split('.')[-1]}={value}" for key, value in _changes(cfg).items() if key != "learner.estimator"]
-    setting = " ".join([cfg.learner.estimator, *changes])
+    setting = " ".join([cfg.method, *changes])
     seeds = [r.config.seed for r in runs]
     command = _command(cfg, seeds) + (f"; {finding.command}" if finding.command else "")
     held = f"{sum(map(finding.holds, runs))} of {len(runs)}"

@@ -129,6 +129,10 @@ def test_the_published_mixed_preset_has_the_published_numbers():
 CHANGED = {
     *("seed", "updates", "meta_batch", "checkpoint_every", "keep_checkpoints", "pool.p_naive", "pool.agents"),
     *("learner.estimator", "learner.memory", "learner.learning_rate", "naive.learning_rate", "model.kind"),
+    # LOLA-DiCE as in the exact game: tables of logits, plain gradient steps on returns
+    *("batch", "inner_episodes", "steps", "model.spread", "pool.naive_start", "naive.optimiser", "naive.gamma"),
+    *("naive.normalize_advantages", "naive.reward_scale", "naive.clip_norm", "learner.algorithm", "learner.epochs"),
+    *("learner.minibatches", "learner.reward_scale", "learner.clip_norm", "learner.advantages"),
 }
 
 

@@ -21,11 +21,11 @@ from lapg_theory.game import ALLD, TFT
 POOL = PoolConfig(p_naive=0.5, agents=2, naive_population=2)
 
 
-def pool_run(folder, rewards, cooperation, estimator="lapg", seed=0, p_naive=0.5):
+def pool_run(folder, rewards, cooperation, estimator="lapg", seed=0, p_naive=0.5, **learner):
     """A run of two agents with constant metrics; `rewards` among agents, of each."""
     pool = dataclasses.replace(POOL, p_naive=p_naive)
     cfg = dataclasses.replace(
-        TABULAR, name="ipd-mixed", pool=pool, seed=seed, learner=LearnerConfig(estimator=estimator)
+        TABULAR, name="ipd-mixed", pool=pool, seed=seed, learner=LearnerConfig(estimator=estimator, **learner)
     )
     met = {"reward_vs_meta": list(rewards), "meta_reward": list(rewards), "cooperation_vs_meta": [cooperation] * 2}
     if p_naive:
@@ -41,7 +41,7 @@ def table(*folders, **options):
 
 def test_findings_wait_for_runs():
     rows = findings.rows([])
-    assert [row.finding[1] for row in rows] == list("aabbcddef")
+    assert [row.finding[1] for row in rows] == list("aabbcdddef")
     assert {row.ours for row in rows} == {NO_RUN}
 
 
@@ -70,6 +70,14 @@ def test_runs_are_sorted_into_findings_and_seeds_into_intervals(tmp_path):
     f = next(row for (key, _), row in rows.items() if key == "f")
     assert f.ours == "lapg 0.900, mfos 0.800"
     assert rows["d", ""].ours == NO_RUN
+
+
+def test_lola_dice_is_no_lapg_and_is_to_cooperate_with_few_look_aheads_only(tmp_path):
+    dice = {"algorithm": "lola_dice", "memory": "inner_episode", "epochs": 1, "minibatches": 1}
+    runs = [pool_run(tmp_path / name, (r, r), r, p_naive=0.0, **dice) for name, r in (("one", 0.9), ("two", 0.1))]
+    found = [row for row in findings.rows(map(collect, runs)) if row.folders]
+    assert [(row.finding[:3], row.holds) for row in found] == [("(d)", "1 of 2")]
+    assert found[0].setting.startswith("ipd-mixed: lola_dice")
 
 
 def test_gradient_balance_and_figures_are_read_from_their_files(tmp_path):
@@ -120,7 +128,7 @@ def test_a_report_of_different_companies_has_chapters_findings_and_cross_play(ev
         assert expected in text
     assert "$" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
     assert re.search(r"\]\(\.\./.*report.*/pool/config\.toml\)", page.read_text())
-    assert page.read_text().count(NO_RUN) == 7
+    assert page.read_text().count(NO_RUN) == 8
     assert runs_in([evaluated]) == [evaluated / "pool", evaluated / "single"]
 
 

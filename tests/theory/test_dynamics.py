@@ -124,7 +124,7 @@ REFUSALS = {
         lambda: iterate(Match(Naive(), Naive()), GAME, HORIZON, JOINT, 1, optimizer="adamw"),
         "two rates",
     ),
-    "no time": (lambda: integrate(Naive(), GAME, HORIZON, JOINT, 0.0), "duration must be positive, got 0.0"),
+    "no time": (lambda: integrate(Naive(), GAME, HORIZON, JOINT, 0.0), "duration must be positive and finite, got 0.0"),
     "projected flow": (
         lambda: integrate(Naive(space="probability"), GAME, HORIZON, (np.array(ALLD),) * 2, 1.0),
         "use iterate with a small rate",
