@@ -54,6 +54,7 @@ class _Processes:
         said = ""
         with self.lock:
             if self.stopped:
+                self.places.put(place)  # those that wait for one are to end as well
                 return Ended(preemption.EXIT)
             process = subprocess.Popen(
                 command(folder, self.options), env=environment, stderr=subprocess.PIPE, text=True
