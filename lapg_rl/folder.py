@@ -151,7 +151,10 @@ def opened(cfg: Config, path: str | Path) -> Iterator[RunFolder]:
                 files.replace(run.config_file, config.dumps(cfg))
             elif (there := run.config()) != cfg:
                 what = difference(there, cfg)
-                raise ValueError(f"{run.path} holds a run with another configuration ({what}); choose another folder")
+                raise ValueError(
+                    f"{run.path} holds a run with another configuration ({what}); choose another folder (only updates can be "
+                    "changed, and only raised)"
+                )
         except OSError as error:
             raise ValueError(
                 f"cannot write the run folder {run.path}: {error.strerror}; choose another with --run"

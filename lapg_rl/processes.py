@@ -50,11 +50,16 @@ class _Processes:
     def train(self, folder: Path) -> Ended:
         """Carry on with a prepared run; its lines on standard error are passed on as they come."""
         place = self.places.get()
+        try:
+            return self._train(folder, place)
+        finally:
+            self.places.put(place)  # however it ended, those that wait for one are to go on, or to end as well
+
+    def _train(self, folder: Path, place: dict[str, str]) -> Ended:
         environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | place
         said = ""
         with self.lock:
             if self.stopped:
-                self.places.put(place)  # those that wait for one are to end as well
                 return Ended(preemption.EXIT)
             process = subprocess.Popen(
                 command(folder, self.options), env=environment, stderr=subprocess.PIPE, text=True
@@ -66,7 +71,6 @@ class _Processes:
                 said = line.strip() or said
         with self.lock:
             self.running.discard(process)
-        self.places.put(place)
         if self.stopped and process.returncode == -signal.SIGTERM:  # before it began to listen: nothing is lost
             return Ended(preemption.EXIT)
         return Ended(

@@ -52,8 +52,8 @@ STEPS, FEW = (8, 16, 32), 16
 
 @compiled
 def _paths(
-    simulation: Simulation, game, p: Array, q: Array, value: Array, key: Array, coplayer: Any, rate: Float[Array, ""], count: int,
-    sizes: tuple[int, int, int, int, int],
+    simulation: Simulation, game, p: Array, q: Array, value: Array, key: Array, coplayer: Any, rate: Float[Array, ""],
+    count: int, sizes: tuple[int, int, int, int, int],
 ) -> Float[Array, "n updates 5"]:  # fmt: skip
     """Log-odds of the agent after each update, for `count` independent runs of training."""
     batch, meta_batch, episodes, steps, updates = sizes
