@@ -18,23 +18,14 @@ import pytest
 from test_run import TINY, assert_same_run, compile_once, uninterrupted
 
 from lapg_rl import checkpoint, config, files, preemption, processes, run
-from lapg_rl.config import Config, ModelConfig, PoolConfig
+from lapg_rl.config import Config, PoolConfig
 from lapg_rl.preemption import Preempted
 from lapg_rl.progress import Progress
 from lapg_rl.run import RunFolder
 
 __all__ = ["compile_once", "uninterrupted"]  # fixtures
 
-TINIEST = Config(
-    name="tiniest",
-    meta_batch=2,
-    batch=2,
-    inner_episodes=2,
-    steps=3,
-    checkpoint_every=2,
-    model=ModelConfig(kind="tabular"),
-    pool=PoolConfig(naive_population=2),
-)
+TINIEST = dataclasses.replace(TINY, name="tiniest", updates=Config().updates, pool=PoolConfig(naive_population=2))
 
 
 def steps_in(folder):
@@ -67,13 +58,13 @@ def soak(cfg, tmp_path, kills):
         before = started(folder)
         with (tmp_path / "errors").open("a") as errors:
             process = subprocess.Popen([*line, "--compilation-cache", cache], stderr=errors)
-        if draw.random() < 0.2:  # anywhere in the start: imports, compilation, reading the checkpoint
-            time.sleep(draw.uniform(0, 5))
-        else:
-            deadline = time.monotonic() + 300
-            while started(folder) == before and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.02)
-            time.sleep(draw.uniform(0, 0.15))
+        early = (
+            draw.random() < 0.2
+        )  # anywhere in the start (imports, compilation, reading the checkpoint), or soon after it
+        deadline = time.monotonic() + (draw.uniform(0, 5) if early else 300)
+        while started(folder) == before and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0 if early else draw.uniform(0, 0.15))
         number = draw.choice([signal.SIGKILL, signal.SIGTERM])
         process.send_signal(number)
         ends.append((number, process.wait(timeout=300)))
