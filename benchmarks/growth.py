@@ -17,8 +17,9 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from iteration import ours
 
-from lapg_rl import config, train
+from lapg_rl import config
 from lapg_rl.config import PoolConfig
 
 BASE = dataclasses.replace(
@@ -43,12 +44,7 @@ def resized(name, value):
 def prepared(cfg):
     """(a function that carries out one update, seconds until the first one was done)."""
     start = time.perf_counter()
-    step, state = train.make_train_step(cfg), [train.initial_state(cfg, train.run_key(cfg))]
-
-    def once():
-        state[0], metrics = step(state[0], train.run_key(cfg))
-        jax.block_until_ready(metrics)
-
+    once = ours(cfg)
     once()
     return once, time.perf_counter() - start
 

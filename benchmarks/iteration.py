@@ -22,6 +22,7 @@ import plain_ppo
 from lapg_rl import config, train
 from lapg_rl.config import PoolConfig
 
+YARDSTICK = "plain recurrent PPO (GRU)"
 TIT_FOR_TAT = PoolConfig(p_naive=0.0, p_fixed=1.0, fixed="tft")
 
 
@@ -49,6 +50,47 @@ def plain(cfg):
     return once
 
 
+def programs(cfg):
+    """What is compared at one size, each compiled by a first call: (functions by name, seconds of the first calls)."""
+    alone = dataclasses.replace(cfg, pool=TIT_FOR_TAT)
+    found = {
+        YARDSTICK: plain(cfg),
+        "ego's share (Hawk)": ours(alone),
+        "ego's share (GRU)": ours(dataclasses.replace(alone, model=dataclasses.replace(cfg.model, kind="gru"))),
+        "whole iteration (Hawk)": ours(cfg),
+    }
+    seconds = {}
+    for name, once in found.items():
+        start = time.perf_counter()
+        once()
+        seconds[name] = time.perf_counter() - start
+    return found, seconds
+
+
+def speeds(functions, steps, turns):
+    """Steps a second (on a CPU: a CPU-second) of each function in each turn."""
+    clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
+    found = {name: [] for name in functions}
+    for _ in range(turns):
+        for name, once in functions.items():
+            start = clock()
+            once()
+            found[name].append(steps / (clock() - start))
+    return found
+
+
+def spell(values):
+    """The median of speeds, the lowest and the highest."""
+    return f"{statistics.median(values) / 1e3:9.1f} k steps/s  [{min(values) / 1e3:.1f}, {max(values) / 1e3:.1f}]"
+
+
+def one_preset(cfg, turns):
+    """Print the speed of a preset's whole iteration."""
+    once, steps = ours(cfg), cfg.pool.agents * cfg.meta_batch * cfg.batch * cfg.inner_episodes * cfg.steps
+    once()
+    print(f"{cfg.name}: {steps} steps an update, {spell(speeds({cfg.name: once}, steps, turns)[cfg.name])}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--meta-batch", type=int, nargs="+", default=[8, 32], metavar="K")
@@ -57,49 +99,18 @@ def main():
     parser.add_argument("--smoke", action="store_true", help="small sizes")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
     if arguments.preset:
-        cfg = config.preset(arguments.preset)
-        once, steps = ours(cfg), cfg.pool.agents * cfg.meta_batch * cfg.batch * cfg.inner_episodes * cfg.steps
-        once()
-        speeds = []
-        for _ in range(arguments.turns):
-            start = clock()
-            once()
-            speeds.append(steps / (clock() - start) / 1e3)
-        print(
-            f"{cfg.name}: {steps} steps an update, {statistics.median(speeds):.1f} k steps/s "
-            f"[{min(speeds):.1f}, {max(speeds):.1f}]"
-        )
+        one_preset(config.preset(arguments.preset), arguments.turns)
         return
     rows = []
     for count in [2] if arguments.smoke else arguments.meta_batch:
         cfg = dataclasses.replace(config.preset("ipd-shaping"), meta_batch=count)
         if arguments.smoke:
             cfg = dataclasses.replace(cfg, batch=2, inner_episodes=2)
-        programs = {
-            "plain recurrent PPO (GRU)": plain(cfg),
-            "ego's share (Hawk)": ours(dataclasses.replace(cfg, pool=TIT_FOR_TAT)),
-            "ego's share (GRU)": ours(
-                dataclasses.replace(cfg, pool=TIT_FOR_TAT, model=dataclasses.replace(cfg.model, kind="gru"))
-            ),
-            "whole iteration (Hawk)": ours(cfg),
-        }
-        compiled = {}
-        for name, once in programs.items():
-            start = time.perf_counter()
-            once()
-            compiled[name] = time.perf_counter() - start
-        speeds = {name: [] for name in programs}
-        steps = cfg.meta_batch * cfg.batch * cfg.inner_episodes * cfg.steps
-        for _ in range(arguments.turns):
-            for name, once in programs.items():
-                start = clock()
-                once()
-                speeds[name].append(steps / (clock() - start))
-        yardstick = speeds["plain recurrent PPO (GRU)"]
-        for name, values in speeds.items():
-            ratio = statistics.median(a / b for a, b in zip(values, yardstick, strict=True))
+        functions, first = programs(cfg)
+        measured = speeds(functions, cfg.meta_batch * cfg.batch * cfg.inner_episodes * cfg.steps, arguments.turns)
+        for name, values in measured.items():
+            ratio = statistics.median(a / b for a, b in zip(values, measured[YARDSTICK], strict=True))
             rows.append(
                 {
                     "meta_batch": count,
@@ -108,16 +119,12 @@ def main():
                     "ratio": round(ratio, 2),
                     "lowest": round(min(values)),
                     "highest": round(max(values)),
-                    "first_call_s": round(compiled[name], 1),
+                    "first_call_s": round(first[name], 1),
                 }
             )
             if not arguments.json:
-                print(
-                    f"K {count:5d}  {name:28} {statistics.median(values) / 1e3:9.1f} k steps/s  "
-                    f"[{min(values) / 1e3:.1f}, {max(values) / 1e3:.1f}]  {ratio:5.2f} x yardstick  "
-                    f"first call {compiled[name]:.1f} s",
-                    flush=True,
-                )
+                said = f"{spell(values)}  {ratio:5.2f} x yardstick  first call {first[name]:.1f} s"
+                print(f"K {count:5d}  {name:28} {said}", flush=True)
     if arguments.json:
         print(json.dumps({"device": jax.devices()[0].device_kind, "jax": jax.__version__, "rows": rows}, indent=1))
 

@@ -147,9 +147,10 @@ def opened(cfg: Config, path: str | Path) -> Iterator[RunFolder]:
         try:
             run.path.mkdir(parents=True, exist_ok=True)
             lock.enter_context(files.locked(run.path))
-            if not run.config_file.exists() or _longer(run.config(), cfg):
+            there = run.config() if run.config_file.exists() else None
+            if there is None or _longer(there, cfg):
                 files.replace(run.config_file, config.dumps(cfg))
-            elif (there := run.config()) != cfg:
+            elif there != cfg:
                 what = difference(there, cfg)
                 raise ValueError(
                     f"{run.path} holds a run with another configuration ({what}); choose another folder (only updates can be "

@@ -27,6 +27,16 @@ def command(folder: Path | str, options: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "lapg_rl.cli", "train", "--resume", str(folder), *options]
 
 
+def _follow(process: "subprocess.Popen[str]") -> Ended:
+    """Pass on what a process writes to standard error, as it comes, until it ends; the status is what a shell would say."""
+    said = ""
+    with process:
+        for line in process.stderr or ():
+            print(line, end="", file=sys.stderr, flush=True)
+            said = line.strip() or said
+    return Ended(process.returncode if process.returncode >= 0 else 128 - process.returncode, said)
+
+
 def gpus() -> list[str]:
     """The GPUs that processes started here would see, as CUDA_VISIBLE_DEVICES names them."""
     if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
@@ -57,7 +67,6 @@ class _Processes:
 
     def _train(self, folder: Path, place: dict[str, str]) -> Ended:
         environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | place
-        said = ""
         with self.lock:
             if self.stopped:
                 return Ended(preemption.EXIT)
@@ -65,17 +74,12 @@ class _Processes:
                 command(folder, self.options), env=environment, stderr=subprocess.PIPE, text=True
             )
             self.running.add(process)
-        with process:
-            for line in process.stderr or ():
-                print(line, end="", file=sys.stderr, flush=True)
-                said = line.strip() or said
+        end = _follow(process)
         with self.lock:
             self.running.discard(process)
         if self.stopped and process.returncode == -signal.SIGTERM:  # before it began to listen: nothing is lost
             return Ended(preemption.EXIT)
-        return Ended(
-            process.returncode if process.returncode >= 0 else 128 - process.returncode, said
-        )  # as a shell does
+        return end
 
     def stop(self) -> None:
         """Pass SIGTERM on."""
@@ -118,12 +122,7 @@ class SlurmTask:
     def __call__(self, folder: str) -> Ended:
         """Train, in a process of its own that Slurm's signals reach as well."""
         process = self.process = subprocess.Popen(command(folder, self.options), stderr=subprocess.PIPE, text=True)
-        said = ""
-        with process:
-            for line in process.stderr or ():
-                print(line, end="", file=sys.stderr, flush=True)
-                said = line.strip() or said
-        return Ended(process.returncode if process.returncode >= 0 else 128 - process.returncode, said)
+        return _follow(process)
 
     def checkpoint(self, folder: str) -> Any:
         """What submitit calls before it queues the job again."""

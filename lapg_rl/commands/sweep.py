@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from lapg_rl.commands.train import base_config, device_count, keep_compiled, options
+from lapg_rl.commands.train import base_config, options, prepare, shared_options
 
 EPILOGUE = """examples:
   lapg sweep ipd-shaping-small estimator=lapg,mfos meta_batch=8,32 --seeds 3 --jobs 2
@@ -23,20 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOGUE
     parser.add_argument("settings", nargs="*", metavar="PRESET key=a,b,c", help="a preset, then the values to try")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="start from this TOML file, not from a preset")
     parser.add_argument("--root", type=Path, metavar="DIR", help="directory of all runs (default runs/sweep-PRESET)")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each setting, on consecutive seeds")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="train up to N runs side by side (default 1)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="processor threads of each run (default 1)")
-    parser.add_argument(
-        "--devices",
-        type=device_count,
-        metavar="N",
-        help="devices of each run (default: one CPU, all GPUs that it sees)",
-    )
-    parser.add_argument(
-        "--compilation-cache", type=Path, metavar="DIR", help="keep compiled programs here, for runs of the same sizes"
-    )
+    shared_options(parser)
     parser.add_argument(
         "--slurm",
         nargs="+",
@@ -44,7 +32,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="train as a Slurm array: submitit's parameters, last on the line",
     )
     parser.add_argument("--table", action="store_true", help="train nothing: the table of what is finished")
-    parser.add_argument("--quiet", action="store_true", help="no progress lines")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,13 +59,8 @@ def _train(runs: list[Any], root: Path, arguments: argparse.Namespace) -> dict[P
     from lapg_rl import processes
     from lapg_rl.run import open_run
 
-    for name in ("jobs", "threads"):
-        if getattr(arguments, name) < 1:
-            raise ValueError(f"--{name} must be an integer >= 1, got {getattr(arguments, name)}")
     parameters = dict(_parameter(text) for text in arguments.slurm or ())
-    os.environ.setdefault("NPROC", str(arguments.threads))
-    if arguments.compilation_cache is not None:
-        keep_compiled(arguments.compilation_cache)
+    prepare(arguments.jobs, arguments.threads, arguments.compilation_cache)
     folders = [open_run(one.config, one.folder).path for one in runs]  # every refusal comes before the first run
     if not folders:
         return {}

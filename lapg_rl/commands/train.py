@@ -25,18 +25,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOGUE
     parser.add_argument("settings", nargs="*", metavar="PRESET key=value", help="a preset, then what to change in it")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="start from this TOML file, not from a preset")
     parser.add_argument("--run", type=Path, metavar="DIR", help="run folder (default runs/PRESET-ESTIMATOR-seedSEED)")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train N runs, on consecutive seeds")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="train up to N runs side by side (default 1)")
     parser.add_argument("--together", action="store_true", help="train the seeds in one program, which fills a GPU")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="processor threads of each run (default 1)")
-    parser.add_argument(
-        "--compilation-cache", type=Path, metavar="DIR", help="keep compiled programs here, for runs of the same sizes"
-    )
-    parser.add_argument(
-        "--devices", type=device_count, metavar="N", help="train on N devices or all (default: one CPU, all GPUs)"
-    )
+    shared_options(parser)
     parser.add_argument(
         "--distributed", action="store_true", help="this is one of several processes that train one run"
     )
@@ -46,8 +38,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--processes", type=int, metavar="N", help="with --distributed: how many there are")
     parser.add_argument("--process", type=int, metavar="I", help="with --distributed: which this is, from 0")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="carry on with the run in this folder")
-    parser.add_argument("--quiet", action="store_true", help="no progress line")
     parser.add_argument("--list", action="store_true", help="list the presets and stop")
+
+
+def shared_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what `lapg train` and `lapg sweep` have in common."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="start from this TOML file, not from a preset")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="train up to N runs side by side (default 1)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="processor threads of each run (default 1)")
+    parser.add_argument(
+        "--devices", type=device_count, metavar="N", help="train a run on N devices or all (default: one CPU, all GPUs)"
+    )
+    parser.add_argument(
+        "--compilation-cache", type=Path, metavar="DIR", help="keep compiled programs here, for runs of the same sizes"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress lines")
 
 
 def device_count(text: str) -> int | str:
@@ -89,6 +94,15 @@ def train_all(
 
     Returns 0, 130 after an interrupt, 75 after SIGTERM with everything saved, or what a failed run exited with.
     """
+    prepare(jobs, threads, compilation_cache)
+    with preemption.listen():  # before the seconds that imports and compilers take
+        if min(jobs, len(runs)) > 1:
+            return _side_by_side(runs, quiet, jobs, devices)
+        return _here([list(runs)] if together else [[one] for one in runs], quiet, devices)
+
+
+def prepare(jobs: int, threads: int, compilation_cache: Path | None) -> None:
+    """Check and set what all runs of a command have in common, before JAX starts. Raises ValueError for a count below 1."""
     if jobs < 1:
         raise ValueError(f"--jobs must be an integer >= 1, got {jobs}; 1 trains one run after the other")
     if threads < 1:
@@ -96,10 +110,6 @@ def train_all(
     os.environ.setdefault("NPROC", str(threads))  # XLA reads it when it starts
     if compilation_cache is not None:
         keep_compiled(compilation_cache)
-    with preemption.listen():  # before the seconds that imports and compilers take
-        if min(jobs, len(runs)) > 1:
-            return _side_by_side(runs, quiet, jobs, devices)
-        return _here([list(runs)] if together else [[one] for one in runs], quiet, devices)
 
 
 def keep_compiled(folder: Path) -> None:

@@ -17,6 +17,7 @@ def preset(name: str) -> Config:
 
 CLEANUP = GameConfig(kind="cleanup")
 SMALL_CLEANUP = GameConfig(kind="cleanup", cleanup=CleanUpConfig(rows=3, columns=3))
+SMALL_CLEANUP_LEARNER = LearnerConfig(learning_rate=3e-3, advantages="normalised", reward_scale=0.1)
 #: Meulemans et al. (2025), appendix: the tables of CleanUp, shaping and mixed
 SHAPING = {
     "learner": LearnerConfig(learning_rate=1e-3, advantages="normalised", reward_scale=0.1),
@@ -77,7 +78,7 @@ PRESETS: Mapping[str, Config] = types.MappingProxyType(
             batch=16,
             inner_episodes=30,
             steps=32,
-            learner=LearnerConfig(learning_rate=3e-3, advantages="normalised", reward_scale=0.1),
+            learner=SMALL_CLEANUP_LEARNER,
             naive=NaiveConfig(learning_rate=0.02, reward_scale=0.1),
         ),
         # cleanup-mixed at a size that two CPU cores train: 3 x 3 cells, 32 steps, two agents, PPO
@@ -89,7 +90,7 @@ PRESETS: Mapping[str, Config] = types.MappingProxyType(
             batch=8,
             inner_episodes=5,
             steps=32,
-            learner=LearnerConfig(learning_rate=3e-3, advantages="normalised", reward_scale=0.1),
+            learner=SMALL_CLEANUP_LEARNER,
             naive=MIXED["naive"],
             pool=PoolConfig(p_naive=0.75, agents=2, naive_start="dynamic"),
         ),

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from lapg_rl import checkpoint
+from lapg_rl import checkpoint, files
 from lapg_rl.coplayers import MetaAgent
 from lapg_rl.crossval.simulation import HONEST, PLAIN, Simulation, learner, plain_learner, play
 from lapg_rl.losses import loss
@@ -237,4 +237,4 @@ def _claim(place: Path, spec: dict[str, Any]) -> None:
             raise ValueError(f"{place} holds another sweep ({'; '.join(other)}); choose another --out folder")
     else:
         place.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(spec, indent=1) + "\n")
+        files.replace(file, json.dumps(spec, indent=1) + "\n")
