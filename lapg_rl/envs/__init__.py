@@ -4,6 +4,7 @@ Another one is a class with
 
 - `num_actions`, `observation_size`, and `one_hot`: whether every observation is a one-hot;
 - `binary`, if it likes: whether players see zeros and ones only; trajectories then keep them as bytes;
+- `bounds`, if it likes: `(low, high)`, between which all numbers lie that players see, for other libraries' interfaces;
 - `reset(key) -> (state, observations [2, o])`, the start of an inner episode;
 - `step(state, actions [2], key) -> (state, observations [2, o], rewards [2])`;
 - `measures(observations [..., o], actions [...]) -> {name: [...]}`, what one player does or sees, as a number a step, for

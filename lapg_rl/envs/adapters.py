@@ -3,6 +3,7 @@
 Nothing of these libraries is imported: the interfaces are met by shape, so whatever accepts objects with their methods works.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -31,7 +32,7 @@ class Discrete(NamedTuple):
 
 
 class Box(NamedTuple):
-    """Vectors between `low` and `high`."""
+    """Vectors between `low` and `high`, which may both be infinite."""
 
     low: float
     high: float
@@ -39,14 +40,28 @@ class Box(NamedTuple):
     dtype: Any = np.float32
 
     def sample(self, key: Array | None = None) -> Any:
-        """A uniformly random vector: as gymnax draws it with a key, as Gymnasium does without (not repeatable)."""
-        if key is None:
-            return np.random.default_rng().uniform(self.low, self.high, self.shape).astype(self.dtype)
-        return jax.random.uniform(key, self.shape, self.dtype, self.low, self.high)
+        """A random vector, uniform, or normal where there are no bounds: with a key as gymnax, without as Gymnasium does."""
+        endless = np.isinf(self.low)
+        if key is not None:
+            draw = jax.random.normal if endless else partial(jax.random.uniform, minval=self.low, maxval=self.high)
+            return draw(key, self.shape, self.dtype)
+        random = np.random.default_rng()
+        drawn = random.normal(size=self.shape) if endless else random.uniform(self.low, self.high, self.shape)
+        return drawn.astype(self.dtype)
 
     def contains(self, vector: Any) -> bool:
         """Whether it has the shape and lies between the bounds."""
         return np.shape(vector) == self.shape and bool(np.all((vector >= self.low) & (vector <= self.high)))
+
+
+def seen_by_each(env: Any) -> Box:
+    """What each player of one of our environments may see: within its `bounds`, if it states them, else any numbers.
+
+    Of one-hots and of what is `binary` the bounds are 0 and 1.
+    """
+    zeros_and_ones = env.one_hot or getattr(env, "binary", False)
+    low, high = getattr(env, "bounds", (0.0, 1.0) if zeros_and_ones else (-np.inf, np.inf))
+    return Box(low, high, (env.observation_size,))
 
 
 class GymnaxParams(NamedTuple):
@@ -107,9 +122,9 @@ class ToGymnax:
         return Discrete(self.env.num_actions)
 
     def observation_space(self, params: GymnaxParams | None = None) -> Box:
-        """What each player may see: numbers from 0 to 1."""
+        """What each player may see."""
         del params
-        return Box(0.0, 1.0, (self.env.observation_size,))
+        return seen_by_each(self.env)
 
 
 class ToPettingZoo:
@@ -127,7 +142,7 @@ class ToPettingZoo:
         self.metadata = {"name": type(env).__name__, "render_modes": []}
         self.possible_agents = ["player_0", "player_1"]
         self.agents: list[str] = []
-        self.observation_spaces = {agent: Box(0.0, 1.0, (env.observation_size,)) for agent in self.possible_agents}
+        self.observation_spaces = {agent: seen_by_each(env) for agent in self.possible_agents}
         self.action_spaces = {agent: Discrete(env.num_actions) for agent in self.possible_agents}
         self._reset = jax.jit(lambda key: env.reset(key))
         self._step = jax.jit(lambda state, actions, key: env.step(state, actions, key))
@@ -149,7 +164,7 @@ class ToPettingZoo:
         return self
 
     def observation_space(self, agent: str) -> Box:
-        """What an agent may see: numbers from 0 to 1."""
+        """What an agent may see."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> Discrete:

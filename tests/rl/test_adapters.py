@@ -98,6 +98,35 @@ def test_pettingzoo_parallel_interface(make):
     assert (env.num_agents, env.max_num_agents, env.render(), env.close()) == (2, 2, None, None)
 
 
+class Thermometer:
+    """Both players see the temperature, in degrees; nobody can do anything about it."""
+
+    num_actions, observation_size, one_hot = 2, 1, False
+
+    def reset(self, key):
+        return None, jnp.full((2, 1), -40.0)
+
+    def step(self, state, actions, key):
+        return None, jnp.full((2, 1), 451.0), jnp.zeros(2)
+
+
+class BoundedThermometer(Thermometer):
+    bounds = (-273.15, 500.0)
+
+
+@pytest.mark.parametrize(("make", "low", "high"), [
+    (dilemma, 0, 1), (lambda: CleanUp(SMALL), 0, 1), (Thermometer, -np.inf, np.inf), (BoundedThermometer, -273.15, 500),
+])  # fmt: skip
+def test_spaces_hold_what_players_see(make, low, high):
+    ours, theirs = ToGymnax(make(), steps=2), ToPettingZoo(make(), steps=2)
+    spaces = ours.observation_space(), theirs.observation_space("player_0")
+    assert [(space.low, space.high) for space in spaces] == [(low, high)] * 2
+    seen, state = ours.reset(jax.random.key(0))
+    views = [*seen, *ours.step_env(jax.random.key(0), state, jnp.array([0, 1]), ours.default_params)[0]]
+    views += [spaces[0].sample(jax.random.key(n)) for n in range(4)] + [spaces[1].sample() for _ in range(4)]
+    assert all(spaces[0].contains(np.asarray(view)) and np.all(np.isfinite(view)) for view in views)
+
+
 class Theirs:
     """The iterated prisoner's dilemma as someone might write it for gymnax: states of their own, pictures as observations."""
 
