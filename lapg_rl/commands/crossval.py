@@ -117,9 +117,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _make_writable(folder: Path) -> None:
     """Create the folder, and find out now rather than at the end whether files can be written there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"cannot write to {folder}: {error.strerror}; name another folder with --out") from error
 
 
 def _calibrate(arguments: argparse.Namespace, setting: Any, codes: list[str]) -> int:

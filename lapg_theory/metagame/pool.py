@@ -57,6 +57,11 @@ class MetaGame:
 
     def __post_init__(self):
         check_game(self.game)
+        if not self.game.is_symmetric:
+            raise ValueError(
+                f"{self.game.name} is not symmetric, but in a pool everyone plays either seat; choose a symmetric game, or "
+                "follow learners with a seat each with lapg_theory.dynamics"
+            )
         _, R, P, _ = self.game.trps
         if not R > P:
             raise ValueError(f"cooperation must be worth something: R > P, got R = {R}, P = {P}")

@@ -78,9 +78,12 @@ def _fit(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _fit_text(r: dict[str, Any]) -> str:
     line, family = r["line"], r["extortion_family"]
+    through = f"through baseline {line['baseline']:.4g}"
+    if line["slope"] == 1:
+        through = "on which both earn the same" if math.isnan(line["baseline"]) else "on which both never earn the same"
     lines = [
-        f"nearest line: slope {line['slope']:.4g} (chi {line['chi']:.4g}) through baseline {line['baseline']:.4g}, "
-        f"phi {line['phi']:.4g}; distance {line['residual']:.4g}"
+        f"nearest line: slope {line['slope']:.4g} (chi {line['chi']:.4g}) {through}, phi {line['phi']:.4g}; "
+        f"distance {line['residual']:.4g}"
     ]
     if family is not None:
         lines.append(

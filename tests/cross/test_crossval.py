@@ -171,7 +171,7 @@ MISTAKES = {
     "--calibrate 0": "--calibrate must be an integer >= 2, got 0",
     "--calibrate 9 --level L4-L5": "L5 trains, which is too much for many seeds; --calibrate takes L0, L1",
     "--calibrate 9 --sabotage player-view": "leave out --sabotage",
-    "--level L0 --out /dev/null/here": "Not a directory: '/dev/null/here'",
+    "--level L0 --out /dev/null/here": "cannot write to /dev/null/here: Not a directory; name another folder with --out",
     "--sabotage typo": "unknown sabotage 'typo'; known: batch-factor",
 }
 

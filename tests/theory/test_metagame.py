@@ -383,7 +383,7 @@ def test_cooperation_begins_at_four_fifths_of_its_reward():
         ({"nodes": 100}, "power of two"),
         ({"spread": -1.0}, "spread must be >= 0"),
         ({"weighting": "median"}, 'weighting must be "mean" or "sum"'),
-        ({"game": matching_pennies()}, "is not symmetric"),
+        ({"game": matching_pennies()}, "in a pool everyone plays either seat; choose a symmetric game"),
         ({"game": donation_game(2, 1), "updates": -1}, "updates"),
     ],
 )

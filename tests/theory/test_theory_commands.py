@@ -113,6 +113,9 @@ def test_zd_fit(capsys):
     np.testing.assert_allclose(printed["corners"], corners)
     assert main(["theory", "zd", "--gamma", "0.99", "--fit", "tft"]) == 0
     assert "distance" in capsys.readouterr().out
+    assert ask(capsys, "zd", "--gamma", "1", "--fit", "tft")["line"]["baseline"] == "nan"
+    assert main(["theory", "zd", "--gamma", "1", "--fit", "tft"]) == 0
+    assert "slope 1 (chi 1) on which both earn the same, phi 0.3333" in capsys.readouterr().out
 
 
 def test_formulas(capsys):

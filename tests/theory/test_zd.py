@@ -76,6 +76,19 @@ def test_published_vectors():
     np.testing.assert_allclose(zd.extortionate(AXELROD, 1, 3, extort3.phi)[1:], [11 / 13, 1 / 2, 7 / 26, 0], atol=1e-14)
 
 
+def test_a_line_of_slope_one_has_no_baseline():
+    """Undiscounted tit-for-tat earns what the other does, whatever that is.
+
+    With p_DC = 1/2 instead, T + S = R = 1 and P = 0, the normal equations give A + B = 0 and C = (p_CD - 1 + p_DC) / 4.
+    """
+    equal = zd.fit(PD, TFT, 1)
+    assert (equal.slope, equal.chi, equal.residual) == (1, 1, pytest.approx(0, abs=1e-12))
+    assert np.isnan(equal.baseline)
+    apart = zd.fit(PD, (1, 1, 0, 0.5, 0), 1)
+    assert (apart.slope, apart.baseline) == (1, -np.inf)
+    assert zd.fit(PD, TFT, 0.9).baseline == pytest.approx(1)
+
+
 @pytest.mark.parametrize("chi", [1.2, 2, 7.5])
 def test_least_discount_of_the_donation_game(chi):
     expected = (chi + 2) / (2 * chi + 1)
