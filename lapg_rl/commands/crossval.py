@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=int, metavar="T", help="steps of an inner episode (L0, L1, L4; L2 and L3 use 2)")
     add("--inner-episodes", type=int, metavar="M", help="inner episodes of a meta-episode (L4; L2 and L3 use 2)")
     add("--batch", type=int, metavar="B", help="games that feed one update of the co-player (L1, L4; L3 up to 4)")
-    add("--alpha", help="learning rate of the co-player, in probabilities")
+    add("--alpha", help="learning rate of the co-player, in probabilities (default 1/10 over its largest payoff)")
     add(
         "--budget", default="medium", help="small, medium, large or a factor for all sample sizes (default %(default)s)"
     )
@@ -95,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _calibrate(arguments, setting, codes)
     _make_writable(arguments.out)
     simulation = SABOTAGES[arguments.sabotage][1] if arguments.sabotage else HONEST
+    if not arguments.json:
+        print(f"the co-player learns at rate {setting.rate} (--alpha)", flush=True)
     found, interrupted = [], False
     try:
         for level in levels.run(setting, codes, simulation, arguments.out, runs=arguments.run, agents=arguments.agents):

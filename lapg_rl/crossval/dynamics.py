@@ -39,8 +39,8 @@ from lapg_theory import exact_returns
 from lapg_theory.dynamics import integrate, iterate
 from lapg_theory.learning import Lapg
 
-#: Time that is integrated over, and the number of steps it is trained in where the batch is varied.
-TIME, UPDATES = 8.0, 8
+#: The number of steps that the time is trained in where the batch is varied.
+UPDATES = 8
 RUNS = 256
 #: A deviation of the end of the path that must not go unseen, as a share of its length.
 SHARE = 0.1
@@ -95,7 +95,7 @@ def trained(
     coplayer = learner(plain_learner(setting.eta))
 
     def sample(k, n):
-        return _paths(simulation, setting.game, p, q, baseline(setting), k, coplayer, TIME / updates, n, sizes)
+        return _paths(simulation, setting.game, p, q, baseline(setting), k, coplayer, setting.time / updates, n, sizes)
 
     return collected(sample, key, RUNS, batch * meta_batch * setting.steps)
 
@@ -116,7 +116,7 @@ def stepped(setting: Setting, updates: int) -> np.ndarray:
     """[updates + 1, 5]: the analytic path by exact gradient ascent in `updates` steps."""
     start = logits(setting.players[0])
     found = iterate(
-        rule(setting, TIME / updates), setting.game, setting.horizon, (start, start), updates, record_every=1
+        rule(setting, setting.time / updates), setting.game, setting.horizon, (start, start), updates, record_every=1
     )
     return np.asarray(found.row)
 
@@ -125,7 +125,7 @@ def stepped(setting: Setting, updates: int) -> np.ndarray:
 def integrated(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
     """(times, path): the analytic path integrated."""
     start = logits(setting.players[0])
-    found = integrate(rule(setting), setting.game, setting.horizon, (start, start), TIME, records=65)
+    found = integrate(rule(setting), setting.game, setting.horizon, (start, start), setting.time, records=65)
     return np.asarray(found.times), np.asarray(found.row)
 
 
@@ -168,7 +168,7 @@ def _rates(simulation: Simulation, setting: Setting, key: Array) -> tuple[Sample
         count = len(runs)
         away = ((runs[:, -1] - runs[:, -1].mean(0)) ** 2).sum(1) * count / (count - 1)
         distance = np.linalg.norm(runs[:, -1] - integrated(setting)[1][-1], axis=1).mean()
-        shown.append({"rate": TIME / updates, "scatter": float(away.mean()), "distance": float(distance),
+        shown.append({"rate": setting.time / updates, "scatter": float(away.mean()), "distance": float(distance),
                       "error": float(away.std() / np.sqrt(count))})  # fmt: skip
         total += count * updates * _meta_batch(setting, FEW)
     slope, error = fitted_slope(*zip(*((s["rate"], s["scatter"], s["error"]) for s in shown), strict=True))

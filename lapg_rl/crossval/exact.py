@@ -33,14 +33,14 @@ HISTORIES_AT_ONCE = 2**12
 @derived
 def expectations(setting: Setting, batch: int) -> oracle.Expectations:
     """The oracle's expectations at T = M = 2 against the REINFORCE learner of the setting."""
-    rule = oracle.Reinforce(setting.game, setting.alpha)
+    rule = oracle.Reinforce(setting.game, setting.rate)
     sizes = {"steps": STEPS, "inner_episodes": EPISODES, "batch": batch}
     return oracle.expectations(setting.game, setting.ego, setting.naive, **sizes, update=rule)
 
 
 def reinforce(setting: Setting) -> ReinforceLearner:
     """The same learner on the sampling side."""
-    return ReinforceLearner(float(setting.alpha))
+    return ReinforceLearner(float(setting.rate))
 
 
 def vector(values: Any) -> np.ndarray:

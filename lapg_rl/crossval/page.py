@@ -44,7 +44,7 @@ def plain(setting: Setting) -> dict[str, Any]:
         "payoffs": [str(x) for x in (T, R, P, S)],
         "ego": [str(p) for p in setting.ego],
         "naive": [str(p) for p in setting.naive],
-        "alpha": str(setting.alpha),
+        "alpha": str(setting.rate),
         **{name: getattr(setting, name) for name in names},
     }
 

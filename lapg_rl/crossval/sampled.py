@@ -123,7 +123,7 @@ def _gap(setting: Setting) -> tuple[Exact, np.ndarray | None, list[list[float]]]
     slope, _ = fitted_slope(ENUMERATED, lengths, lengths)
     away, name = abs(slope + 1), f"oracle minus analytic gradient, B = {ENUMERATED[0]} to {ENUMERATED[-1]}"
     gradients, effect = [gradient.tolist() for gradient in told], "a gap that does not shrink"
-    if setting.alpha > unclipped_rate(setting):
+    if setting.rate > unclipped_rate(setting):
         words = f"{name}: exponent {slope:.3f}, none predicted where minibatches are clipped"
         return Exact(words, away, max(1.0, away), 1.0, effect), None, gradients
     check = Exact(f"{name}: exponent {slope:.3f}, predicted -1", away, 0.1, 1.0, effect)

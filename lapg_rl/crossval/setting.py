@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -29,7 +29,8 @@ class Setting:
         steps: T.
         inner_episodes: M.
         batch: B.
-        alpha: learning rate of the naive co-player in probabilities; `eta` is the one in log-odds.
+        alpha: learning rate of the naive co-player in probabilities, or None for 1/10 over its largest payoff, so that
+            it steps as far in a game with larger payoffs; `rate` is the one that holds, `eta` the one in log-odds.
         budget: multiplies all sample sizes.
         seed: of the key.
         false_alarms: rate of a false alarm of each level.
@@ -45,7 +46,7 @@ class Setting:
     steps: int = 4
     inner_episodes: int = 4
     batch: int = 4
-    alpha: Fraction = Fraction(1, 20)
+    alpha: Fraction | None = None
     budget: float = 1.0
     seed: int = 0
     false_alarms: float = 0.001
@@ -70,9 +71,13 @@ class Setting:
                     f"{name} needs five probabilities strictly between 0 and 1 (s0, CC, CD, DC, DD), got "
                     f"{', '.join(map(str, policy))}; both players must explore"
                 )
-        for name, low, high in (("gamma", 0, 1), ("alpha", 0, math.inf), ("budget", 0, math.inf)):
-            if not low < getattr(self, name) < high:
-                raise ValueError(f"{name} must lie strictly between {low} and {high}, got {getattr(self, name)}")
+        for name, value, high in (
+            ("gamma", self.gamma, 1),
+            ("alpha", self.rate, math.inf),
+            ("budget", self.budget, math.inf),
+        ):
+            if not 0 < value < high:
+                raise ValueError(f"{name} must lie strictly between 0 and {high}, got {value}")
         if not 0 < self.false_alarms <= 0.5:
             raise ValueError(f"false_alarms must lie in (0, 0.5], got {self.false_alarms}; the usual choice is 0.001")
 
@@ -87,16 +92,35 @@ class Setting:
         return np.array(self.ego, float), np.array(self.naive, float)
 
     @property
+    def rate(self) -> Fraction:
+        """The learning rate of the co-player in probabilities.
+
+        What a minibatch moves it by has the size of rate times payoff: a fixed rate would make of a game in larger units
+        another one, with a noisier learner that is clipped.
+        """
+        return Fraction(1, 10) / _largest(self.game.column_payoffs) if self.alpha is None else self.alpha
+
+    @property
+    def time(self) -> float:
+        """How long the agent of level L4 climbs: 16 over its largest payoff, for the same path in any units."""
+        return float(16 / _largest(self.game.row_payoffs))
+
+    @property
     def eta(self) -> float:
-        """The learning rate in log-odds, on returns per step, that moves q = 1/2 as fast as `alpha`: 16 T alpha.
+        """The learning rate in log-odds, on returns per step, that moves q = 1/2 as fast as `rate`: 16 T rate.
 
         There dq = q (1 - q) dtheta and dJ/dtheta = q (1 - q) dJ/dq, and the return per step is J / T.
         """
-        return 16 * self.steps * float(self.alpha)
+        return 16 * self.steps * float(self.rate)
 
     def samples(self, count: int) -> int:
         """`count` times the budget, at least 64."""
         return max(64, round(count * self.budget))
+
+
+def _largest(payoffs: Iterable[Any]) -> Fraction:
+    """The largest absolute payoff."""
+    return max(abs(number(payoff)) for payoff in payoffs)
 
 
 def derived(function: Callable[..., Any]) -> Callable[..., Any]:

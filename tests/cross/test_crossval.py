@@ -78,18 +78,28 @@ def test_clipping_sets_in_at_the_rate_that_is_named(payoffs):
 
 
 def test_the_law_in_b_is_not_judged_where_minibatches_are_clipped(tmp_path, monkeypatch):
-    """A prisoner's dilemma with large payoffs at the default rate: nothing is refuted, and the remedy is named.
+    """A prisoner's dilemma with large payoffs at a large rate: nothing is refuted, and the remedy is named.
 
     Two defections against a cooperator move q_0 = 1/2 by 10 alpha / (1 - q_0), which exceeds 0.48 from alpha 0.024 on.
     """
     monkeypatch.setattr(sampled, "_against_oracle", lambda *_: ([], []))  # is as ever
     game = symmetric_game(Q(5), Q(3), Q(1), Q(0))
-    found = sampled.level(dataclasses.replace(SMALL, game=game))
+    found = sampled.level(dataclasses.replace(SMALL, game=game, alpha=Q(1, 20)))
     assert found.verdict == "underpowered"
     assert "none predicted where minibatches are clipped" in found.checks[-1].name
     assert "nothing is clipped up to --alpha 0.024." in found.notes[0]
     assert found.data["coefficient"] is None
     FIGURES["L3"](found).savefig(tmp_path / "L3.svg")
+
+
+def test_the_same_game_in_other_units_is_the_same_comparison():
+    """Ten times the payoffs, a tenth of the rate and of the time; so steps, payoff times rate, are the same."""
+    usual = Setting()
+    large = Setting(game=symmetric_game(Q(20), Q(10), Q(0), Q(-10)))
+    assert (usual.rate, usual.time, large.rate, large.time) == (Q(1, 20), 8, Q(1, 200), 0.8)
+    other = dataclasses.replace(usual, game=symmetric_game(Q(5), Q(3), Q(1), Q(0)))
+    assert other.rate == Q(1, 50) < sampled.unclipped_rate(other)
+    assert dataclasses.replace(other, alpha=Q(1, 7)).rate == Q(1, 7)
 
 
 def test_play_agrees():
