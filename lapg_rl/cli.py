@@ -18,6 +18,7 @@ COMMANDS = {
     ),
     "balance": ("lapg_rl.commands.balance", "compare the future with the current part of each estimator's gradient"),
     "report": ("lapg_rl.commands.report", "turn run folders into one HTML file"),
+    "compare": ("lapg_rl.commands.compare", "settings side by side: figures, differences and intervals over seeds"),
     "crossval": ("lapg_rl.commands.crossval", "compare theory and simulation level by level, with verdicts"),
     "oracle": ("lapg_theory.oracle.cli", "exact gradient and estimator expectations of a small shaping problem"),
     "theory": ("lapg_theory.cli", "derive thresholds, fixed points and figures"),

@@ -42,6 +42,22 @@ def of_mean(values: Any) -> Estimate:
     return estimate(values.mean(), error, len(values))
 
 
+def of_difference(values: Any, others: Any) -> Estimate:
+    """Mean of `values` minus mean of `others`, independent samples of unequal variance (Welch 1947).
+
+    `count` is the size of the smaller sample; there is no interval where that is one.
+    """
+    samples = [np.asarray(x, float) for x in (values, others)]
+    difference, count = float(samples[0].mean() - samples[1].mean()), min(map(len, samples))
+    if count < 2:
+        return Estimate(difference, None, None, None, count)
+    variances = [x.var(ddof=1) / len(x) for x in samples]
+    error = math.sqrt(sum(variances))
+    parts = sum(v**2 / (len(x) - 1) for v, x in zip(variances, samples, strict=True))
+    half = float(stats.t.ppf(0.5 + LEVEL / 2, error**4 / parts)) * error if error else 0.0
+    return Estimate(difference, error, difference - half, difference + half, count)
+
+
 def jackknife_errors(statistic: Callable[[dict[str, list[Any]]], Any], units: dict[str, list[Any]]) -> np.ndarray:
     """Standard errors of an array-valued statistic of several independent samples, by leaving out one unit at a time.
 

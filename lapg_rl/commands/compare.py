@@ -1,0 +1,48 @@
+"""`lapg compare`: settings side by side, with intervals over seeds."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from lapg_rl import compare, records
+from lapg_rl.results import collect, runs_in
+
+EPILOGUE = """examples:
+  lapg compare runs/cleanup-mixed-small-*
+  lapg compare runs/sweep-ipd-mixed-small --metrics reward_vs_meta,cooperation_vs_meta
+  lapg compare runs/long runs/short-* --upto 60
+
+Means over agents and the last 20 updates, 95 % intervals over seeds (Student's t); below them the differences to the
+reference with theirs (Welch's t), starred where 0 is outside. No interval is corrected for the number of comparisons.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOGUE
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or folders with runs inside")
+    parser.add_argument("--metrics", metavar="NAME,NAME", help="which (default all but those of the optimiser)")
+    parser.add_argument("--upto", type=int, metavar="N", help="leave out what came after N updates")
+    parser.add_argument(
+        "--reference", metavar="SETTING", help="differences are to this one (default lapg, else the first)"
+    )
+    parser.add_argument("--json", action="store_true", help="JSON instead of a Markdown table")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table."""
+    compared = compare.settings([collect(folder) for folder in runs_in(arguments.runs)])
+    labels = [setting.label for setting in compared]
+    reference = arguments.reference or ("lapg" if "lapg" in labels else labels[0])
+    if reference not in labels:
+        raise ValueError(f"--reference must be one of the settings {'; '.join(labels)}, got {reference!r}")
+    compared.sort(key=lambda setting: setting.label != reference)
+    names = [name.strip() for name in (arguments.metrics or "").split(",") if name.strip()]
+    rows = compare.table(compared, names, arguments.upto)
+    if arguments.json:
+        names = [setting.label for setting in compared]
+        print(records.compact({"settings": names, "rows": [dataclasses.asdict(row) for row in rows]}))
+    else:
+        print(compare.markdown(compared, rows))
+    return 0

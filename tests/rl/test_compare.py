@@ -1,0 +1,105 @@
+"""`lapg compare` on metrics made by hand, whose means and intervals are computed here on paper."""
+
+import dataclasses
+import json
+
+import pytest
+from folders import TABULAR, metrics, with_estimator
+
+from lapg_rl.cli import main
+from lapg_rl.intervals import of_difference
+
+#: Metrics rise evenly over 40 updates, so the mean of the last 20 is 30.5 / 40 of the last value, of 11 to 30 it is 20.5 / 40.
+LATE, MIDDLE = 30.5 / 40, 20.5 / 40
+
+
+def test_differences_against_the_textbook():
+    same = of_difference([0.0, 1, 2], [3.0, 4, 5])
+    half = 2.776445 * (2 / 3) ** 0.5  # variances 1 and 1 of three each: Student's t with 4 degrees of freedom
+    assert (same.value, same.low, same.high) == pytest.approx((-3, -3 - half, -3 + half), rel=1e-6)
+    one_sided = of_difference([1.0, 2, 6], [5.0, 5, 5])
+    half = 4.302653 * (7 / 3) ** 0.5  # all variance is in one sample: its 2 degrees of freedom
+    assert (one_sided.value, one_sided.low, one_sided.high) == pytest.approx((-2, -2 - half, -2 + half), rel=1e-6)
+    assert of_difference([1.0, 1], [3.0, 3]).high == -2
+    assert of_difference([1.0], [3.0, 4]).low is None
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for name, rewards in {"mfos": (1.0, 3.0), "lapg": (10.0, 14.0)}.items():
+        for seed, reward in enumerate(rewards):
+            metrics(tmp_path / f"{name}-{seed}", with_estimator(TABULAR, name, seed), reward, -reward)
+    return tmp_path
+
+
+def compared(capsys, *line):
+    assert main(["compare", *map(str, line), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    return found["settings"], {row["metric"]: row for row in found["rows"]}
+
+
+def test_means_and_differences_by_hand(runs, capsys):
+    settings, rows = compared(capsys, runs)
+    assert settings == ["lapg", "mfos"]
+    row = rows["reward_vs_naive"]
+    assert [m["value"] for m in row["means"]] == pytest.approx([12 * LATE, 2 * LATE])
+    half = 12.7062047 * 1 * LATE  # the error of the mean of two values is half their distance
+    assert row["means"][1]["high"] - row["means"][1]["value"] == pytest.approx(half)
+    assert [d["value"] for d in row["differences"]] == [pytest.approx(-10 * LATE)]
+    assert set(rows) == {"reward_vs_naive", "naive_reward", "cooperation_vs_naive", "naive_cooperation"}
+
+
+def test_up_to_an_update_and_to_another_reference(runs, capsys):
+    settings, rows = compared(capsys, runs, "--upto", 30, "--reference", "mfos", "--metrics", "naive_reward")
+    assert (settings, list(rows)) == (["mfos", "lapg"], ["naive_reward"])
+    assert [d["value"] for d in rows["naive_reward"]["differences"]] == [pytest.approx(-10 * MIDDLE)]
+
+
+def test_settings_of_one_method_are_told_apart_by_what_differs(runs, capsys):
+    cfg = dataclasses.replace(with_estimator(TABULAR, "lapg"), batch=8)
+    metrics(runs / "large", cfg, 1.0, 1.0)
+    settings, _ = compared(capsys, runs, "--metrics", "naive_reward")
+    assert {frozenset(label.split()) for label in settings} == {
+        frozenset({"batch=8", "learner.estimator=lapg"}),
+        frozenset({"batch=4", "learner.estimator=lapg"}),
+        frozenset({"batch=4", "learner.estimator=mfos"}),
+    }
+
+
+def test_the_table_for_reading(runs, capsys):
+    for seed, reward in ((2, 12.0), (3, 12.0)):
+        metrics(runs / f"lapg-{seed}", with_estimator(TABULAR, "lapg", seed), reward, 0)
+        metrics(runs / f"mfos-{seed}", with_estimator(TABULAR, "mfos", seed), 2.0, 0)
+    assert main(["compare", str(runs), "--metrics", "reward_vs_naive"]) == 0
+    head, _, means, differences = capsys.readouterr().out.splitlines()
+    assert "lapg (4)" in head and "mfos (4)" in head
+    # four values a, b, b, b' at distances -2, 2, 0, 0 or -1, 1, 0, 0: errors of the mean 0.8165 and 0.4082
+    assert f"{12 * LATE:.3f} ± {3.182446 * 0.8164966 * LATE:.3f}" in means
+    assert "-7.625 [" in differences and "] *" in differences
+
+
+MISTAKES = {
+    "--metrics reward_vs_naiv": "do you mean reward_vs_naive?",
+    "--reference mfoss": "--reference must be one of the settings lapg; mfos, got 'mfoss'",
+    "--upto 41": "--upto must be from 1 to 40",
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_mistakes(line, runs, capsys):
+    assert main(["compare", str(runs), *line.split()]) == 2
+    assert MISTAKES[line] in capsys.readouterr().err
+
+
+def test_runs_of_unequal_length_are_compared_only_up_to_a_common_update(runs, capsys):
+    cfg = dataclasses.replace(with_estimator(TABULAR, "batch_unaware"), updates=25)
+    metrics(runs / "short", cfg, 1.0, 1.0)
+    assert main(["compare", str(runs)]) == 2
+    assert "between 25 and 40 updates; compare all at --upto 25" in capsys.readouterr().err
+    assert main(["compare", str(runs), "--upto", "25"]) == 0
+
+
+def test_one_run_under_two_names_is_refused(runs, capsys):
+    metrics(runs / "again", with_estimator(TABULAR, "lapg", 1), 1.0, 1.0)
+    assert main(["compare", str(runs)]) == 2
+    assert "are the same run, seed 1" in capsys.readouterr().err
