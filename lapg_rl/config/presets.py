@@ -16,7 +16,6 @@ def preset(name: str) -> Config:
 
 
 CLEANUP = GameConfig(kind="cleanup")
-SMALL_CLEANUP = GameConfig(kind="cleanup", cleanup=CleanUpConfig(rows=3, columns=3))
 SMALL_CLEANUP_LEARNER = LearnerConfig(learning_rate=3e-3, advantages="normalised", reward_scale=0.1)
 #: Meulemans et al. (2025), appendix: the tables of CleanUp, shaping and mixed
 SHAPING = {
@@ -69,30 +68,30 @@ PRESETS: Mapping[str, Config] = types.MappingProxyType(
             pool=PoolConfig(p_naive=0.75, agents=3, naive_population=3, naive_start="dynamic"),
             **MIXED,
         ),
-        # cleanup-shaping at the size of cleanup-mixed-small; a third of the inner episodes, so four times the naive rate
+        # cleanup-shaping at a size that a CPU core trains in minutes: 3 x 2 cells, 16 steps, few games and many meta-episodes
         "cleanup-shaping-small": Config(
             name="cleanup-shaping-small",
-            game=SMALL_CLEANUP,
+            game=GameConfig(kind="cleanup", cleanup=CleanUpConfig(rows=3, columns=2)),
             updates=150,
-            meta_batch=16,
-            batch=16,
-            inner_episodes=30,
-            steps=32,
+            meta_batch=64,
+            batch=4,
+            inner_episodes=10,
+            steps=16,
             learner=SMALL_CLEANUP_LEARNER,
-            naive=NaiveConfig(learning_rate=0.02, reward_scale=0.1),
+            naive=NaiveConfig(learning_rate=0.04, reward_scale=0.1),
         ),
-        # cleanup-mixed at a size that two CPU cores train: 3 x 3 cells, 32 steps, two agents, PPO
+        # cleanup-mixed at a size that a CPU core trains in minutes: 3 x 3 cells, 32 steps, PPO, and a naive rate for B = 8
         "cleanup-mixed-small": Config(
             name="cleanup-mixed-small",
-            game=SMALL_CLEANUP,
-            updates=500,
+            game=GameConfig(kind="cleanup", cleanup=CleanUpConfig(rows=3, columns=3)),
+            updates=300,
             meta_batch=16,
             batch=8,
             inner_episodes=5,
             steps=32,
             learner=SMALL_CLEANUP_LEARNER,
-            naive=MIXED["naive"],
-            pool=PoolConfig(p_naive=0.75, agents=2, naive_start="dynamic"),
+            naive=NaiveConfig(optimiser="sgd", learning_rate=0.1, gamma=1.0, reward_scale=0.1),
+            pool=PoolConfig(p_naive=0.75, agents=3, naive_start="dynamic"),
         ),
         # The one-player game, by plain PPO: what everything else on this game rests on
         "cleanup-alone": Config(
