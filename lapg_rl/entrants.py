@@ -15,8 +15,9 @@ from lapg_rl import config
 from lapg_rl.config import Config, PoolConfig
 from lapg_rl.models import memory_one
 from lapg_rl.play import Meeting
+from lapg_rl.pools import naive_copies
 from lapg_rl.run import RunFolder
-from lapg_rl.train import initial_state
+from lapg_rl.train import TrainState, initial_state
 from lapg_theory.game import NAMED, MatrixGame, extortioner, strategy
 
 NAIVE = "naive"
@@ -58,6 +59,15 @@ def fixed(name: str, game: MatrixGame) -> Entrant:
     found = EXTORTIONER.fullmatch(name)
     policy = extortioner(game, float(found[1])) if found else strategy(name)
     return Entrant(name, "fixed", jnp.array(policy, jnp.float32))
+
+
+def naive_of(cfg: Config, state: TrainState, agent: int) -> Entrant:
+    """The naive learners that an agent of a run meets: initial policies of the run or, if `dynamic`, copies of the others."""
+    policies = state.naive_policies
+    if cfg.pool.naive_start == "dynamic":
+        others = jnp.array([n for n in range(cfg.pool.agents) if n != agent])
+        policies = naive_copies(policies, jax.tree.map(lambda x: x[others], state.agents))
+    return Entrant(NAIVE, NAIVE, policies)
 
 
 def fresh_naive(cfg: Config, count: int, key: Array) -> Entrant:

@@ -19,6 +19,8 @@ from lapg_theory.game import check_count
 #: Evaluations draw from keys that no training step uses: `fold_in(run key, KEY_OFFSET + seed)`.
 KEY_OFFSET = 2**31
 CLOUD = "random co-players"
+#: Stands for naive learners, which are not the same for every agent.
+LEARNERS = Entrant(NAIVE, NAIVE, None)
 
 
 def evaluate(
@@ -26,9 +28,10 @@ def evaluate(
 ) -> Evaluation:
     """Play the newest checkpoint of a run; nothing learns but the naive learners, within their meta-episodes.
 
-    Unless told otherwise, each agent of the pool meets fresh naive learners (from the run's own initialisations, each
-    equally often) and every agent of the pool, itself included; in the iterated prisoner's dilemma also every fixed strategy
-    and `meta_batch` random memory-one strategies, which give its payoff line.
+    Unless told otherwise, each agent of the pool meets fresh naive learners and every agent of the pool, itself included; in
+    the iterated prisoner's dilemma also every fixed strategy and `meta_batch` random memory-one strategies, which give its
+    payoff line. Naive learners start as in training, from the run's own initialisations or as copies of the other agents, each
+    equally often.
 
     Args:
         folder: a run folder.
@@ -45,22 +48,22 @@ def evaluate(
     run = RunFolder(folder)
     cfg, state = run.config(), run.final_state()
     pool = [agent._replace(name=f"agent {agent.agent}") for agent in entrants.agents(run.path)]
-    naive = Entrant(NAIVE, NAIVE, state.naive_policies)
     matrix = cfg.game.kind == "ipd"
     if opponents is None:
         fixed = [entrants.fixed(name, cfg.game.build()) for name in STRATEGIES] if matrix else []
-        met = [naive, *fixed, *pool]
+        met = [LEARNERS, *fixed, *pool]
     else:
-        met = _named(opponents, run.path, naive)
+        met = _named(opponents, run.path)
     key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
     played: list[tuple[int, str, Meeting]] = []
     for index, agent in enumerate(pool):
-        own_key = jax.random.fold_in(key, index)
+        own_key, naive = jax.random.fold_in(key, index), entrants.naive_of(cfg, state, index)
         if opponents is None and matrix:
             drawn = u_shaped(jax.random.uniform(jax.random.fold_in(own_key, 0), (meta_batch, 5)))
             played.append((index, CLOUD, Meeting(agent.policy, "fixed", drawn, jax.random.fold_in(own_key, 1))))
         for salt, other in enumerate(met, start=2):
             salted = jax.random.fold_in(own_key, salt)
+            other = naive if other is LEARNERS else other
             played.append((index, other.name, entrants.meeting(agent, other, meta_batch, salted)))
     tallies = dict(play_all(cfg, [meeting for *_, meeting in played], matches_at_once(cfg, meta_batch)))
     matches, lines = [], []
@@ -70,10 +73,10 @@ def evaluate(
         else:
             sides = (describe(tallies[n], player) for player in (0, 1))
             matches.append(Match(index, name, *sides, discrepancies=discrepancies(tallies[n])))
-    return Evaluation(int(state.update), meta_batch, seed, matches, lines)
+    return Evaluation(int(state.update), meta_batch, seed, matches, lines, naive_start=cfg.pool.naive_start)
 
 
-def _named(opponents: Sequence[str], folder: Path, naive: Entrant) -> list[Entrant]:
+def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
     """The opponents that were asked for; a name is a strategy before it is a folder."""
     cfg = RunFolder(folder).config()
     known = (NAIVE, *STRATEGIES)
@@ -87,7 +90,7 @@ def _named(opponents: Sequence[str], folder: Path, naive: Entrant) -> list[Entra
             met += entrants.agents(Path(name), label)
         else:
             entrants.check_name(name)
-            met.append(naive if name == NAIVE else entrants.fixed(name, cfg.game.build()))
+            met.append(LEARNERS if name == NAIVE else entrants.fixed(name, cfg.game.build()))
     return met
 
 

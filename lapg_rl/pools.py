@@ -101,11 +101,15 @@ def _others(config: Config, company: Company, count: int, key: Array) -> Any:
     return jax.tree.map(lambda x: x[jnp.mod(company.index + shift, config.pool.agents)], company.agents)
 
 
+def naive_copies(naive_policies: Any, agents: Any) -> Any:
+    """Agents as naive policies: their parameters, with what is static (how far back they look) of `naive_policies`."""
+    return jax.tree.unflatten(jax.tree.structure(naive_policies), jax.tree.leaves(agents))
+
+
 def _naive(config: Config, company: Company, count: int, key: Array) -> tuple[Any, Any]:
     learner = naive_learner(config.naive)
     if config.pool.naive_start == "dynamic":
-        copies = jax.tree.leaves(_others(config, company, count, key))
-        return learner, jax.tree.unflatten(jax.tree.structure(company.naive_policies), copies)
+        return learner, naive_copies(company.naive_policies, _others(config, company, count, key))
     drawn = jax.random.randint(key, (count,), 0, config.pool.naive_population)
     return learner, jax.tree.map(lambda x: x[drawn], company.naive_policies)
 

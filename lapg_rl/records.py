@@ -81,7 +81,11 @@ class ExtortionFit:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Everything that `evaluate` measures; plain data. `lapg evaluate` adds the fits, which need the theory."""
+    """Everything that `evaluate` measures; plain data. `lapg evaluate` adds the fits, which need the theory.
+
+    `naive_start` says how the naive learners started: from the run's initial policies ("static"), or as copies of its other
+    agents ("dynamic").
+    """
 
     updates: int
     meta_batch: int
@@ -89,6 +93,7 @@ class Evaluation:
     matches: list[Match]
     lines: list[PayoffLine]
     extortion: list[ExtortionFit] = dataclasses.field(default_factory=list)
+    naive_start: str = "static"
 
     def match(self, opponent: str, agent: int = 0) -> Match:
         """The match of `agent` against the named opponent. Raises KeyError where it was not played."""

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from lapg_rl import entrants
-from lapg_rl.config import Config
 from lapg_rl.coplayers import MetaAgent
 from lapg_rl.entrants import NAIVE, Entrant
 from lapg_rl.envs import CleanUp
@@ -56,7 +55,8 @@ def record(
 
     Args:
         folder: a run folder.
-        opponent: `naive`, or the number of an agent of the run, which may be the same one.
+        opponent: `naive`, for a naive learner such as the agent meets in training, or the number of an agent of the run,
+            which may be the same one.
         agent: which agent of the run is A.
         inner_episode: counted from 0.
         seed: another seed draws another game.
@@ -72,9 +72,10 @@ def record(
     if not 0 <= chosen < cfg.inner_episodes:
         raise ValueError(f"inner episode must be between 0 and {cfg.inner_episodes - 1}, got {chosen}")
     pool = entrants.agents(run.path)
-    other = _opponent(cfg, pool, opponent, run)
     if not 0 <= agent < len(pool):
         raise ValueError(f"agent must be between 0 and {len(pool) - 1}, got {agent}")
+    naive = entrants.naive_of(cfg, run.final_state(), agent)
+    other = naive if opponent == NAIVE else _opponent(pool, opponent)
     coplayer = naive_learner(cfg.naive) if other.kind == NAIVE else MetaAgent(forgets(cfg))
     env = environment(cfg, other.kind)
 
@@ -84,21 +85,22 @@ def record(
         return [(s.observations[0, 0, chosen], s.actions[0, 0, chosen], s.rewards[0, 0, chosen]) for s in sides]
 
     key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
-    first = jax.random.randint(key, (), 0, cfg.pool.naive_population) if other.kind == NAIVE else 0
+    first = jax.random.randint(key, (), 0, len(jax.tree.leaves(naive.policy)[0])) if other.kind == NAIVE else 0
     identities = jax.tree.map(lambda x: x[first][None] if other.kind == NAIVE else x[None], other.policy)
     played = play(pool[agent].policy, identities, key)
     (seen, *_), actions, rewards = played[0], *([side[n] for side in played] for n in (1, 2))
-    title = f"agent {agent} (A) against {opponent if other.kind == NAIVE else 'agent ' + opponent} (B), inner episode {chosen}"
+    met = "agent " + opponent if other.kind != NAIVE else "a naive learner"
+    if other.kind == NAIVE and cfg.pool.naive_start == "dynamic":
+        met += " that started as a copy of an agent"
+    title = f"agent {agent} (A) against {met} (B), inner episode {chosen}"
     game = CleanUp(cfg.game.cleanup)
     frames = frames_of(game, np.asarray(seen), np.stack(actions, -1), np.stack(rewards, -1))
     return Episode(title, game.rows, game.columns, frames)
 
 
-def _opponent(cfg: Config, pool: Sequence[Entrant], name: str, run: RunFolder) -> Entrant:
-    if name == NAIVE:
-        return Entrant(NAIVE, NAIVE, run.final_state().naive_policies)
-    if not name.isdigit() or int(name) >= len(pool):
-        raise ValueError(f"opponent must be naive or the number of an agent, 0 to {cfg.pool.agents - 1}, got {name!r}")
+def _opponent(pool: Sequence[Entrant], name: str) -> Entrant:
+    if name not in map(str, range(len(pool))):
+        raise ValueError(f"opponent must be naive or the number of an agent, 0 to {len(pool) - 1}, got {name!r}")
     return pool[int(name)]
 
 

@@ -26,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--batches must be integers such as 1,4,16, got {arguments.batches!r}") from None
     import jax
 
+    from lapg_rl import entrants
     from lapg_rl.balance import balance
     from lapg_rl.run import RunFolder, fresh_state
 
@@ -39,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
         state = fresh_state(cfg)
     policy = jax.tree.map(lambda x: x[0], state.agents)
     key = jax.random.key(arguments.seed)
-    rows = balance(cfg, policy, state.naive_policies, batches, arguments.meta_batch, key)
+    naive = entrants.naive_of(cfg, state, 0).policy
+    rows = balance(cfg, policy, naive, batches, arguments.meta_batch, key)
     if arguments.json:
         print(json.dumps([dataclasses.asdict(row) for row in rows]))
         return 0

@@ -68,6 +68,7 @@ def table(folder: Path, evaluation: Evaluation) -> str:
     lines = [
         f"{folder} after {evaluation.updates} updates; {evaluation.meta_batch} meta-episodes a match; rewards per step "
         "± standard error",
+        *_naive_note(evaluation),
         f"{'agent':>5}  {'co-player':18} {'own reward':>16} {'other':>16}   {'own C':>5} {'other C':>7}",
         *(_match(match) for match in evaluation.matches),
         "cooperation after s0, CC, CD, DC, DD in the first and the last inner episode (-: never there)",
@@ -86,11 +87,22 @@ def table(folder: Path, evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
+def _naive_note(evaluation: Evaluation) -> list[str]:
+    """How the naive learners started, where any were met."""
+    if all(match.opponent != "naive" for match in evaluation.matches):
+        return []
+    dynamic = evaluation.naive_start == "dynamic"
+    return [
+        f"naive learners start {'as copies of the other agents' if dynamic else 'with the initial policies of the run'}"
+    ]
+
+
 def _measured(folder: Path, evaluation: Evaluation) -> str:
     """The evaluation of another game: what the environment measures, of both players, early and late."""
     lines = [
         f"{folder} after {evaluation.updates} updates; {evaluation.meta_batch} meta-episodes a match; all per step, means over "
-        "all inner episodes (first -> last)"
+        "all inner episodes (first -> last)",
+        *_naive_note(evaluation),
     ]
     for match in evaluation.matches:
         lines.append(f"agent {match.agent} against {match.opponent}")

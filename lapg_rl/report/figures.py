@@ -131,6 +131,14 @@ def evaluated(groups: Groups) -> dict[str, list[Result]]:
     return {name: results for name, results in kept.items() if results}
 
 
+def naive_met(groups: Groups) -> str:
+    """What the naive learners of evaluations are, for captions."""
+    starts = {r.evaluation.naive_start for results in groups.values() for r in results if r.evaluation}
+    return (
+        "naive learners that start as copies of the other agents" if starts == {"dynamic"} else "fresh naive learners"
+    )
+
+
 def _naive_matches(results: Sequence[Result]) -> list[Any]:
     return [match for r in results for match in r.evaluation.matches if match.opponent == "naive"]  # type: ignore
 

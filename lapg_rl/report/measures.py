@@ -92,7 +92,7 @@ def course(groups: Groups, prediction: Prediction | None) -> str:
     groups = evaluated(groups)
     if not groups:
         return '<p class="note">No run is evaluated yet: <code>lapg evaluate RUN</code>.</p>'
-    caption = "Per step, the trained agents against fresh naive learners, by inner episode. Mean and range over seeds."
+    caption = f"Per step, the trained agents against {figures.naive_met(groups)}, by inner episode. Mean and range over seeds."
     return "<h2>Within a meta-episode</h2>" + figure(draw(_course, groups), caption)
 
 

@@ -96,8 +96,8 @@ def course(groups: Groups, prediction: Prediction | None) -> str:
     if not evaluated(groups):
         return '<p class="note">No run is evaluated yet: <code>lapg evaluate RUN</code>.</p>'
     caption = (
-        "The trained agents meet fresh naive learners, who change from one inner episode to the next. Mean and range over "
-        "seeds; the theory's course is that of the best memory-one policy for LAPG and that of a defector for the others."
+        f"The trained agents meet {figures.naive_met(groups)}, who change from one inner episode to the next. Mean and range "
+        "over seeds; the theory's course is that of the best memory-one policy for LAPG and that of a defector for the others."
     )
     return "<h2>Within a meta-episode</h2>" + figure(draw(figures.course, groups, prediction), caption)
 
@@ -163,8 +163,8 @@ def pools(groups: Groups, prediction: Prediction | None) -> str:
     if not runs:
         return ""
     caption = (
-        "Reward per step of the row agent against each agent of its run, itself included, and against fresh naive learners; "
-        "small: half the width of the 95 % interval over meta-episodes."
+        "Reward per step of the row agent against each agent of its run, itself included, and against "
+        f"{figures.naive_met(groups)}; small: half the width of the 95 % interval over meta-episodes."
     )
     return "<h2>Who earns how much from whom</h2>" + figure(draw(crossplay.pools, runs), caption)
 

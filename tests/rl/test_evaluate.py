@@ -9,7 +9,8 @@ import pytest
 from folders import TABULAR, expected_rewards, run_of
 
 from lapg_rl import records
-from lapg_rl.config import PoolConfig
+from lapg_rl.commands.evaluate import table
+from lapg_rl.config import NaiveConfig, PoolConfig
 from lapg_rl.evaluate import evaluate, fit_line, u_shaped
 from lapg_rl.play import count_cooperation
 from lapg_rl.records import Evaluation
@@ -99,6 +100,20 @@ def test_agents_of_a_pool_meet_each_other(tmp_path):
     assert len(evaluation.lines) == 2
     with pytest.raises(KeyError, match="agent 2"):
         evaluation.match("agent 2")
+
+
+def test_dynamic_naive_learners_start_as_copies_of_the_other_agents(tmp_path):
+    """At learning rate 0 they stay that: each agent earns from them what it earns from the others, on average."""
+    pool, policies = PoolConfig(p_naive=0.5, agents=3, naive_start="dynamic"), [POLICY, OTHER, NAMED["alld"]]
+    cfg = dataclasses.replace(TABULAR, pool=pool, naive=NaiveConfig(learning_rate=0.0))
+    folder = run_of(tmp_path / "pool", policies, cfg)
+    evaluation = evaluate(folder, ["naive"], meta_batch=MEETINGS)
+    for agent, policy in enumerate(policies):
+        match = evaluation.match("naive", agent)
+        met = [expected_rewards(policy, q, 6) for n, q in enumerate(policies) if n != agent]
+        for side, expected in zip((match.own, match.other), np.mean(met, axis=0), strict=True):
+            assert abs(side.reward - expected) < SIGMAS * side.error, (agent, side.reward, expected)
+    assert "naive learners start as copies of the other agents" in table(folder, evaluation)
 
 
 def test_named_opponents_and_other_runs_are_met_instead(folder, tmp_path):
