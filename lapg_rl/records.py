@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import cattrs
 
+from lapg_rl import files
+
 Record = TypeVar("Record")
 
 
@@ -193,9 +195,7 @@ def save(record: Any, folder: Path) -> None:
 
 def write(record: Any, path: Path) -> None:
     """Write a record as JSON; the file is there whole or not at all."""
-    partial = path.with_suffix(".tmp")
-    partial.write_text(compact(dataclasses.asdict(record)) + "\n")
-    partial.replace(path)
+    files.replace(path, compact(dataclasses.asdict(record)) + "\n")
 
 
 def load(kind: type[Record], folder: Path) -> Record | None:

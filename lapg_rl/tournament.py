@@ -77,6 +77,7 @@ def _players(
     if not configs:
         raise ValueError("no runs to play; name at least one run folder")
     for label, cfg in zip(labels, configs, strict=True):
+        cfg.game.build()  # refuses other games, whose cells have no cooperation
         if cfg.pool.reveal:
             raise ValueError(f"the agents of {label} are told whom they face (pool.reveal); nobody can tell them here")
     entrants.check_compatible((labels[0], configs[0]), zip(labels[1:], configs[1:], strict=True), NAIVE in others)

@@ -35,17 +35,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate the run and print what came out."""
     folder, opponents = arguments.run_folder, arguments.opponents or None
-    evaluation = evaluate_run(folder, arguments.meta_batch, arguments.seed, opponents)
+    evaluation = fitted(folder, arguments.meta_batch, arguments.seed, opponents)
+    # shown before it is kept: a folder that can't be written costs nothing but the file
+    print(records.compact(dataclasses.asdict(evaluation)) if arguments.json else table(folder, evaluation), flush=True)
     if arguments.out:
         records.write(evaluation, arguments.out)
-    print(records.compact(dataclasses.asdict(evaluation)) if arguments.json else table(folder, evaluation))
+    if opponents is None:
+        records.save(evaluation, folder)
     return 0
 
 
-def evaluate_run(
-    folder: Path, meta_batch: int = 128, seed: int = 0, opponents: Sequence[str] | None = None
-) -> Evaluation:
-    """Evaluate a run and fit the theory's extortion family to its agents; without `opponents` kept in the run folder."""
+def evaluate_run(folder: Path, meta_batch: int = 128, seed: int = 0) -> Evaluation:
+    """Evaluate a run, and keep that in its folder."""
+    evaluation = fitted(folder, meta_batch, seed)
+    records.save(evaluation, folder)
+    return evaluation
+
+
+def fitted(folder: Path, meta_batch: int = 128, seed: int = 0, opponents: Sequence[str] | None = None) -> Evaluation:
+    """Evaluate a run and fit the theory's extortion family to its agents."""
     from lapg_rl.crossval.extortion import fit_extortion
     from lapg_rl.evaluate import evaluate
     from lapg_rl.run import RunFolder
@@ -56,8 +64,6 @@ def evaluate_run(
         against = [m for m in evaluation.matches if m.opponent == "naive"]
         fits = [fit_extortion(game.build(), m.own.signature, m.agent) for m in against]
         evaluation = dataclasses.replace(evaluation, extortion=[fit for fit in fits if fit is not None])
-    if opponents is None:
-        records.save(evaluation, folder)
     return evaluation
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from folders import TABULAR, expected_rewards, run_of
 
+import lapg_rl.commands.evaluate as command
 from lapg_rl import records
-from lapg_rl.commands.evaluate import table
+from lapg_rl.cli import main
 from lapg_rl.config import NaiveConfig, PoolConfig
 from lapg_rl.evaluate import evaluate, fit_line, u_shaped
 from lapg_rl.play import count_cooperation
@@ -113,7 +114,7 @@ def test_dynamic_naive_learners_start_as_copies_of_the_other_agents(tmp_path):
         met = [expected_rewards(policy, q, 6) for n, q in enumerate(policies) if n != agent]
         for side, expected in zip((match.own, match.other), np.mean(met, axis=0), strict=True):
             assert abs(side.reward - expected) < SIGMAS * side.error, (agent, side.reward, expected)
-    assert "naive learners start as copies of the other agents" in table(folder, evaluation)
+    assert "naive learners start as copies of the other agents" in command.table(folder, evaluation)
 
 
 def test_named_opponents_and_other_runs_are_met_instead(folder, tmp_path):
@@ -165,6 +166,15 @@ def test_records_survive_their_files_and_damage_is_named(tmp_path, evaluation):
         (tmp_path / "evaluation.json").write_text(damage)
         with pytest.raises(ValueError, match=r"evaluation\.json is unreadable.*delete it"):
             records.load(Evaluation, tmp_path)
+
+
+def test_what_cannot_be_kept_is_shown_all_the_same(tmp_path, evaluation, monkeypatch, capsys):
+    monkeypatch.setattr(command, "fitted", lambda *_: evaluation)
+    (tmp_path / "evaluation.tmp").mkdir()  # where the file would be written
+    assert main(["evaluate", str(tmp_path)]) == 2
+    shown = capsys.readouterr()
+    assert "payoff line" in shown.out
+    assert "evaluation.tmp" in shown.err
 
 
 def test_cooperation_is_counted_by_inner_episode_and_state():
