@@ -49,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
     0 done, 1 failed or refuted, 2 bad input or files that can't be used, 75 stopped by SIGTERM with everything saved, 130
     interrupted.
     """
+    if "" not in sys.path:
+        sys.path.append("")  # game.factory may name a module in the working folder, as under python -m
     parser = _Parser(prog="lapg", description="Learning-aware policy gradients: derive, train, compare.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, text) in COMMANDS.items():

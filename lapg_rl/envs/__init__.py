@@ -11,7 +11,7 @@ Another one is a class with
   metrics and evaluations; `shared` names those that are the same for both players, `compared` those whose absolute
   difference between the players is of interest.
 
-Train on it with `game.kind=custom game.factory=package.module:function`.
+Train on it with `game.kind=custom game.factory=package.module:function`; the module is installed or in the working folder.
 """
 
 from lapg_rl.envs.adapters import FromGymnax as FromGymnax

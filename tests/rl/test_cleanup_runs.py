@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import re
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -225,6 +226,14 @@ def test_an_environment_of_the_users_trains_like_ours():
     assert results[0].keys() == results[1].keys()
     for name, value in results[0].items():
         np.testing.assert_array_equal(value, results[1][name])
+
+
+def test_a_file_in_the_working_folder_is_an_environment(tmp_path, monkeypatch):
+    (tmp_path / "my_world.py").write_text("from lapg_rl.envs import CleanUp\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])  # as in an installed command
+    assert main(["train", "--list"]) == 0
+    assert isinstance(pools.environment(Config(game=GameConfig(kind="custom", factory="my_world:CleanUp"))), CleanUp)
 
 
 def test_environments_that_are_not_there_are_refused():

@@ -168,12 +168,12 @@ def test_records_survive_their_files_and_damage_is_named(tmp_path, evaluation):
             records.load(Evaluation, tmp_path)
 
 
-def test_what_cannot_be_kept_is_shown_all_the_same(tmp_path, evaluation, monkeypatch, capsys):
-    monkeypatch.setattr(command, "fitted", lambda *_: evaluation)
+def test_what_cannot_be_kept_is_shown_all_the_same(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "fitted", lambda *_: Evaluation(7, 1, 0, [], []))
     (tmp_path / "evaluation.tmp").mkdir()  # where the file would be written
     assert main(["evaluate", str(tmp_path)]) == 2
     shown = capsys.readouterr()
-    assert "payoff line" in shown.out
+    assert "after 7 updates" in shown.out
     assert "evaluation.tmp" in shown.err
 
 
