@@ -97,7 +97,13 @@ def table(compared: Sequence[Setting], names: Sequence[str] = (), upto: int | No
 
 
 def _last(run: Result, name: str, upto: int) -> float:
-    return float(run.metrics[name][(run.metrics["update"] < upto) & (run.metrics["update"] >= upto - LAST)].mean())
+    updates = run.metrics["update"]
+    chosen = (updates < upto) & (updates >= upto - LAST)
+    if not chosen.any():
+        raise ValueError(
+            f"{run.path} keeps no update from {max(upto - LAST, 0)} to {upto - 1}, it is thinned; choose another --upto"
+        )
+    return float(run.metrics[name][chosen].mean())
 
 
 def markdown(compared: Sequence[Setting], rows: Sequence[Row]) -> str:

@@ -103,3 +103,11 @@ def test_one_run_under_two_names_is_refused(runs, capsys):
     metrics(runs / "again", with_estimator(TABULAR, "lapg", 1), 1.0, 1.0)
     assert main(["compare", str(runs)]) == 2
     assert "are the same run, seed 1" in capsys.readouterr().err
+
+
+def test_a_thinned_run_without_updates_in_the_window_is_refused(runs, capsys):
+    file = runs / "lapg-0" / "metrics.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([lines[0], *lines[36:]]))
+    assert main(["compare", str(runs), "--upto", "30"]) == 2
+    assert "keeps no update from 10 to 29, it is thinned" in capsys.readouterr().err
