@@ -133,6 +133,8 @@ CHANGED = {
     *("batch", "inner_episodes", "steps", "model.spread", "pool.naive_start", "naive.optimiser", "naive.gamma"),
     *("naive.normalize_advantages", "naive.reward_scale", "naive.clip_norm", "learner.algorithm", "learner.epochs"),
     *("learner.minibatches", "learner.reward_scale", "learner.clip_norm", "learner.advantages"),
+    # an earlier size of cleanup-shaping-small
+    "game.cleanup.columns",
 }
 
 

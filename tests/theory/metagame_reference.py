@@ -24,6 +24,12 @@ def small(p_naive=0.25):
     return MetaGame(PD, **SMALL, p_naive=p_naive)
 
 
+@functools.cache
+def small_atlas(p_naive, nash=False):
+    """The fixed points of `small`."""
+    return small(p_naive).fixed_points(nash=nash)
+
+
 @functools.partial(jax.jit, static_argnums=1)
 def partial_gradient(numbers, payoffs, p, q):
     reward = np.array(payoffs, float)

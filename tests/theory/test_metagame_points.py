@@ -5,7 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
-from metagame_reference import PD, SMALL, E, K, pool, reference_field, small
+from metagame_reference import PD, SMALL, E, K, pool, reference_field, small, small_atlas
 from scipy.special import expit
 from shaping_reference import returns, shaping
 
@@ -16,11 +16,6 @@ from lapg_theory.game import ALLD, TFT
 @functools.cache
 def atlas(p_naive, nash=False):
     return pool(p_naive=p_naive, nodes=1024).fixed_points(nash=nash)
-
-
-@functools.cache
-def small_atlas(p_naive, nash=False):
-    return small(p_naive).fixed_points(nash=nash)
 
 
 @pytest.mark.slow

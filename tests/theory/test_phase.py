@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import optax
 import pytest
+from metagame_reference import PD, pool, reference_field, small, small_atlas
 from scipy.special import expit
 from scipy.stats import beta
-from test_metagame import PD, pool, reference_field, small, small_atlas
 
 from lapg_theory import defection_certificate, float64
 from lapg_theory.game import ALLD

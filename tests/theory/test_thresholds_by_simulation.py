@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from metagame_reference import pool, small
 from scipy.special import expit, logit
 from shaping_reference import returns
-from test_metagame import pool, small
 
 from lapg_theory import defection_certificate, exact_returns, float64, zd
 from lapg_theory.certificate.closed_form import DefectionFace, learn
