@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from lapg_rl import intervals
 from lapg_rl.intervals import Estimate
-from lapg_rl.results import LAST, Result, kindred, training_settings
+from lapg_rl.results import LAST, Result, by_setting, training_settings
 
 #: Figures of the optimiser, which are shown only if asked for.
 TECHNICAL = ("policy_loss", "value_loss", "gradient_norm", "entropy")
@@ -31,17 +31,14 @@ class Row:
 
 
 def settings(results: Iterable[Result]) -> list[Setting]:
-    """Group runs by all that they train with but the seed, in the order in which the settings come.
+    """The settings of runs, in the order in which they come.
 
     A label is the name of the method where this is enough to tell the settings apart, else what differs between them.
 
     Raises:
         ValueError: for two runs of one setting with the same seed.
     """
-    groups: list[list[Result]] = []
-    for result in results:
-        same = next((group for group in groups if kindred(group[0].config, result.config)), None)
-        groups.append([result]) if same is None else same.append(result)
+    groups = by_setting(results)
     for first, second in itertools.chain.from_iterable(itertools.combinations(group, 2) for group in groups):
         if first.config.seed == second.config.seed:
             raise ValueError(

@@ -17,7 +17,7 @@ import numpy as np
 from lapg_rl import config, intervals
 from lapg_rl.config import Config
 from lapg_rl.intervals import Estimate
-from lapg_rl.results import LITTLE, MUCH, Result, kindred
+from lapg_rl.results import LITTLE, MUCH, Result, by_setting
 
 NO_RUN = "no run yet"
 
@@ -157,10 +157,7 @@ def rows(results: Iterable[Result], figures: Mapping[str, Path] = types.MappingP
     results = sorted((r for r in results if r.config.game.kind == "ipd"), key=lambda r: r.config.seed)
     found = []
     for finding in FINDINGS:
-        settings: list[list[Result]] = []
-        for result in filter(finding.about, results):
-            same = next((group for group in settings if kindred(group[0].config, result.config)), None)
-            settings.append([result]) if same is None else same.append(result)
+        settings = by_setting(filter(finding.about, results))
         name = f"({finding.key}) {finding.statement}"
         found += [_row(name, finding, group) for group in settings] or [_missing(name, finding.paper)]
     for figure, (statement, paper) in FIGURES.items():

@@ -182,6 +182,15 @@ def kindred(one: Config, other: Config) -> bool:
     return training_settings(one) == training_settings(other)
 
 
+def by_setting(results: Iterable[Result]) -> list[list[Result]]:
+    """Runs that differ in their seed only, together; groups in the order in which their first runs come."""
+    groups: list[list[Result]] = []
+    for result in results:
+        same = next((group for group in groups if kindred(group[0].config, result.config)), None)
+        groups.append([result]) if same is None else same.append(result)
+    return groups
+
+
 def by_estimator(results: Iterable[Result]) -> dict[str, list[Result]]:
     """Results grouped by estimator, each group in the order of the seeds."""
     groups: dict[str, list[Result]] = {}

@@ -74,9 +74,9 @@ def record(
     pool = entrants.agents(run.path)
     if not 0 <= agent < len(pool):
         raise ValueError(f"agent must be between 0 and {len(pool) - 1}, got {agent}")
-    naive = entrants.naive_of(cfg, run.final_state(), agent)
-    other = naive if opponent == NAIVE else _opponent(pool, opponent)
-    coplayer = naive_learner(cfg.naive) if other.kind == NAIVE else MetaAgent(forgets(cfg))
+    learns = opponent == NAIVE
+    other = entrants.naive_of(cfg, run.final_state(), agent) if learns else _opponent(pool, opponent)
+    coplayer = naive_learner(cfg.naive) if learns else MetaAgent(forgets(cfg))
     env = environment(cfg, other.kind)
 
     @eqx.filter_jit
@@ -85,12 +85,12 @@ def record(
         return [(s.observations[0, 0, chosen], s.actions[0, 0, chosen], s.rewards[0, 0, chosen]) for s in sides]
 
     key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
-    first = jax.random.randint(key, (), 0, len(jax.tree.leaves(naive.policy)[0])) if other.kind == NAIVE else 0
-    identities = jax.tree.map(lambda x: x[first][None] if other.kind == NAIVE else x[None], other.policy)
+    first = jax.random.randint(key, (), 0, len(jax.tree.leaves(other.policy)[0])) if learns else 0
+    identities = jax.tree.map(lambda x: x[first][None] if learns else x[None], other.policy)
     played = play(pool[agent].policy, identities, key)
     (seen, *_), actions, rewards = played[0], *([side[n] for side in played] for n in (1, 2))
-    met = "agent " + opponent if other.kind != NAIVE else "a naive learner"
-    if other.kind == NAIVE and cfg.pool.naive_start == "dynamic":
+    met = "a naive learner" if learns else "agent " + opponent
+    if learns and cfg.pool.naive_start == "dynamic":
         met += " that started as a copy of an agent"
     title = f"agent {agent} (A) against {met} (B), inner episode {chosen}"
     game = CleanUp(cfg.game.cleanup)

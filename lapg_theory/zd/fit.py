@@ -63,9 +63,9 @@ def fit(game: MatrixGame, p: Any, gamma: float | int) -> Fit:
         raise ValueError(f"the payoffs of {game.name} lie on one line whatever is played; there is none to enforce")
     target = gamma * policy[1:] + (1 - gamma) * policy[0] - COOPERATED
     A, B, C = found = np.linalg.lstsq(basis, target)[0]
-    rounding = 1e-12 * np.abs(basis).max() * (abs(A) + abs(B))
-    if abs(A + B) * np.abs(basis).max() <= rounding:  # slope 1
-        B, C = -A, C if abs(C) > rounding else 0.0
+    rounding = 1e-12 * (abs(A) + abs(B))
+    if abs(A + B) <= rounding:  # slope 1
+        B, C = -A, C if abs(C) > rounding * np.abs(basis).max() else 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = -A / B
         numbers = -B, slope, C / (-B * (1 - slope)), 1 / slope, np.linalg.norm(target - basis @ found)

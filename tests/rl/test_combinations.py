@@ -51,7 +51,7 @@ QUICK = (
 )
 
 
-def check(cfg, folder):
+def assert_two_updates(cfg, folder):
     """Two updates; the second also from a checkpoint of the first, without any transfer to or from the host."""
     key = train.run_key(cfg)
     keys = [jax.random.fold_in(key, n) for n in (0, 1, 1)]  # a step consumes its key too
@@ -85,7 +85,7 @@ def test_two_updates(method, model, company, tmp_path):
     naive = LOOK_AHEAD if method == "lola_dice" else NaiveConfig()
     sizes = {"meta_batch": 4, "batch": 2, "inner_episodes": 2, "steps": 3}
     pool = dataclasses.replace(COMPANY[company], naive_population=2)
-    check(Config(**sizes, model=MODELS[model], learner=METHODS[method], naive=naive, pool=pool), tmp_path)
+    assert_two_updates(Config(**sizes, model=MODELS[model], learner=METHODS[method], naive=naive, pool=pool), tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["tabular", pytest.param("gru", marks=pytest.mark.slow)])
@@ -94,7 +94,7 @@ def test_two_updates_of_a_pool_of_different_learners(kind, tmp_path):
     learner = LearnerConfig(estimator="lapg,mfos,lapg")
     naive, pool = NaiveConfig(model=kind), PoolConfig(p_naive=0.5, agents=3, naive_population=2)
     model = ModelConfig(kind="gru" if kind == "tabular" else "tabular", width=4)
-    check(
+    assert_two_updates(
         Config(meta_batch=4, batch=2, inner_episodes=2, steps=3, model=model, naive=naive, learner=learner, pool=pool),
         tmp_path,
     )

@@ -196,6 +196,10 @@ FINDINGS = {
 }
 
 
+def assert_finding(name, numbers, settings):
+    FINDINGS[name](numbers, settings)
+
+
 def listed(settings):
     return json.loads(json.dumps(settings))
 
@@ -205,7 +209,7 @@ def test_kept_numbers_show_the_finding(name):
     settings, numbers = read_numbers(KEPT, name)
     assert settings == listed(FIGURES[name].settings())
     assert settings.get("seeds", 32) >= 32
-    FINDINGS[name](numbers, settings)
+    assert_finding(name, numbers, settings)
     picture = KEPT / f"{name}.{'png' if FIGURES[name].raster else 'svg'}"
     assert 1000 < picture.stat().st_size < 200_000
 
@@ -214,7 +218,7 @@ def test_kept_numbers_show_the_finding(name):
 def test_findings_refuse_other_numbers(name):
     settings, numbers = read_numbers(KEPT, name)
     with pytest.raises((AssertionError, ValueError)):
-        FINDINGS[name]({key: value / 2 for key, value in numbers.items()}, settings)
+        assert_finding(name, {key: value / 2 for key, value in numbers.items()}, settings)
 
 
 @pytest.mark.slow
@@ -223,7 +227,7 @@ def test_findings_hold_when_computed_anew(name):
     settings = FIGURES[name].settings()
     other = {"seed": 7} if "seeds" in settings else {}  # other runs than the kept ones
     numbers = FIGURES[name].numbers(**settings | other)
-    FINDINGS[name](numbers, listed(settings))
+    assert_finding(name, numbers, listed(settings))
 
 
 # Small versions, computed here.
@@ -232,7 +236,7 @@ def test_findings_hold_when_computed_anew(name):
 @pytest.mark.parametrize("name", ["3C", "window"])
 def test_quick_versions_show_the_finding(name):
     settings = FIGURES[name].settings(quick=True)
-    FINDINGS[name](FIGURES[name].numbers(**settings), listed(settings))
+    assert_finding(name, FIGURES[name].numbers(**settings), listed(settings))
 
 
 def test_ascent_is_the_gradient_of_the_mixed_objective():
