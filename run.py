@@ -33,12 +33,12 @@ EXTRAS = ("--cuda12", "--cuda13")
 TYPES = ["--python-interpreter-path", PYTHON]
 PYTEST = ["pytest", "-n", "2", "--dist", "loadfile"]
 TASKS = {
-    "demo": [["lapg_rl.cli", "demo"]],
+    "demo": [["lapg_rl.commands.main", "demo"]],
     "test": [[*PYTEST, "-m", "not slow"]],
     "test-all": [PYTEST],
     "lint": [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pyrefly", "check", *TYPES]],
     "docs": [["sphinx", "-W", "-q", "-b", "html", "docs", "docs/_build/html"]],
-    "--": [["lapg_rl.cli"]],
+    "--": [["lapg_rl.commands.main"]],
 }
 
 

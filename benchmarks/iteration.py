@@ -19,8 +19,9 @@ import time
 import jax
 import plain_ppo
 
-from lapg_rl import config, train
+from lapg_rl import config
 from lapg_rl.config import PoolConfig
+from lapg_rl.learn import training_step
 
 YARDSTICK = "plain recurrent PPO (GRU)"
 TIT_FOR_TAT = PoolConfig(p_naive=0.0, p_fixed=1.0, fixed="tft")
@@ -28,11 +29,11 @@ TIT_FOR_TAT = PoolConfig(p_naive=0.0, p_fixed=1.0, fixed="tft")
 
 def ours(cfg):
     """A function that carries out one update, compiled."""
-    step, keys = train.make_train_step(cfg), iter(range(10**9))
-    state = [train.initial_state(cfg, train.run_key(cfg))]
+    step, keys = training_step.make_train_step(cfg), iter(range(10**9))
+    state = [training_step.initial_state(cfg, training_step.run_key(cfg))]
 
     def once():
-        state[0], metrics = step(state[0], jax.random.fold_in(train.run_key(cfg), next(keys)))
+        state[0], metrics = step(state[0], jax.random.fold_in(training_step.run_key(cfg), next(keys)))
         jax.block_until_ready(metrics)
 
     return once

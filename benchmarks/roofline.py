@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lapg_rl import config, train
+from lapg_rl import config
+from lapg_rl.learn import training_step
 
 
 def rate(function, work, *arrays):
@@ -59,7 +60,7 @@ def main():
         small, large = (repeated(function, draw(n), draw(n)) / 1e9 for n in (2**13, 2**22))
         print(f"{name:10} {small:6.2f} G elements/s in cache, {large:6.2f} G elements/s in memory")
     cfg = config.preset("ipd-shaping")
-    policy = jax.tree.map(lambda x: x[0], train.initial_state(cfg, train.run_key(cfg)).agents)
+    policy = jax.tree.map(lambda x: x[0], training_step.initial_state(cfg, training_step.run_key(cfg)).agents)
     parameters = sum(x.size for x in jax.tree.leaves(eqx.filter(policy, eqx.is_array)))
     matrices = sum(x.size for x in jax.tree.leaves(eqx.filter(policy, eqx.is_array)) if x.ndim >= 2)
     flops = 2 * matrices * (1 + 3 * cfg.learner.epochs)

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lapg_theory import exact_returns
+from lapg_theory.exact.gradients import returns_and_gradients
 from lapg_theory.game import COOPERATE, DEFECT, Discounted, FiniteHorizon, prisoners_dilemma, state_index
-from lapg_theory.gradients import returns_and_gradients
 
 PAYOFFS = jnp.array(prisoners_dilemma().row, jnp.float32)
 PEERS = {"value and gradient, pairs": 0.167e6, "sampled matches, rounds": 0.23e6}

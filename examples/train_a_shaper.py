@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from lapg_rl import config
-from lapg_rl.evaluate import evaluate
-from lapg_rl.run import RunFolder, train
+from lapg_rl.runs.loop import RunFolder, train
+from lapg_rl.study.evaluation import evaluate
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--smoke", action="store_true")

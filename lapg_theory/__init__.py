@@ -7,15 +7,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from lapg_theory import _backend as _backend
-from lapg_theory.learning.shaping import naive_course as naive_course
-from lapg_theory.learning.shaping import shaping_return as shaping_return
-from lapg_theory.learning.shaping import shaping_value_and_gradient as shaping_value_and_gradient
-from lapg_theory.precision import float64 as float64
-from lapg_theory.returns import action_values as action_values
-from lapg_theory.returns import exact_returns as exact_returns
-from lapg_theory.returns import occupancy as occupancy
-from lapg_theory.shaper import Shaper as Shaper
-from lapg_theory.shaper import train_shaper as train_shaper
+from lapg_theory.exact.precision import float64 as float64
+from lapg_theory.exact.returns import action_values as action_values
+from lapg_theory.exact.returns import exact_returns as exact_returns
+from lapg_theory.exact.returns import occupancy as occupancy
+from lapg_theory.shaping.optimum import Shaper as Shaper
+from lapg_theory.shaping.optimum import train_shaper as train_shaper
+from lapg_theory.shaping.returns import naive_course as naive_course
+from lapg_theory.shaping.returns import shaping_return as shaping_return
+from lapg_theory.shaping.returns import shaping_value_and_gradient as shaping_value_and_gradient
 
 if TYPE_CHECKING:
     from lapg_theory import zd as zd

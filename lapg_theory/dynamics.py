@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lapg_theory.chain import Discount, traceable
+from lapg_theory.exact.chain import Discount, traceable
+from lapg_theory.exact.precision import as_floats, exact, float64
+from lapg_theory.exact.returns import exact_returns
 from lapg_theory.game import Horizon, MatrixGame, check_count
 from lapg_theory.learning.naive import Naive
 from lapg_theory.learning.rule import Joint, Match, Rule
-from lapg_theory.precision import as_floats, exact, float64
-from lapg_theory.returns import exact_returns
 
 CONVERGED, MAX_STEPS, NOT_FINITE = "converged", "max steps", "not finite"
 

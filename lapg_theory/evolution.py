@@ -16,12 +16,12 @@ from scipy.integrate import solve_ivp
 from scipy.special import expit
 from scipy.stats import norm, qmc
 
+from lapg_theory.exact.returns import exact_returns
 from lapg_theory.game import Discounted, check_count
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.learning import Naive
 from lapg_theory.metagame import MetaGame
 from lapg_theory.metagame.objective import against_naive, partial
-from lapg_theory.returns import exact_returns
 
 Shares = Float[np.ndarray, " n"]
 

@@ -6,8 +6,8 @@ import math
 import jax
 import pytest
 
-from lapg_rl import canaries, cli
-from lapg_rl.commands import doctor
+from lapg_rl.commands import doctor, main
+from lapg_rl.machine import canaries
 
 pytestmark = pytest.mark.optimised
 
@@ -40,5 +40,5 @@ def test_doctor_reports_a_dead_canary_and_what_to_do(measure, monkeypatch, capsy
 
 def test_doctor_command_succeeds_where_all_is_sound(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "CANARIES", {"sound": canaries.Canary(lambda: 1.0, 1.0)})
-    assert cli.main(["doctor"]) == 0
+    assert main.main(["doctor"]) == 0
     assert f"devices: {jax.devices()[0].platform}:0" in capsys.readouterr().out

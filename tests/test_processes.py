@@ -1,7 +1,7 @@
 import threading
 from pathlib import Path
 
-from lapg_rl import processes
+from lapg_rl.runs import processes
 
 
 def test_after_a_stop_every_waiting_run_ends():

@@ -26,9 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--batches must be integers such as 1,4,16, got {arguments.batches!r}") from None
     import jax
 
-    from lapg_rl import entrants
-    from lapg_rl.balance import balance
-    from lapg_rl.run import RunFolder, fresh_state
+    from lapg_rl.runs.loop import RunFolder, fresh_state
+    from lapg_rl.study import entrants
+    from lapg_rl.study.balance import balance
 
     if Path(arguments.source).is_dir():
         if arguments.settings:

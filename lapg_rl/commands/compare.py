@@ -4,8 +4,8 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from lapg_rl import compare, records
-from lapg_rl.results import collect, runs_in
+from lapg_rl.study import comparison, records
+from lapg_rl.study.results import collect, runs_in
 
 EPILOGUE = """examples:
   lapg compare runs/cleanup-mixed-small-*
@@ -32,17 +32,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
-    compared = compare.settings([collect(folder) for folder in runs_in(arguments.runs)])
+    compared = comparison.settings([collect(folder) for folder in runs_in(arguments.runs)])
     labels = [setting.label for setting in compared]
     reference = arguments.reference or ("lapg" if "lapg" in labels else labels[0])
     if reference not in labels:
         raise ValueError(f"--reference must be one of the settings {'; '.join(labels)}, got {reference!r}")
     compared.sort(key=lambda setting: setting.label != reference)
     names = [name.strip() for name in (arguments.metrics or "").split(",") if name.strip()]
-    rows = compare.table(compared, names, arguments.upto)
+    rows = comparison.table(compared, names, arguments.upto)
     if arguments.json:
         names = [setting.label for setting in compared]
         print(records.compact({"settings": names, "rows": [dataclasses.asdict(row) for row in rows]}))
     else:
-        print(compare.markdown(compared, rows))
+        print(comparison.markdown(compared, rows))
     return 0

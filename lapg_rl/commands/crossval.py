@@ -78,7 +78,7 @@ def setting_of(arguments: argparse.Namespace):
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the levels and write the report; 1 if a level is refuted."""
-    from lapg_rl.crossval import levels, page
+    from lapg_rl.crossval import ladder, page
     from lapg_rl.crossval.sabotage import EXPECTED, SABOTAGES
     from lapg_rl.crossval.simulation import HONEST
 
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         for kind, (words, _) in SABOTAGES.items():
             print(f"{kind:18} {words}; to be noticed by {', '.join(sorted(EXPECTED[kind]))}")
         return 0
-    setting, codes = setting_of(arguments), levels.chosen(arguments.level)
+    setting, codes = setting_of(arguments), ladder.chosen(arguments.level)
     if arguments.sabotage not in (None, *SABOTAGES):
         raise ValueError(f"unknown sabotage {arguments.sabotage!r}; known: {', '.join(SABOTAGES)}")
     if arguments.agents not in ("tabular", "gru", "hawk"):
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"the co-player learns at rate {setting.rate} (--alpha)", flush=True)
     found, interrupted = [], False
     try:
-        for level in levels.run(setting, codes, simulation, arguments.out, runs=arguments.run, agents=arguments.agents):
+        for level in ladder.run(setting, codes, simulation, arguments.out, runs=arguments.run, agents=arguments.agents):
             found.append(level)
             if not arguments.json:
                 print(page.text(level), flush=True)
@@ -131,7 +131,7 @@ def _calibrate(arguments: argparse.Namespace, setting: Any, codes: list[str]) ->
     """Measure the false-alarm rates of the levels; 1 if one isn't as stated."""
     from lapg_rl.crossval import page
     from lapg_rl.crossval.calibration import calibrate
-    from lapg_rl.crossval.levels import LEVELS, TRAINED
+    from lapg_rl.crossval.ladder import LEVELS, TRAINED
     from lapg_theory.game import check_count
 
     if arguments.sabotage:

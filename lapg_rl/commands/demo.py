@@ -8,8 +8,8 @@ from lapg_rl import config
 from lapg_rl.commands.report import gather, predict_run, write
 from lapg_rl.commands.train import consecutive_seeds, default_folder, train_all
 from lapg_rl.config import Config
-from lapg_rl.records import Prediction
-from lapg_rl.results import LITTLE, MUCH, Result
+from lapg_rl.study.records import Prediction
+from lapg_rl.study.results import LITTLE, MUCH, Result
 
 PRESET = "ipd-shaping-small"
 ESTIMATORS = ("lapg", "mfos")
@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what is left to do: finished runs are used again, begun ones carried on."""
-    from lapg_rl.run import open_run  # takes seconds to import
+    from lapg_rl.runs.loop import open_run  # takes seconds to import
 
     updates = [] if arguments.updates is None else [f"updates={arguments.updates}"]
     base = config.override(config.preset(PRESET), [*arguments.settings, *updates])

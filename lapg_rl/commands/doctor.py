@@ -7,7 +7,7 @@ import platform
 import jax
 
 from lapg_rl import __version__
-from lapg_rl.canaries import CANARIES, Canary
+from lapg_rl.machine.canaries import CANARIES, Canary
 
 PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy")
 

@@ -5,8 +5,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from lapg_rl import records
-from lapg_rl.records import Evaluation, Match
+from lapg_rl.study import records
+from lapg_rl.study.records import Evaluation, Match
 
 EPILOGUE = """opponents:
   naive, the name of a fixed strategy (allc, alld, random, tft, suspicious-tft, gtft, wsls, grim, zd-extort-3 or another
@@ -55,8 +55,8 @@ def evaluate_run(folder: Path, meta_batch: int = 128, seed: int = 0) -> Evaluati
 def fitted(folder: Path, meta_batch: int = 128, seed: int = 0, opponents: Sequence[str] | None = None) -> Evaluation:
     """Evaluate a run and fit the theory's extortion family to its agents."""
     from lapg_rl.crossval.extortion import fit_extortion
-    from lapg_rl.evaluate import evaluate
-    from lapg_rl.run import RunFolder
+    from lapg_rl.runs.loop import RunFolder
+    from lapg_rl.study.evaluation import evaluate
 
     evaluation = evaluate(folder, opponents, meta_batch=meta_batch, seed=seed)
     game = RunFolder(folder).config().game

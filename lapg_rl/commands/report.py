@@ -5,9 +5,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from lapg_rl import findings, records
-from lapg_rl.records import Evaluation, Prediction
-from lapg_rl.results import Result, collect, export, runs_in
+from lapg_rl.reports import findings
+from lapg_rl.study import records
+from lapg_rl.study.records import Evaluation, Prediction
+from lapg_rl.study.results import Result, collect, export, runs_in
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     help_of_runs = "run folders, or folders with runs (and figures of `lapg theory`) inside"
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help=help_of_runs)
     parser.add_argument(
-        "--out", type=Path, default=Path("report.html"), metavar="FILE.html", help="default report.html"
+        "--out", type=Path, default=Path("report.html"), metavar="FILE.html", help="default reports.html"
     )
     parser.add_argument("--findings", type=Path, metavar="FILE.md", help="also the table of findings, with links")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="also the overview figure: .svg, .png or .pdf")
@@ -49,11 +50,11 @@ def write(
     results: Sequence[Result], out: Path, figure: Path | None = None, figures: Mapping[str, Path] | None = None
 ) -> None:
     """Write the report and, if asked for, the overview figure, and say so."""
-    from lapg_rl import report
+    from lapg_rl import reports
 
-    written = report.write(results, out, figures or {})
+    written = reports.write(results, out, figures or {})
     if figure:
-        report.write_figure(results, figure)
+        reports.write_figure(results, figure)
         written.append(figure)
     print(*(f"wrote {path}" for path in written), sep="\n")
 
@@ -76,7 +77,7 @@ def gather(folders: Iterable[Path], complete: bool = True) -> list[Result]:
 def predict_run(folder: Path) -> Prediction:
     """What the theory says about a run, from its folder if it is there, else derived and kept there."""
     from lapg_rl.crossval.prediction import predict
-    from lapg_rl.run import RunFolder
+    from lapg_rl.runs.loop import RunFolder
 
     prediction = records.load(Prediction, folder)
     if prediction is None:

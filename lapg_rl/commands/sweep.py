@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train what is not finished; then the table, also where runs failed. The status is the highest of the runs'."""
-    from lapg_rl import sweep  # takes seconds to import
+    from lapg_rl.study import sweep  # takes seconds to import
 
     base = base_config(arguments)
     given = [setting for setting in arguments.settings if "=" in setting]
@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _train(runs: list[Any], root: Path, arguments: argparse.Namespace) -> dict[Path, Any]:
-    from lapg_rl import processes
-    from lapg_rl.run import open_run
+    from lapg_rl.runs import processes
+    from lapg_rl.runs.loop import open_run
 
     parameters = dict(_parameter(text) for text in arguments.slurm or ())
     prepare(arguments.jobs, arguments.threads, arguments.compilation_cache)

@@ -31,8 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Play, write the files, print the tables."""
-    from lapg_rl.progress import Progress
-    from lapg_rl.tournament import CLASSICS, tournament
+    from lapg_rl.runs.progress import Progress
+    from lapg_rl.study.tournament import CLASSICS, tournament
 
     words = None if arguments.others is None else arguments.others.lower().split(",")
     others = CLASSICS if words is None else [word.strip() for word in words if word.strip()]
@@ -52,8 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def write(played: Any, folder: Path) -> list[Path]:
     """Write the outcome as JSON, CSV and heat map (SVG, PNG); the files written."""
-    from lapg_rl import records
-    from lapg_rl.report import crossplay, figures, html
+    from lapg_rl.reports import crossplay, figures, html
+    from lapg_rl.study import records
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"tournament.{suffix}" for suffix in ("json", "csv", "svg", "png")]

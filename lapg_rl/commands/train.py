@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lapg_rl import config, preemption, processes
+from lapg_rl import config
 from lapg_rl.config import Config
+from lapg_rl.runs import preemption, processes
 
 EPILOGUE = """examples:
   lapg train --list
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.distributed and where != (None, None, None):
         raise ValueError("--coordinator, --processes and --process say how to be --distributed; give that, too")
     if arguments.distributed:
-        from lapg_rl import devices
+        from lapg_rl.machine import devices
 
         devices.join(*where)
     names = ("quiet", "jobs", "threads", "together", "compilation_cache", "devices")
@@ -123,8 +124,10 @@ def keep_compiled(folder: Path) -> None:
 
 
 def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool, count: Any) -> int:
-    from lapg_rl.devices import writes  # takes seconds to import; every mistake in the arguments is found before
-    from lapg_rl.run import train_together
+    from lapg_rl.machine.devices import (
+        writes,  # takes seconds to import; every mistake in the arguments is found before
+    )
+    from lapg_rl.runs.loop import train_together
 
     for group in groups:
         cfg, folder = group[0]
@@ -143,7 +146,7 @@ def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool, count: Any) 
 
 
 def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int, count: Any) -> int:
-    from lapg_rl.run import open_run
+    from lapg_rl.runs.loop import open_run
 
     for cfg, folder in runs:  # every refusal comes before the first run
         open_run(cfg, folder)
@@ -203,7 +206,7 @@ def _fresh(arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
 
 
 def _resumed(folder: Path, arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
-    from lapg_rl.run import RunFolder
+    from lapg_rl.runs.loop import RunFolder
 
     others = [setting for setting in arguments.settings if not setting.startswith("updates=")]
     if others or arguments.config or arguments.run or arguments.seeds != 1:

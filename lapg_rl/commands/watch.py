@@ -21,9 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record, print, write."""
-    from lapg_rl import watch
+    from lapg_rl.reports import episodes
 
-    episode = watch.record(
+    episode = episodes.record(
         arguments.run_folder,
         arguments.opponent,
         agent=arguments.agent,
@@ -33,8 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out or arguments.run_folder
     out.mkdir(parents=True, exist_ok=True)
     if not arguments.quiet:
-        print(watch.text(episode))
-    watch.gif(episode, out / "episode.gif")
-    (out / "episode.html").write_text(watch.html(episode), encoding="utf-8")
+        print(episodes.text(episode))
+    episodes.gif(episode, out / "episode.gif")
+    (out / "episode.html").write_text(episodes.html(episode), encoding="utf-8")
     print(f"wrote {out / 'episode.gif'}\nwrote {out / 'episode.html'}")
     return 0

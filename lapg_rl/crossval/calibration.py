@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from lapg_rl.crossval.levels import LEVELS
+from lapg_rl.crossval.ladder import LEVELS
 from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.simulation import HONEST, Simulation
 from lapg_rl.crossval.statistics import binomial_interval

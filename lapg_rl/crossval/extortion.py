@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lapg_rl.records import ExtortionFit
+from lapg_rl.study.records import ExtortionFit
 from lapg_theory.game import MatrixGame
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lapg_rl.crossval.verdict import Level
-from lapg_rl.report.figures import COLOURS, NAMES, SOFT, THEORY
+from lapg_rl.reports.figures import COLOURS, NAMES, SOFT, THEORY
 from lapg_theory.game import STATES
 
 BLUE, ORANGE, GREEN = (COLOURS[name] for name in ("lapg", "mfos", "batch_unaware"))

@@ -12,12 +12,12 @@ from typing import Any
 
 from lapg_rl.crossval import figures
 from lapg_rl.crossval.figures import FIGURES
-from lapg_rl.crossval.levels import RUNGS
+from lapg_rl.crossval.ladder import RUNGS
 from lapg_rl.crossval.sabotage import EXPECTED, SABOTAGES
 from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.verdict import POWER, Level
-from lapg_rl.report import html
-from lapg_rl.report.figures import draw
+from lapg_rl.reports import html
+from lapg_rl.reports.figures import draw
 
 COLOURS = {"confirmed": "#009E73", "refuted": "#D55E00", "underpowered": "#E69F00"}
 
@@ -183,7 +183,7 @@ def _lead(setting: Setting, sabotage: str | None) -> str:
 
 
 def _page(setting: Setting, levels: Sequence[Level], drawings: dict[str, Any], sabotage: str | None) -> str:
-    template = resources.files("lapg_rl.report").joinpath("template.html").read_text("utf-8")
+    template = resources.files("lapg_rl.reports").joinpath("template.html").read_text("utf-8")
     reading = (
         "Each level compares what the theory derives with what the training code samples. Refuted: a comparison exceeds its "
         f"threshold; a level does so by chance with probability {setting.false_alarms:g}. Confirmed: it does not, and "

@@ -20,12 +20,12 @@ from scipy import optimize
 
 from lapg_rl.config import Config, LearnerConfig, PoolConfig
 from lapg_rl.crossval.extortion import fit_extortion
-from lapg_rl.evaluate import fit_line, u_shaped
 from lapg_rl.models import memory_one
-from lapg_rl.play import make_play
-from lapg_rl.pools import naive_learner
-from lapg_rl.records import Calibration, Escape, Outcome, Prediction, Simulated
-from lapg_rl.run import fresh_state
+from lapg_rl.play.pools import naive_learner
+from lapg_rl.runs.loop import fresh_state
+from lapg_rl.study.evaluation import fit_line, u_shaped
+from lapg_rl.study.matches import make_play
+from lapg_rl.study.records import Calibration, Escape, Outcome, Prediction, Simulated
 from lapg_theory import exact_returns, naive_course, shaping_value_and_gradient
 from lapg_theory.game import ALLD, DC, NAMED, FiniteHorizon, check_policy
 

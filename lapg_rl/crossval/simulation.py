@@ -14,13 +14,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from lapg_rl.config import LearnerConfig, NaiveConfig
-from lapg_rl.coplayers import NaiveLearner
 from lapg_rl.envs import IteratedMatrixGame
 from lapg_rl.estimators import ESTIMATORS, Estimator
-from lapg_rl.losses import loss
+from lapg_rl.learn.losses import loss
 from lapg_rl.models import Tabular
-from lapg_rl.pools import experience, naive_learner
-from lapg_rl.rollout import Trajectory, meta_batch
+from lapg_rl.play.coplayers import NaiveLearner
+from lapg_rl.play.pools import experience, naive_learner
+from lapg_rl.play.rollout import Trajectory, meta_batch
 from lapg_theory.game import MatrixGame
 
 #: Plain policy gradient: the loss whose gradient is the estimator's, with nothing added, clipped or normalised.
@@ -88,7 +88,7 @@ def play(
 def estimates(simulation: Simulation, ego: Tabular, own: Trajectory, estimator: str) -> Float[Array, "k 5"]:
     """Each meta-episode's estimate of the gradient of the shaping return in the ego's log-odds, by the production loss.
 
-    The loss is a mean over the M T steps of credits that are scaled by B (see `lapg_rl.losses`), so its gradient is
+    The loss is a mean over the M T steps of credits that are scaled by B (see `lapg_rl.learn.losses`), so its gradient is
     -1 / (M T) times the estimate. A return depends on two logits only by their difference, the log-odds, so the slope
     in the first of them is the slope in the log-odds.
     """

@@ -12,7 +12,7 @@ from lapg_theory.certificate.closed_form import VISITED
 from lapg_theory.certificate.setting import Setting
 from lapg_theory.certificate.thresholds import standard_error
 from lapg_theory.game import ALLD, STATES, Discounted
-from lapg_theory.learning.shaping import shaping_value_and_gradient
+from lapg_theory.shaping.returns import shaping_value_and_gradient
 
 #: Starts of the search for a better policy: nearly a defector, three extortioners, tit-for-tat, a coin.
 STARTS = (

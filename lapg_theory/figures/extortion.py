@@ -10,7 +10,7 @@ from lapg_theory.figures import style
 from lapg_theory.figures.training import starts, train, versus_naive
 from lapg_theory.game import Discounted, prisoners_dilemma
 from lapg_theory.learning import sobol_logits
-from lapg_theory.shaper import train_shaper
+from lapg_theory.shaping.optimum import train_shaper
 from lapg_theory.zd import extortion_fit, fit
 
 Numbers = dict[str, np.ndarray]

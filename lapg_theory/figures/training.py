@@ -14,13 +14,13 @@ import optax
 from jaxtyping import Array, Float, Int
 from scipy.special import expit, logit
 
-from lapg_theory.chain import Discount, from_logits, stacked
+from lapg_theory.exact.chain import Discount, from_logits, stacked
+from lapg_theory.exact.gradients import slopes
+from lapg_theory.exact.returns import payoffs
 from lapg_theory.game import NAMED, MatrixGame, check_count
-from lapg_theory.gradients import slopes
 from lapg_theory.learning import sobol_logits
-from lapg_theory.learning.course import value_and_slope
 from lapg_theory.metagame.objective import Setting, against_naive, partial
-from lapg_theory.returns import payoffs
+from lapg_theory.shaping.course import value_and_slope
 
 Agents = Float[np.ndarray, "runs players 5"]
 Course = Float[np.ndarray, "records runs players 5"]

@@ -4,10 +4,10 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from lapg_theory.chain import from_logits, stacked
+from lapg_theory.exact.chain import from_logits, stacked
 from lapg_theory.game import check_count
-from lapg_theory.learning.course import value_and_slope
 from lapg_theory.learning.rule import Logits, Rule, Stage, partials
+from lapg_theory.shaping.course import value_and_slope
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

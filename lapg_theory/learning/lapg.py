@@ -6,12 +6,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from lapg_theory.chain import from_logits, stacked
+from lapg_theory.exact.chain import from_logits, stacked
 from lapg_theory.game import check_count
-from lapg_theory.learning.course import value_and_slope
-from lapg_theory.learning.initialisations import sobol_logits
 from lapg_theory.learning.rule import Logits, Rule, Stage, partials
-from lapg_theory.learning.shaping import Weighting, episodes
+from lapg_theory.shaping.course import value_and_slope
+from lapg_theory.shaping.initialisations import sobol_logits
+from lapg_theory.shaping.returns import Weighting, episodes
 
 
 def effective_p_naive(p_naive: Any, updates: Any, weighting: str) -> Any:

@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lapg_theory.chain import Discount, Four, from_logits, stacked, traceable
+from lapg_theory.exact.chain import Discount, Four, from_logits, stacked, traceable
+from lapg_theory.exact.gradients import Slopes, products
+from lapg_theory.exact.precision import as_floats, exact
+from lapg_theory.exact.returns import payoffs
 from lapg_theory.game import Horizon, MatrixGame
-from lapg_theory.gradients import Slopes, products
-from lapg_theory.learning.course import learner_slopes, learner_turns
-from lapg_theory.precision import as_floats, exact
-from lapg_theory.returns import payoffs
+from lapg_theory.shaping.course import learner_slopes, learner_turns
 
 Logits = Float[Array, " 5"]
 Field = Float[Array, " 10"]

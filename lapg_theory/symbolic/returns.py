@@ -6,10 +6,10 @@ from typing import Any
 
 import sympy as sp
 
+from lapg_theory.exact.returns import press_dyson
 from lapg_theory.game import MatrixGame, symmetric_game
 from lapg_theory.game.conventions import own_view
 from lapg_theory.game.strategies import ALLC, ALLD, GRIM, TFT, WSLS
-from lapg_theory.returns import press_dyson
 
 gamma, T, R, P, S = sp.symbols("gamma T R P S", real=True)
 

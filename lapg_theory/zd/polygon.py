@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial import ConvexHull
 
+from lapg_theory.exact.returns import exact_returns
 from lapg_theory.game import Horizon, MatrixGame, check_count
 from lapg_theory.game.strategies import check_policy
-from lapg_theory.returns import exact_returns
 
 
 @dataclasses.dataclass(frozen=True)

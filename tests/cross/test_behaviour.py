@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lapg_rl import config, records
-from lapg_rl.cli import main
-from lapg_rl.crossval import behaviour
+from lapg_rl import config
+from lapg_rl.commands.main import main
+from lapg_rl.crossval.levels import l6_behaviour
 from lapg_rl.crossval.sabotage import SABOTAGES
 from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.simulation import HONEST
-from lapg_rl.records import Evaluation, Prediction
+from lapg_rl.study import records
+from lapg_rl.study.records import Evaluation, Prediction
 from lapg_theory import shaping_return
 from lapg_theory.game import FiniteHorizon
 
@@ -25,7 +26,7 @@ RUNS = Path(__file__).parents[2] / "docs" / "results" / "ipd-shaping"
 def told():
     cfg = config.load(RUNS / "lapg-seed0" / "config.toml", complete=True)
     prediction = records.load(Prediction, RUNS / "lapg-seed0")
-    return behaviour.bounds(cfg, dataclasses.replace(prediction, best=prediction.best[1:2]))
+    return l6_behaviour.bounds(cfg, dataclasses.replace(prediction, best=prediction.best[1:2]))
 
 
 @pytest.mark.parametrize(
@@ -33,9 +34,9 @@ def told():
 )
 def test_a_bound_is_refuted_from_one_side_only(value, verdict):
     """An error of 0.02: 0.9 lies five errors below, 0.99 half an error; 0.8 would have been seen."""
-    check = behaviour.outside("", value, 0.02, (1.0, math.inf), 0.8, 100, "")
+    check = l6_behaviour.outside("", value, 0.02, (1.0, math.inf), 0.8, 100, "")
     assert check.verdict(0.001) == verdict
-    assert behaviour.outside("", value, 0.2, (1.0, math.inf), 0.8, 100, "").verdict(0.001) == "underpowered"
+    assert l6_behaviour.outside("", value, 0.2, (1.0, math.inf), 0.8, 100, "").verdict(0.001) == "underpowered"
 
 
 def test_the_best_policy_is_that_of_the_prediction(told):
@@ -60,7 +61,7 @@ def test_the_best_policy_is_that_of_the_prediction(told):
 def test_the_recorded_agents(told, run, refuted):
     """LAPG extorts as well as the best policy; agents of the baselines defect, and earn and shape too little."""
     found = records.load(Evaluation, RUNS / run)
-    made = behaviour.compare("agent", found.match("naive"), found.lines[0], told, found.meta_batch)
+    made = l6_behaviour.compare("agent", found.match("naive"), found.lines[0], told, found.meta_batch)
     assert [check.name.split(": ")[1].split()[0] for check in made if check.verdict(3e-4) == "refuted"] == refuted
 
 
@@ -69,7 +70,7 @@ def test_an_evaluation_without_errors_is_refused(told):
     match = found.match("naive")
     alone = dataclasses.replace(match, own=dataclasses.replace(match.own, error=None))
     with pytest.raises(ValueError, match="has no errors: it was made with a single meta-episode"):
-        behaviour.compare("agent", alone, found.lines[0], told, 1)
+        l6_behaviour.compare("agent", alone, found.lines[0], told, 1)
 
 
 def test_what_l6_cannot_look_at_is_refused(tmp_path, capsys):
@@ -78,7 +79,7 @@ def test_what_l6_cannot_look_at_is_refused(tmp_path, capsys):
     assert main(["crossval", "--level", "L6", "--run", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "holds no run" in capsys.readouterr().err
     with pytest.raises(ValueError, match="nothing can be sabotaged"):
-        behaviour.level(Setting(), SABOTAGES["learner-sum"][1], tmp_path, runs=[tmp_path])
+        l6_behaviour.level(Setting(), SABOTAGES["learner-sum"][1], tmp_path, runs=[tmp_path])
 
 
 @pytest.mark.slow
@@ -98,4 +99,4 @@ def test_the_report_of_recorded_agents(tmp_path):
     ]
     assert main(line) == 0
     assert {p.name for p in (tmp_path / "o").iterdir()} == {"report.html", "results.json", "L6.svg"}
-    assert behaviour.level(Setting(), HONEST, tmp_path, runs=[tmp_path / "run0"]).verdict == "confirmed"
+    assert l6_behaviour.level(Setting(), HONEST, tmp_path, runs=[tmp_path / "run0"]).verdict == "confirmed"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lapg_rl.cli import main
+from lapg_rl.commands.main import main
 from lapg_rl.crossval.calibration import calibrate, level_p_value
-from lapg_rl.crossval.levels import LEVELS, Rung
+from lapg_rl.crossval.ladder import LEVELS, Rung
 from lapg_rl.crossval.setting import Setting, derived
 from lapg_rl.crossval.verdict import Exact, Level, Sampled
 

@@ -9,15 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lapg_rl.cli import main
-from lapg_rl.coplayers import ReinforceLearner
-from lapg_rl.crossval import exact, learner, play, sampled
+from lapg_rl.commands.main import main
 from lapg_rl.crossval.figures import FIGURES
-from lapg_rl.crossval.levels import LEVELS, chosen
+from lapg_rl.crossval.ladder import LEVELS, chosen, l0_play, l1_coplayer, l2_exact, l3_sampled
 from lapg_rl.crossval.sabotage import EXPECTED, SABOTAGES
 from lapg_rl.crossval.setting import EGO, NAIVE, Setting
 from lapg_rl.crossval.simulation import HONEST
-from lapg_rl.rollout import Trajectory
+from lapg_rl.play.coplayers import ReinforceLearner
+from lapg_rl.play.rollout import Trajectory
 from lapg_theory import float64, oracle
 from lapg_theory.game import prisoners_dilemma, state_index, symmetric_game
 from lapg_theory.oracle.episodes import swap
@@ -54,12 +53,14 @@ def test_the_exact_covariance_is_that_of_single_trajectories():
         moves.append([float(s * old * (1 - old)) / steps for s, old in zip(step, q, strict=True)])
         chances.append(float(oracle.episodes.probability(q, episode) * oracle.episodes.probability(p, swap(episode))))
     covariance = np.cov(np.array(moves).T, aweights=chances, ddof=0)
-    np.testing.assert_allclose(learner.exact_covariance(SMALL, steps), covariance, atol=1e-12)
+    np.testing.assert_allclose(l1_coplayer.exact_covariance(SMALL, steps), covariance, atol=1e-12)
 
 
 def test_the_limit_in_b_is_where_the_oracle_goes():
     """While nothing is clipped, B (gradient_B - limit) is the same for every B."""
-    gaps = [b * (exact.vector(exact.expectations(SMALL, b).gradient) - sampled.limit(SMALL)) for b in (1, 2, 3)]
+    gaps = [
+        b * (l2_exact.vector(l2_exact.expectations(SMALL, b).gradient) - l3_sampled.limit(SMALL)) for b in (1, 2, 3)
+    ]
     np.testing.assert_allclose(gaps[1], gaps[0], atol=1e-12)
     np.testing.assert_allclose(gaps[2], gaps[0], atol=1e-12)
     assert np.abs(gaps[0]).min() > 1e-5
@@ -70,10 +71,10 @@ def test_clipping_sets_in_at_the_rate_that_is_named(payoffs):
     """The c of c / B is the same for B = 1 and 2 just below that rate, and not above it."""
     T, R, P, S = map(Q, payoffs)
     setting = dataclasses.replace(SMALL, game=symmetric_game(T, R, P, S))
-    most = Q(sampled.unclipped_rate(setting))
+    most = Q(l3_sampled.unclipped_rate(setting))
     for alpha, constant in ((most * Q(999, 1000), True), (most * Q(11, 10), False)):
         tried = dataclasses.replace(setting, alpha=alpha)
-        c = [b * (exact.vector(exact.expectations(tried, b).gradient) - sampled.limit(tried)) for b in (1, 2)]
+        c = [b * (l2_exact.vector(l2_exact.expectations(tried, b).gradient) - l3_sampled.limit(tried)) for b in (1, 2)]
         assert np.allclose(c[0], c[1], rtol=0, atol=1e-11) == constant
 
 
@@ -82,9 +83,9 @@ def test_the_law_in_b_is_not_judged_where_minibatches_are_clipped(tmp_path, monk
 
     Two defections against a cooperator move q_0 = 1/2 by 10 alpha / (1 - q_0), which exceeds 0.48 from alpha 0.024 on.
     """
-    monkeypatch.setattr(sampled, "_against_oracle", lambda *_: ([], []))  # is as ever
+    monkeypatch.setattr(l3_sampled, "_against_oracle", lambda *_: ([], []))  # is as ever
     game = symmetric_game(Q(5), Q(3), Q(1), Q(0))
-    found = sampled.level(dataclasses.replace(SMALL, game=game, alpha=Q(1, 20)))
+    found = l3_sampled.level(dataclasses.replace(SMALL, game=game, alpha=Q(1, 20)))
     assert found.verdict == "underpowered"
     assert "none predicted where minibatches are clipped" in found.checks[-1].name
     assert "nothing is clipped up to --alpha 0.024." in found.notes[0]
@@ -98,18 +99,18 @@ def test_the_same_game_in_other_units_is_the_same_comparison():
     large = Setting(game=symmetric_game(Q(20), Q(10), Q(0), Q(-10)))
     assert (usual.rate, usual.time, large.rate, large.time) == (Q(1, 20), 8, Q(1, 200), 0.8)
     other = dataclasses.replace(usual, game=symmetric_game(Q(5), Q(3), Q(1), Q(0)))
-    assert other.rate == Q(1, 50) < sampled.unclipped_rate(other)
+    assert other.rate == Q(1, 50) < l3_sampled.unclipped_rate(other)
     assert dataclasses.replace(other, alpha=Q(1, 7)).rate == Q(1, 7)
 
 
 def test_play_agrees():
     """All comparisons of the level together raise a false alarm in one key of a thousand."""
-    level = play.level(SMALL)
+    level = l0_play.level(SMALL)
     assert level.verdict == "confirmed"
 
 
 def test_enumerated_estimators_agree():
-    assert exact.level(SMALL).verdict == "confirmed"
+    assert l2_exact.level(SMALL).verdict == "confirmed"
 
 
 #: kind -> what turns red in L2, where one part of the training code after the other is enumerated.
@@ -124,14 +125,14 @@ RED = {
 
 @pytest.mark.parametrize("kind", SABOTAGES)
 def test_enumeration_notices_every_mistake(kind):
-    rows = exact.level(SMALL, SABOTAGES[kind][1]).rows()
+    rows = l2_exact.level(SMALL, SABOTAGES[kind][1]).rows()
     assert [row["name"] for row in rows if row["verdict"] == "refuted"] == [f"enumerated {name}" for name in RED[kind]]
 
 
 @pytest.mark.parametrize("kind", ["payoff-sign", "player-view", "learner-sum"])
 def test_play_notices_mistakes_of_the_environment_only(kind):
     """Where nothing is wrong, red in one key of a thousand."""
-    level = play.level(TINY, SABOTAGES[kind][1])
+    level = l0_play.level(TINY, SABOTAGES[kind][1])
     red = [row["verdict"] == "refuted" for row in level.rows()]
     assert (level.verdict == "refuted") == any(red) == ("L0" in EXPECTED[kind])
     if kind == "payoff-sign":  # changes what is earned, not what is played
@@ -155,7 +156,7 @@ def test_the_right_levels_notice_a_mistake(kind):
 
 
 def test_too_few_samples_are_called_too_few():
-    rows = play.level(dataclasses.replace(SMALL, budget=0.001)).rows()
+    rows = l0_play.level(dataclasses.replace(SMALL, budget=0.001)).rows()
     assert {row["verdict"] for row in rows} == {"underpowered"}
     assert all(row["needed"] > row["samples"] for row in rows)
 
@@ -201,9 +202,9 @@ def test_an_interrupt_leaves_the_report_of_the_finished_levels(tmp_path, capsys,
     def interrupted(setting, simulation):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lapg_rl.crossval.learner.level", interrupted)
-    done = exact.level(SMALL)
-    monkeypatch.setattr("lapg_rl.crossval.play.level", lambda setting, simulation: done)
+    monkeypatch.setattr("lapg_rl.crossval.levels.l1_coplayer.level", interrupted)
+    done = l2_exact.level(SMALL)
+    monkeypatch.setattr("lapg_rl.crossval.levels.l0_play.level", lambda setting, simulation: done)
     monkeypatch.setattr("lapg_rl.crossval.page.FIGURES", {"L2": FIGURES["L2"]})
     assert main(["crossval", "--level", "L0-L2", "--out", str(tmp_path / "some")]) == 130
     assert "interrupted after 1 of 3 levels" in capsys.readouterr().err
@@ -226,4 +227,4 @@ def test_the_report_is_written_and_a_refutation_is_an_exit_status(tmp_path, caps
 
 def test_other_games_have_levels_too():
     game = symmetric_game(Q(3), Q(5, 2), Q(1), Q(1, 2))
-    assert exact.level(dataclasses.replace(SMALL, game=game)).verdict == "confirmed"
+    assert l2_exact.level(dataclasses.replace(SMALL, game=game)).verdict == "confirmed"

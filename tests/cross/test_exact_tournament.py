@@ -11,7 +11,7 @@ sys.path.append(str(Path(__file__).parents[1] / "rl"))
 
 from folders import TABULAR, run_of
 
-from lapg_rl.tournament import tournament
+from lapg_rl.study.tournament import tournament
 from lapg_theory import exact_returns
 from lapg_theory.game import NAMED, FiniteHorizon, extortioner, prisoners_dilemma
 

@@ -14,14 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lapg_rl.algorithms.lola_dice import look_ahead_loss
 from lapg_rl.config import Config, LearnerConfig, NaiveConfig, PoolConfig
 from lapg_rl.estimators import ESTIMATORS, inner_episode
+from lapg_rl.learn.algorithms.lola_dice import look_ahead_loss
 from lapg_rl.models import Tabular
-from lapg_rl.rollout import Trajectory
+from lapg_rl.play.rollout import Trajectory
+from lapg_theory.exact.precision import float64
 from lapg_theory.game import FiniteHorizon, prisoners_dilemma
 from lapg_theory.learning import LolaDice
-from lapg_theory.precision import float64
 
 T = M = 2
 GAME = np.array([[1.0, -1.0], [2.0, 0.0]])

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from lapg_rl import config
-from lapg_rl.cli import main
-from lapg_rl.crossval import ascent, outcome, sequence, sweep
-from lapg_rl.crossval.levels import LEVELS, RUNGS, chosen
-from lapg_rl.crossval.sequence import config_of
+from lapg_rl.commands.main import main
+from lapg_rl.crossval import ascent, tabular_runs
+from lapg_rl.crossval.ladder import LEVELS, RUNGS, chosen, l5_outcome, l5_sequence
+from lapg_rl.crossval.levels.l5_sequence import config_of
 from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.simulation import HONEST, learner, plain_learner
-from lapg_rl.crossval.sweep import Sweep
+from lapg_rl.crossval.tabular_runs import Sweep
 from lapg_rl.crossval.verdict import Majority
-from lapg_rl.results import Result
-from lapg_rl.rollout import Trajectory
+from lapg_rl.play.rollout import Trajectory
+from lapg_rl.study.results import Result
 from lapg_theory import defection_certificate
 from lapg_theory.dynamics import iterate
 from lapg_theory.game import FiniteHorizon, prisoners_dilemma, symmetric_game
@@ -58,10 +58,10 @@ def test_a_game_without_a_window_has_none():
 
 
 def test_a_run_that_was_cut_off_ends_where_an_uninterrupted_one_does(tmp_path, monkeypatch):
-    whole = sweep.train(tiny(), GAME, tmp_path / "whole", quiet=True)
+    whole = tabular_runs.train(tiny(), GAME, tmp_path / "whole", quiet=True)
     assert whole.shape == (4, 3, 2, 5)
     assert np.abs(np.diff(whole, axis=0)).max(axis=(1, 2, 3)).min() > 0
-    save, kept = sweep.checkpoint.save, []
+    save, kept = tabular_runs.checkpoint.save, []
 
     def cut(*arguments, **options):
         save(*arguments, **options)
@@ -69,33 +69,33 @@ def test_a_run_that_was_cut_off_ends_where_an_uninterrupted_one_does(tmp_path, m
         if len(kept) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweep.checkpoint, "save", cut)
+    monkeypatch.setattr(tabular_runs.checkpoint, "save", cut)
     with pytest.raises(KeyboardInterrupt):
-        sweep.train(tiny(), GAME, tmp_path / "cut", quiet=True)
-    np.testing.assert_array_equal(sweep.train(tiny(), GAME, tmp_path / "cut", quiet=True), whole)
+        tabular_runs.train(tiny(), GAME, tmp_path / "cut", quiet=True)
+    np.testing.assert_array_equal(tabular_runs.train(tiny(), GAME, tmp_path / "cut", quiet=True), whole)
     assert len(kept) == 3
     monkeypatch.undo()
-    at_once = sweep.train(tiny(every=6), GAME, tmp_path / "once", quiet=True)
+    at_once = tabular_runs.train(tiny(every=6), GAME, tmp_path / "once", quiet=True)
     np.testing.assert_allclose(at_once[-1], whole[-1], rtol=1e-5)  # no update repeats the draws of another
 
 
 def test_a_sweep_compiles_once_and_runs_do_not_depend_on_their_company(tmp_path):
-    whole = sweep.train(tiny(), GAME, tmp_path / "a", quiet=True)
-    size = sweep._advance._cache_size()
+    whole = tabular_runs.train(tiny(), GAME, tmp_path / "a", quiet=True)
+    size = tabular_runs._advance._cache_size()
     start = tiny().start.copy()
     start[1:] += 1
     other = dataclasses.replace(tiny(), start=start, share=np.array([0.0, 0.1, 0.2]))
-    found = sweep.train(other, GAME, tmp_path / "b", quiet=True)
+    found = tabular_runs.train(other, GAME, tmp_path / "b", quiet=True)
     np.testing.assert_array_equal(found[:, 0], whole[:, 0])
     assert np.abs(np.diff(found, axis=0) - np.diff(whole, axis=0))[:, 1:].max(axis=(0, 2, 3)).min() > 1e-3
-    sweep.train(dataclasses.replace(other, rate=0.5, seed=6), GAME, tmp_path / "c", quiet=True)
-    assert sweep._advance._cache_size() == size
+    tabular_runs.train(dataclasses.replace(other, rate=0.5, seed=6), GAME, tmp_path / "c", quiet=True)
+    assert tabular_runs._advance._cache_size() == size
 
 
 def test_a_folder_of_another_sweep_is_refused(tmp_path):
-    sweep.train(tiny(), GAME, tmp_path, quiet=True)
+    tabular_runs.train(tiny(), GAME, tmp_path, quiet=True)
     with pytest.raises(ValueError, match=r"holds another sweep \(rate 1.0 there, 2.0 here\); choose another --out"):
-        sweep.train(tiny(rate=2.0), GAME, tmp_path, quiet=True)
+        tabular_runs.train(tiny(rate=2.0), GAME, tmp_path, quiet=True)
 
 
 def test_a_rated_learner_is_the_production_learner_of_that_rate():
@@ -105,8 +105,8 @@ def test_a_rated_learner_is_the_production_learner_of_that_rate():
         seen, jnp.asarray(draw.integers(2, size=(4, 3))), jnp.asarray(draw.normal(size=(4, 3)), jnp.float32),
         jnp.zeros((4, 3)), jnp.zeros((4, 3)),
     )  # fmt: skip
-    policy = sweep.tables(jnp.asarray(draw.normal(size=5), jnp.float32))
-    plain, rated = learner(plain_learner(7.0)), sweep.Rated(learner(plain_learner(1.0)))
+    policy = tabular_runs.tables(jnp.asarray(draw.normal(size=5), jnp.float32))
+    plain, rated = learner(plain_learner(7.0)), tabular_runs.Rated(learner(plain_learner(1.0)))
     expected = plain.end_of_inner_episode(plain.init(policy, 4), batch).policy.logits
     _, found = rated.end_of_inner_episode(rated.init((jnp.float32(7.0), policy), 4), batch)
     np.testing.assert_allclose(found.policy.logits, expected, rtol=1e-5)
@@ -122,7 +122,7 @@ def test_the_mean_update_is_the_exact_one(tmp_path):
         "mean", np.repeat(start, count, 0), np.full(count, 0.4), np.full(count, 1.0), rate=1.0, steps=3, naive_updates=1,
         batch=64, meta_batch=2, games=64, updates=1, every=1,
     )  # fmt: skip
-    moves = np.diff(sweep.train(many, GAME, tmp_path, quiet=True), axis=0)[0].reshape(count, -1)
+    moves = np.diff(tabular_runs.train(many, GAME, tmp_path, quiet=True), axis=0)[0].reshape(count, -1)
     exact = np.diff(
         ascent.ascend(GAME, start, [0.4], [1.0], rate=1.0, steps=3, naive_updates=1, updates=1, every=1), axis=0
     )
@@ -141,7 +141,7 @@ def test_phases_of_known_policies():
         "other": (0.5, 0.5, 0.5, 0.5, 0.5),
     }
     policies = np.array([[p, p] for p in kinds.values()], float)
-    found = outcome.phases(policies, GAME, np.full(4, 8.0), steps=10, naive_updates=4)
+    found = l5_outcome.phases(policies, GAME, np.full(4, 8.0), steps=10, naive_updates=4)
     assert found.tolist() == list(kinds)
 
 
@@ -150,21 +150,21 @@ def cells(players=1, runs=20):
         "x", np.zeros((2 * runs, players, 5)), np.ones(2 * runs), np.ones(2 * runs), rate=1.0, steps=3, naive_updates=1,
         batch=2, meta_batch=2, games=2, updates=2, every=1,
     )  # fmt: skip
-    return outcome.Cells(swept, ({"tau": 1.0, "eta": 1.0}, {"tau": 9.0, "eta": 9.0}))
+    return l5_outcome.Cells(swept, ({"tau": 1.0, "eta": 1.0}, {"tau": 9.0, "eta": 9.0}))
 
 
 def test_cells_are_judged_where_theory_is_sure():
-    stays, leaves = outcome.STAYS, outcome.LEAVES
+    stays, leaves = l5_outcome.STAYS, l5_outcome.LEAVES
     told = np.array([stays] * 20 + [leaves] * 20)
     seen = np.array([stays] * 19 + [leaves] * 21)
     sure = np.array([True] * 20 + [True] * 9 + [False] * 11)
-    found = outcome.judge(cells(), seen, told, sure)
+    found = l5_outcome.judge(cells(), seen, told, sure)
     assert [cell["agree"] for cell in found] == [19, 9]
     assert [cell["judged"] for cell in found] == [20, 9]
     assert found[0]["outcomes"][leaves]["seen"] == 1
     low, high = found[0]["outcomes"][leaves]["interval"]
     assert low == pytest.approx(0.00127, abs=1e-5) and high == pytest.approx(0.24873, abs=1e-5)  # exact for 1 of 20
-    (check,) = outcome.checks("window", found)
+    (check,) = l5_outcome.checks("window", found)
     assert (check.hits, check.trials) == (19, 20)
     assert check.verdict(0.001) == "confirmed"
 
@@ -203,37 +203,37 @@ def test_levels_that_train_are_carried_out_only_where_asked_for():
 
 
 def test_predictions_cross_the_window_and_are_unsure_at_its_edges():
-    found, edges = outcome.window(Setting(budget=0.25), 2)
+    found, edges = l5_outcome.window(Setting(budget=0.25), 2)
     etas = np.array([edges[0] * 0.5, edges[0] * 1.05, np.sqrt(edges[0] * edges[1]), edges[1] * 4])
     few = dataclasses.replace(found.sweep, start=found.sweep.start[:4], share=np.ones(4), eta=etas)
-    told, sure, _ = outcome.predicted(outcome.Cells(few, ()), GAME)
-    assert told.tolist() == [told[0], told[1], outcome.LEAVES, outcome.STAYS] and told[0] == outcome.STAYS
+    told, sure, _ = l5_outcome.predicted(l5_outcome.Cells(few, ()), GAME)
+    assert told.tolist() == [told[0], told[1], l5_outcome.LEAVES, l5_outcome.STAYS] and told[0] == l5_outcome.STAYS
     assert sure.tolist() == [True, False, True, True]
 
 
 @pytest.mark.slow
 def test_the_preset_agrees(tmp_path):
     """At the small budget; every cell that counts is confirmed or undecided, one false alarm in a thousand keys."""
-    found = outcome.level(Setting(budget=0.25), HONEST, tmp_path, quiet=True)
+    found = l5_outcome.level(Setting(budget=0.25), HONEST, tmp_path, quiet=True)
     assert found.verdict != "refuted"
 
 
 @pytest.mark.slow
 def test_recurrent_agents_in_a_tiny_pool(tmp_path, monkeypatch):
     """Trained by the ordinary loop, read from the run folders, carried on without a step more."""
-    monkeypatch.setattr(sequence, "SHARES", (0.5,))
-    monkeypatch.setattr(sequence, "STEPS", 4)
+    monkeypatch.setattr(l5_sequence, "SHARES", (0.5,))
+    monkeypatch.setattr(l5_sequence, "STEPS", 4)
     small = config.override(
         config_of("gru", Setting(), 0.5), ["updates=2", "meta_batch=2", "batch=2", "inner_episodes=2"]
     )
-    monkeypatch.setattr(sequence, "config_of", lambda kind, setting, share, seed: dataclasses.replace(small, seed=seed))
-    found = sequence.level(Setting(), "gru", 2, tmp_path, quiet=True)
+    monkeypatch.setattr(l5_sequence, "config_of", lambda kind, setting, share, seed: dataclasses.replace(small, seed=seed))
+    found = l5_sequence.level(Setting(), "gru", 2, tmp_path, quiet=True)
     (cell,) = found.data["pool"]
     assert sum(o["seen"] for o in cell["outcomes"].values()) == 2
     assert sum(o["predicted"] for o in cell["outcomes"].values()) == pytest.approx(2)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("arrays.npz")}
     assert len(files) == 2
-    assert sequence.level(Setting(), "gru", 2, tmp_path, quiet=True).data == found.data
+    assert l5_sequence.level(Setting(), "gru", 2, tmp_path, quiet=True).data == found.data
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("arrays.npz")} == files
 
 
@@ -249,4 +249,4 @@ def test_the_phase_of_a_trained_run(together, against, expected):
         "", config_of("gru", Setting(), 0.5), {k: np.full(3, v) for k, v in metrics.items() if v is not None}, [], None,
         None, Path(), {},
     )  # fmt: skip
-    assert sequence.outcome_of(run, 0.3) == expected
+    assert l5_sequence.outcome_of(run, 0.3) == expected

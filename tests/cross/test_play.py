@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lapg_rl.coplayers import FixedStrategy
 from lapg_rl.envs import IteratedMatrixGame
 from lapg_rl.models import Tabular
-from lapg_rl.rollout import meta_batch
+from lapg_rl.play.coplayers import FixedStrategy
+from lapg_rl.play.rollout import meta_batch
 from lapg_theory import exact_returns, occupancy
 from lapg_theory.game import Discounted, FiniteHorizon, battle_of_the_sexes, prisoners_dilemma
 

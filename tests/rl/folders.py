@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lapg_rl import checkpoint
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, PoolConfig
-from lapg_rl.run import fresh_state, open_run
+from lapg_rl.runs import checkpoint
+from lapg_rl.runs.loop import fresh_state, open_run
 
 TABULAR = Config(
     name="by-hand",

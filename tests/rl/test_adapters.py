@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lapg_rl import pools, train
 from lapg_rl.config import CleanUpConfig, Config, GameConfig, ModelConfig
 from lapg_rl.envs import CleanUp, FromGymnax, IteratedMatrixGame, ToGymnax, ToPettingZoo
+from lapg_rl.learn import training_step
+from lapg_rl.play import pools
 from lapg_theory.game import prisoners_dilemma
 
 SMALL = CleanUpConfig(rows=2, columns=3, initial_dirt=1)
@@ -159,7 +160,9 @@ def test_a_gymnax_environment_in_our_loop():
 
     @functools.cache
     def metrics(cfg):
-        return train.make_train_step(cfg)(train.initial_state(cfg, train.run_key(cfg)), train.run_key(cfg))[1]
+        return training_step.make_train_step(cfg)(
+            training_step.initial_state(cfg, training_step.run_key(cfg)), training_step.run_key(cfg)
+        )[1]
 
     env = pools.environment(custom)
     assert (env.num_actions, env.observation_size) == (2, 6)

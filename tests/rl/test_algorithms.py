@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lapg_rl import pools, train
-from lapg_rl.algorithms.lola_dice import _replay, look_ahead
-from lapg_rl.algorithms.shaper import centred_ranks, search_gradient
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
-from lapg_rl.coplayers.naive import a2c_loss
+from lapg_rl.learn import training_step
+from lapg_rl.learn.algorithms.lola_dice import _replay, look_ahead
+from lapg_rl.learn.algorithms.shaper import centred_ranks, search_gradient
 from lapg_rl.models import GRU, Tabular
-from lapg_rl.rollout import Trajectory
-from lapg_theory.precision import float64
+from lapg_rl.play import pools
+from lapg_rl.play.coplayers.naive import a2c_loss
+from lapg_rl.play.rollout import Trajectory
+from lapg_theory.exact.precision import float64
 
 PLAIN = NaiveConfig(
     optimiser="sgd", learning_rate=1.0, normalize_advantages=False, reward_scale=1.0, clip_norm=100.0, gamma=1.0
@@ -150,8 +151,8 @@ def test_shaper_learns_to_exploit_unconditional_cooperation():
         learner=LearnerConfig(algorithm="shaper", epochs=1, minibatches=1, population=16, noise=0.3, learning_rate=0.2),
         pool=PoolConfig(p_naive=0.0, p_fixed=1.0, fixed="allc"),
     )
-    key = train.run_key(cfg)
-    state, step = train.initial_state(cfg, key), train.make_train_step(cfg)
+    key = training_step.run_key(cfg)
+    state, step = training_step.initial_state(cfg, key), training_step.make_train_step(cfg)
     rewards = []
     for n in range(25):
         state, metrics = step(state, jax.random.fold_in(key, n))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from folders import logits
 
-from lapg_rl import balance
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
 from lapg_rl.estimators import ESTIMATORS
 from lapg_rl.models import Tabular
-from lapg_rl.rollout import Trajectory
+from lapg_rl.play.rollout import Trajectory
+from lapg_rl.study import balance
 
 CONFIG = Config(
     batch=3,

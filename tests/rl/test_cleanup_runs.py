@@ -13,17 +13,21 @@ import pytest
 from cleanup_reference import best_alone
 from PIL import Image
 
-from lapg_rl import checkpoint, config, pools, records, train, watch
-from lapg_rl.cli import main
+from lapg_rl import config
 from lapg_rl.commands.evaluate import evaluate_run, table
+from lapg_rl.commands.main import main
 from lapg_rl.config import CleanUpConfig, Config, GameConfig, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
 from lapg_rl.envs import CleanUp, IteratedMatrixGame
 from lapg_rl.envs.cleanup import ACTIONS
+from lapg_rl.learn import training_step
 from lapg_rl.models import over_sequences
-from lapg_rl.report import write
-from lapg_rl.results import collect
-from lapg_rl.rollout import log_prob
-from lapg_rl.run import fresh_state, open_run
+from lapg_rl.play import pools
+from lapg_rl.play.rollout import log_prob
+from lapg_rl.reports import episodes, write
+from lapg_rl.runs import checkpoint
+from lapg_rl.runs.loop import fresh_state, open_run
+from lapg_rl.study import records
+from lapg_rl.study.results import collect
 from lapg_theory.game import prisoners_dilemma
 
 TINY = Config(
@@ -75,7 +79,9 @@ def test_an_update_of_a_preset_at_reduced_sizes(name):
     cfg = config.override(
         config.preset(name), [*smaller, f"inner_episodes={min(2, config.preset(name).inner_episodes)}"]
     )
-    state, metrics = train.make_train_step(cfg)(train.initial_state(cfg, train.run_key(cfg)), train.run_key(cfg))
+    state, metrics = training_step.make_train_step(cfg)(
+        training_step.initial_state(cfg, training_step.run_key(cfg)), training_step.run_key(cfg)
+    )
     found = {name: np.asarray(value) for name, value in metrics.items()}
     assert all(np.isfinite(value).all() for value in found.values())
     assert {"zaps_vs_naive", "naive_zaps", "cleaning_discrepancy_vs_naive", "pollution_vs_naive"} <= found.keys()
@@ -86,7 +92,7 @@ def test_an_update_of_a_preset_at_reduced_sizes(name):
 def test_metrics_are_those_of_the_recorded_play():
     """From states and actions, counted again: zaps of unfrozen players, steps at the river, dirt, and the discrepancy."""
     env = CleanUp(TINY.game.cleanup)
-    agents = train.initial_state(TINY, jax.random.key(0))
+    agents = training_step.initial_state(TINY, jax.random.key(0))
     company = pools.Company(jnp.array(0), agents.agents, agents.naive_policies)
     me = jax.tree.map(lambda x: x[0], agents.agents)
     played = jax.jit(lambda key: pools.play_pool(TINY, me, company, key))(jax.random.key(1))
@@ -189,12 +195,12 @@ def test_frames_show_what_happened():
     seen[0, 12 + 3 * 2 + 1] = 1  # dirt under A
     seen[1, 12 + 3 * 3] = 1  # an apple under B
     seen[1, -1] = 1
-    frames = watch.frames_of(env, seen, np.array([[4, 5], [1, 2]]), np.array([[0, 1.0], [0, 0]]))
+    frames = episodes.frames_of(env, seen, np.array([[4, 5], [1, 2]]), np.array([[0, 1.0], [0, 0]]))
     assert frames[0].cells == [(0, 2), (1, 0)]
     assert (frames[0].dirt, frames[0].apples) == ([(0, 2)], [])
     assert (frames[1].dirt, frames[1].apples) == ([], [(1, 0)])
-    assert watch.caption(frames[0]) == "step   0: A zaps, B nothing +1"
-    assert watch.caption(frames[1]) == "step   1: A left, B frozen"
+    assert episodes.caption(frames[0]) == "step   0: A zaps, B nothing +1"
+    assert episodes.caption(frames[1]) == "step   1: A left, B frozen"
     assert ACTIONS[4] == "zap"
 
 
@@ -220,7 +226,9 @@ def test_an_environment_of_the_users_trains_like_ours():
     ours = Config(**sizes, learner=LearnerConfig(epochs=1), naive=NaiveConfig())
     theirs = dataclasses.replace(ours, game=GameConfig(kind="custom", factory=f"{__name__}:dilemma"))
     results = [
-        train.make_train_step(cfg)(train.initial_state(cfg, train.run_key(cfg)), train.run_key(cfg))[1]
+        training_step.make_train_step(cfg)(
+            training_step.initial_state(cfg, training_step.run_key(cfg)), training_step.run_key(cfg)
+        )[1]
         for cfg in (ours, theirs)
     ]
     assert results[0].keys() == results[1].keys()
@@ -250,8 +258,12 @@ def test_plain_ppo_learns_the_one_player_game():
     cfg = config.preset("cleanup-alone")
     best, _ = best_alone(cfg.game.cleanup, cfg.steps)
     assert best == pytest.approx(17.173, abs=1e-3)
-    state, step, rewards = train.initial_state(cfg, train.run_key(cfg)), train.make_train_step(cfg), []
+    state, step, rewards = (
+        training_step.initial_state(cfg, training_step.run_key(cfg)),
+        training_step.make_train_step(cfg),
+        [],
+    )
     for update in range(cfg.updates):
-        state, metrics = step(state, jax.random.fold_in(train.run_key(cfg), update))
+        state, metrics = step(state, jax.random.fold_in(training_step.run_key(cfg), update))
         rewards.append(float(metrics["reward_vs_naive"][0]))
     assert np.mean(rewards[-40:]) * cfg.steps > 0.85 * best

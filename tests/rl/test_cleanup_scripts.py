@@ -13,7 +13,7 @@ from lapg_rl.config import CleanUpConfig
 from lapg_rl.envs import CleanUp
 from lapg_rl.envs.cleanup import DOWN, LEFT, NOTHING, RIGHT, UP
 from lapg_rl.envs.random_numbers import uniform
-from lapg_rl.rollout import broadcast_state
+from lapg_rl.play.rollout import broadcast_state
 
 
 def towards(cell, target):

@@ -5,10 +5,9 @@ import re
 
 import pytest
 
-from lapg_rl import run
-from lapg_rl.cli import main
+from lapg_rl.commands.main import main
 from lapg_rl.config import PRESETS
-from lapg_rl.run import RunFolder
+from lapg_rl.runs.loop import RunFolder
 
 TINY = [
     *("updates=2", "meta_batch=2", "batch=2", "inner_episodes=2", "steps=3"),
@@ -79,7 +78,7 @@ def test_presets_are_listed(capsys):
 
 def test_settings_may_stand_before_and_after_options(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(run, "train_together", lambda runs, **_: seen.extend(runs))
+    monkeypatch.setattr(loop, "train_together", lambda runs, **_: seen.extend(runs))
     assert main(["train", "ipd-shaping", "seed=3", "--seeds", "2", "updates=7", "--quiet", "estimator=mfos"]) == 0
     assert [(c.seed, c.updates, c.learner.estimator, f.as_posix()) for c, f in seen] == [
         (3, 7, "mfos", "runs/ipd-shaping-mfos-seed3"),
@@ -91,7 +90,7 @@ def test_an_interrupt_says_how_to_carry_on(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "train_together", interrupted)
+    monkeypatch.setattr(loop, "train_together", interrupted)
     assert main(["train", "ipd-shaping", "--run", "here"]) == 130
     assert capsys.readouterr().err.strip() == "lapg: interrupted; carry on with `lapg train --resume here`"
 

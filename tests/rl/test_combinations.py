@@ -7,9 +7,11 @@ import jax
 import numpy as np
 import pytest
 
-from lapg_rl import checkpoint, config, train
+from lapg_rl import config
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
 from lapg_rl.estimators import ESTIMATORS
+from lapg_rl.learn import training_step
+from lapg_rl.runs import checkpoint
 
 SINGLE = {"epochs": 1, "minibatches": 1}
 LOOK_AHEAD = NaiveConfig(optimiser="sgd", learning_rate=1.0, normalize_advantages=False)
@@ -53,9 +55,9 @@ QUICK = (
 
 def assert_two_updates(cfg, folder):
     """Two updates; the second also from a checkpoint of the first, without any transfer to or from the host."""
-    key = train.run_key(cfg)
+    key = training_step.run_key(cfg)
     keys = [jax.random.fold_in(key, n) for n in (0, 1, 1)]  # a step consumes its key too
-    fresh, step = train.initial_state(cfg, key), train.make_train_step(cfg)
+    fresh, step = training_step.initial_state(cfg, key), training_step.make_train_step(cfg)
     before = [np.asarray(x) for x in jax.tree.leaves(fresh.agents)]
     first, _ = step(fresh, keys[0])
     saved = checkpoint.save(folder, 1, first, keep=1)
@@ -104,7 +106,7 @@ def test_two_updates_of_a_pool_of_different_learners(kind, tmp_path):
 @pytest.mark.parametrize("name", ["ipd-shaping", "ipd-mixed"])
 def test_an_update_of_a_published_preset(name):
     cfg = config.preset(name)
-    state = train.initial_state(cfg, train.run_key(cfg))
-    state, metrics = train.make_train_step(cfg)(state, train.run_key(cfg))
+    state = training_step.initial_state(cfg, training_step.run_key(cfg))
+    state, metrics = training_step.make_train_step(cfg)(state, training_step.run_key(cfg))
     assert all(np.isfinite(np.asarray(v)).all() for v in metrics.values())
     assert abs(float(np.mean(metrics["cooperation_vs_naive"])) - 0.5) < 0.05  # fresh policies are uniform

@@ -6,8 +6,8 @@ import json
 import pytest
 from folders import TABULAR, metrics, with_estimator
 
-from lapg_rl.cli import main
-from lapg_rl.intervals import of_difference
+from lapg_rl.commands.main import main
+from lapg_rl.study.intervals import of_difference
 
 #: Metrics rise evenly over 40 updates, so the mean of the last 20 is 30.5 / 40 of the last value, of 11 to 30 it is 20.5 / 40.
 LATE, MIDDLE = 30.5 / 40, 20.5 / 40

@@ -13,26 +13,30 @@ import numpy as np
 import pytest
 from test_lossless import TINIEST, started, steps_in
 
-from lapg_rl import config, devices, preemption, run
-from lapg_rl.cli import main
+from lapg_rl import config
+from lapg_rl.commands.main import main
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
-from lapg_rl.run import RunFolder
+from lapg_rl.machine import devices
+from lapg_rl.runs import loop, preemption
+from lapg_rl.runs.loop import RunFolder
 
 EIGHT = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
 
 TWICE = """
 import json, sys
 import jax, jax.numpy as jnp, numpy as np
-from lapg_rl import config, devices, train
+from lapg_rl import config
+from lapg_rl.machine import devices
+from lapg_rl.learn import training_step
 
 cfg, seeds = config.load(sys.argv[1]), int(sys.argv[2])
-key = train.run_key(cfg)
+key = training_step.run_key(cfg)
 
 def after_two_updates(mesh):
-    step = train.make_train_step(cfg, seeds, mesh)
+    step = training_step.make_train_step(cfg, seeds, mesh)
     stack = lambda make: jax.tree.map(lambda *x: jnp.stack(x), *map(make, range(seeds))) if seeds > 1 else make(0)
     keys = lambda n: stack(lambda seed: jax.random.fold_in(key, 10 * seed + n))
-    state = devices.place(stack(lambda seed: train.initial_state(cfg, jax.random.fold_in(key, 99 + seed))), mesh)
+    state = devices.place(stack(lambda seed: training_step.initial_state(cfg, jax.random.fold_in(key, 99 + seed))), mesh)
     for n in range(2):
         state, metrics = step(state, devices.place(keys(n), mesh))
     return [np.asarray(x).tolist() for x in jax.tree.leaves((state, metrics))]
@@ -125,7 +129,16 @@ def test_options_that_do_not_fit_are_refused(line, message, tmp_path, monkeypatc
 
 @pytest.mark.slow
 def test_processes_that_do_not_find_each_other_say_so(tmp_path):
-    line = [sys.executable, "-m", "lapg_rl.cli", "train", "ipd-shaping", "--distributed", "--run", tmp_path / "run"]
+    line = [
+        sys.executable,
+        "-m",
+        "lapg_rl.commands.main",
+        "train",
+        "ipd-shaping",
+        "--distributed",
+        "--run",
+        tmp_path / "run",
+    ]
     done = subprocess.run(line, capture_output=True, text=True)
     assert done.returncode == 2
     assert "give --coordinator HOST:PORT --processes N --process I" in done.stderr
@@ -140,7 +153,7 @@ def two_processes(toml, folder):
     line = [
         sys.executable,
         "-m",
-        "lapg_rl.cli",
+        "lapg_rl.commands.main",
         "train",
         "--config",
         toml,
@@ -172,7 +185,7 @@ def test_two_processes_one_of_which_is_preempted_give_the_numbers_of_one(tmp_pat
     assert not (tmp_path / "not-here").exists()
     assert [row["processes"] for row in RunFolder(folder).provenance() if "started" in row] == [2, 2]
 
-    alone = run.train(cfg, tmp_path / "alone", quiet=True)
+    alone = loop.train(cfg, tmp_path / "alone", quiet=True)
     np.testing.assert_allclose(RunFolder(folder).final_state().agents.logits, alone.agents.logits, atol=1e-5)
     for row, other in zip(RunFolder(folder).metrics(), RunFolder(tmp_path / "alone").metrics(), strict=True):
         assert row.keys() == other.keys()

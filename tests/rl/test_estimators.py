@@ -12,8 +12,8 @@ from jax.flatten_util import ravel_pytree
 from lapg_rl import config, estimators, models
 from lapg_rl.config import ModelConfig
 from lapg_rl.estimators import ESTIMATORS, current_and_future, value_targets
-from lapg_rl.rollout import log_prob
-from lapg_theory.precision import float64
+from lapg_rl.play.rollout import log_prob
+from lapg_theory.exact.precision import float64
 
 B = M = T = 2
 PLAIN = {"gamma": 1.0, "gae_lambda": 1.0}

@@ -9,12 +9,12 @@ import pytest
 from folders import TABULAR, expected_rewards, run_of
 
 import lapg_rl.commands.evaluate as command
-from lapg_rl import records
-from lapg_rl.cli import main
+from lapg_rl.commands.main import main
 from lapg_rl.config import NaiveConfig, PoolConfig
-from lapg_rl.evaluate import evaluate, fit_line, u_shaped
-from lapg_rl.play import count_cooperation
-from lapg_rl.records import Evaluation
+from lapg_rl.study import records
+from lapg_rl.study.evaluation import evaluate, fit_line, u_shaped
+from lapg_rl.study.matches import count_cooperation
+from lapg_rl.study.records import Evaluation
 from lapg_theory.game import NAMED
 
 POLICY = (0.3, 0.9, 0.2, 0.6, 0.1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lapg_rl.intervals import bootstrap, estimate, jackknife_errors, of_mean
+from lapg_rl.study.intervals import bootstrap, estimate, jackknife_errors, of_mean
 
 
 def test_three_values_by_hand():

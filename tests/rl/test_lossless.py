@@ -17,11 +17,12 @@ import jax.numpy as jnp
 import pytest
 from test_run import TINY, assert_same_run, compile_once, uninterrupted
 
-from lapg_rl import checkpoint, config, files, preemption, processes, run
+from lapg_rl import config
 from lapg_rl.config import Config, PoolConfig
-from lapg_rl.preemption import Preempted
-from lapg_rl.progress import Progress
-from lapg_rl.run import RunFolder
+from lapg_rl.runs import checkpoint, files, loop, preemption, processes
+from lapg_rl.runs.loop import RunFolder
+from lapg_rl.runs.preemption import Preempted
+from lapg_rl.runs.progress import Progress
 
 __all__ = ["compile_once", "uninterrupted"]  # fixtures
 
@@ -45,7 +46,7 @@ def soak(cfg, tmp_path, kills):
     line = [
         sys.executable,
         "-m",
-        "lapg_rl.cli",
+        "lapg_rl.commands.main",
         "train",
         "--config",
         tmp_path / "tiny.toml",
@@ -77,7 +78,7 @@ def soak(cfg, tmp_path, kills):
     assert {end for number, end in ends if number == signal.SIGTERM} <= {preemption.EXIT, -signal.SIGTERM}, errors
     assert set(sums) <= {0}, "what was done when SIGTERM came is saved"
     whole = tmp_path / "whole"
-    assert_same_run(folder, run.train(cfg, folder, quiet=True), (whole, run.train(cfg, whole, quiet=True)))
+    assert_same_run(folder, loop.train(cfg, folder, quiet=True), (whole, loop.train(cfg, whole, quiet=True)))
     return ends, started(folder)
 
 
@@ -112,10 +113,10 @@ def test_a_signal_to_stop_saves_the_update_in_hand(number, tmp_path, uninterrupt
     before = signal.getsignal(number)
     at_update(monkeypatch, 4, lambda: os.kill(os.getpid(), number))
     with pytest.raises(Preempted, match=r"5 updates are saved, carry on with `lapg train --resume .*`"):
-        run.train(TINY, tmp_path, quiet=True)
+        loop.train(TINY, tmp_path, quiet=True)
     assert steps_in(tmp_path) == [2, 4, 5]
     assert signal.getsignal(number) is before
-    assert_same_run(tmp_path, run.train(TINY, tmp_path, quiet=True), uninterrupted)
+    assert_same_run(tmp_path, loop.train(TINY, tmp_path, quiet=True), uninterrupted)
 
 
 TRAP = """#!/bin/sh
@@ -150,7 +151,7 @@ def test_sigterm_is_passed_on_to_runs_side_by_side(tmp_path, monkeypatch):
 def test_sigterm_saves_runs_side_by_side(tmp_path):
     config.save(dataclasses.replace(TINIEST, updates=100_000), tmp_path / "tiny.toml")
     line = ["train", "--config", tmp_path / "tiny.toml", "--run", tmp_path / "r", "--seeds", "3", "--jobs", "2"]
-    process = subprocess.Popen([sys.executable, "-m", "lapg_rl.cli", *line, "--quiet"])
+    process = subprocess.Popen([sys.executable, "-m", "lapg_rl.commands.main", *line, "--quiet"])
     folders = [tmp_path / "r" / f"seed{n}" for n in range(3)]
     deadline = time.monotonic() + 300
     while not all(started(folder) for folder in folders[:2]) and time.monotonic() < deadline:
@@ -185,12 +186,12 @@ def test_a_full_disk_leaves_what_is_there(room, tmp_path, uninterrupted, monkeyp
     at_update(monkeypatch, 3 if room == "for half a checkpoint" else 7, fill)
     try:
         with pytest.raises(OSError, match=r"cannot write .*: File too large; .*make room.*--resume"):
-            run.train(TINY, tmp_path, quiet=True)
+            loop.train(TINY, tmp_path, quiet=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert steps_in(tmp_path) == ([0, 2] if room == "for half a checkpoint" else [2, 4, 6])
     assert not list(tmp_path.glob("**/*.tmp"))
-    assert_same_run(tmp_path, run.train(TINY, tmp_path, quiet=True), uninterrupted)
+    assert_same_run(tmp_path, loop.train(TINY, tmp_path, quiet=True), uninterrupted)
 
 
 def test_rewriting_a_file_on_a_full_disk_leaves_the_old_one(tmp_path, monkeypatch):
@@ -210,7 +211,7 @@ def test_rewriting_a_file_on_a_full_disk_leaves_the_old_one(tmp_path, monkeypatc
 def test_a_read_only_folder_is_refused():
     with tempfile.TemporaryDirectory() as place:  # where others may look, too
         folder = Path(place) / "run"
-        run.open_run(TINY, folder)
+        loop.open_run(TINY, folder)
         modes = [(Path(place), 0o755), (folder, 0o555), (folder / ".lock", 0o444)]
         for path, mode in modes:
             path.chmod(mode)
@@ -219,7 +220,7 @@ def test_a_read_only_folder_is_refused():
             if root:
                 os.seteuid(65534)
             with pytest.raises(ValueError, match=r"cannot write the run folder .*: Permission denied; choose another"):
-                run.train(TINY, folder, quiet=True)
+                loop.train(TINY, folder, quiet=True)
         finally:
             if root:
                 os.seteuid(0)
@@ -230,14 +231,14 @@ def test_nothing_is_ordered_by_the_clock(tmp_path, uninterrupted, monkeypatch):
     """Stopped after the 6th update; then the clock is in 1970, and the oldest checkpoint is the one written last."""
     at_update(monkeypatch, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Preempted):
-        run.train(TINY, tmp_path, quiet=True)
+        loop.train(TINY, tmp_path, quiet=True)
     for folder in checkpoint.folders(tmp_path / "checkpoints"):
         for path in (folder, *folder.iterdir()):
             os.utime(path, (4e9 - checkpoint.updates(folder),) * 2)
     original = time.gmtime
     monkeypatch.setattr(time, "gmtime", lambda *_: original(0))
     monkeypatch.setattr(time, "time", lambda: 0.0)
-    assert_same_run(tmp_path, run.train(TINY, tmp_path, quiet=True), uninterrupted)
+    assert_same_run(tmp_path, loop.train(TINY, tmp_path, quiet=True), uninterrupted)
     starts = [row for row in RunFolder(tmp_path).provenance() if "started" in row]
     assert [row["from_update"] for row in starts] == [0, 6]
     assert starts[1]["started"] == "1970-01-01T00:00:00Z"
@@ -248,7 +249,7 @@ def test_nothing_is_ordered_by_the_clock(tmp_path, uninterrupted, monkeypatch):
 def test_a_state_that_is_not_finite_is_not_saved_even_where_the_metrics_are(part, tmp_path, monkeypatch):
     where = {"agents": lambda s: s.agents.logits, "optimisers": lambda s: s.optimisers[1][0].nu.logits}[part]
 
-    step = run.make_train_step(TINY, 1, None)
+    step = loop.make_train_step(TINY, 1, None)
 
     def spoilt(state, key):
         state, metrics = step(state, key)
@@ -256,7 +257,7 @@ def test_a_state_that_is_not_finite_is_not_saved_even_where_the_metrics_are(part
             state = eqx.tree_at(where, state, replace_fn=lambda x: x.at[0, 2, 1].set(jnp.inf))
         return state, metrics
 
-    monkeypatch.setattr(run, "make_train_step", lambda *_: spoilt)
+    monkeypatch.setattr(loop, "make_train_step", lambda *_: spoilt)
     with pytest.raises(FloatingPointError, match=rf"^{part}\S*logits became non-finite in update 3 .*step_000000002\."):
-        run.train(TINY, tmp_path, quiet=True)
+        loop.train(TINY, tmp_path, quiet=True)
     assert steps_in(tmp_path) == [0, 2]

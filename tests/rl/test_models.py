@@ -10,7 +10,7 @@ from lapg_rl import models
 from lapg_rl.config import ModelConfig
 from lapg_rl.models import Hawk
 from lapg_rl.models.recurrence import linear_recurrence
-from lapg_theory.precision import float64
+from lapg_theory.exact.precision import float64
 
 KINDS = {
     "hawk": ModelConfig(kind="hawk", width=8, mlp_width=12, depth=2),

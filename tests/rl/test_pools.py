@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from folders import logits
 
-from lapg_rl import pools, train
 from lapg_rl.config import KINDS, Config, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
 from lapg_rl.estimators import ESTIMATORS
+from lapg_rl.learn import training_step
 from lapg_rl.models import GRU, Hawk, Tabular
-from lapg_rl.rollout import Trajectory, log_prob
+from lapg_rl.play import pools
+from lapg_rl.play.rollout import Trajectory, log_prob
 from lapg_theory.game import ALLC, ALLD
 
 POOL = Config(
@@ -158,7 +159,7 @@ def test_without_memory_each_inner_episode_is_a_sequence_of_its_own():
 @pytest.mark.parametrize("kind", ["tabular", "gru"])
 def test_naive_learners_may_be_of_another_kind(kind):
     cfg = dataclasses.replace(POOL, model=ModelConfig(width=4, mlp_width=4, spread=1.0), naive=NaiveConfig(model=kind))
-    state = train.initial_state(cfg, train.run_key(cfg))
+    state = training_step.initial_state(cfg, training_step.run_key(cfg))
     assert type(state.naive_policies).__name__.lower() == kind
     assert isinstance(state.agents, Hawk)
     if kind == "tabular":

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from folders import TABULAR, metrics, run_of, with_estimator
 
-from lapg_rl import findings
-from lapg_rl.cli import main
 from lapg_rl.commands.evaluate import evaluate_run
+from lapg_rl.commands.main import main
 from lapg_rl.config import LearnerConfig, PoolConfig
-from lapg_rl.findings import NO_RUN
-from lapg_rl.records import compact
-from lapg_rl.results import collect, runs_in
-from lapg_rl.run import open_run
+from lapg_rl.reports import findings
+from lapg_rl.reports.findings import NO_RUN
+from lapg_rl.runs.loop import open_run
+from lapg_rl.study.records import compact
+from lapg_rl.study.results import collect, runs_in
 from lapg_theory.game import ALLD, TFT
 
 POOL = PoolConfig(p_naive=0.5, agents=2, naive_population=2)

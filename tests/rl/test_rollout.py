@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lapg_rl import pools
 from lapg_rl.config import NaiveConfig
-from lapg_rl.coplayers import FixedStrategy, MetaAgent, NaiveLearner
-from lapg_rl.coplayers.naive import a2c_loss
 from lapg_rl.envs import IteratedMatrixGame
 from lapg_rl.models import Hawk, Tabular
-from lapg_rl.rollout import Trajectory, choose, log_prob, meta_batch
+from lapg_rl.play import pools
+from lapg_rl.play.coplayers import FixedStrategy, MetaAgent, NaiveLearner
+from lapg_rl.play.coplayers.naive import a2c_loss
+from lapg_rl.play.rollout import Trajectory, choose, log_prob, meta_batch
 from lapg_theory.game import prisoners_dilemma
 
 make_hawk = eqx.filter_jit(lambda: Hawk(5, 2, width=8, mlp_width=8, key=jax.random.key(0)))

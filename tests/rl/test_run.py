@@ -12,9 +12,10 @@ import jax
 import numpy as np
 import pytest
 
-from lapg_rl import checkpoint, files, run, train
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, PoolConfig
-from lapg_rl.run import RunFolder
+from lapg_rl.learn import training_step
+from lapg_rl.runs import checkpoint, files, loop
+from lapg_rl.runs.loop import RunFolder
 
 TINY = Config(
     name="tiny",
@@ -32,16 +33,16 @@ TINY = Config(
 @pytest.fixture(scope="module", autouse=True)
 def compile_once():
     """Compile the step of each configuration once for all tests of a module, whatever the seed."""
-    make = functools.cache(train.make_train_step)
+    make = functools.cache(training_step.make_train_step)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "make_train_step", lambda cfg, *how: make(dataclasses.replace(cfg, seed=0), *how))
+        patch.setattr(loop, "make_train_step", lambda cfg, *how: make(dataclasses.replace(cfg, seed=0), *how))
         yield
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(compile_once, tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    return folder, run.train(TINY, folder, quiet=True)
+    return folder, loop.train(TINY, folder, quiet=True)
 
 
 def assert_same_run(folder, state, uninterrupted):
@@ -94,7 +95,7 @@ def truncate(path):
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(damage, file, copied, uninterrupted, capsys):
     damaged = copied / "checkpoints" / "step_000000010"
     damage(damaged / file)
-    state = run.train(TINY, copied, quiet=True)
+    state = loop.train(TINY, copied, quiet=True)
     assert str(damaged) in capsys.readouterr().err
     assert_same_run(copied, state, uninterrupted)
     starts = [json.loads(line) for line in (copied / "provenance.jsonl").read_text().splitlines()]
@@ -106,7 +107,7 @@ def test_a_run_without_a_sound_checkpoint_is_refused_and_left_alone(copied):
         flip_a_bit(folder / "arrays.npz")
     before = (copied / "metrics.jsonl").read_bytes()
     with pytest.raises(ValueError, match=r"no checkpoint in .* is sound; restore one, or delete the folder"):
-        run.train(TINY, copied, quiet=True)
+        loop.train(TINY, copied, quiet=True)
     assert (copied / "metrics.jsonl").read_bytes() == before
 
 
@@ -114,15 +115,15 @@ def test_metrics_that_were_cut_are_refused(copied):
     rows = (copied / "metrics.jsonl").read_text().splitlines(keepends=True)
     (copied / "metrics.jsonl").write_text("".join(rows[:5]))
     with pytest.raises(ValueError, match=r"ends at update 5, before the checkpoint of update 10"):
-        run.train(TINY, copied, quiet=True)
+        loop.train(TINY, copied, quiet=True)
 
 
 def test_a_checkpoint_of_another_model_is_refused_by_the_names_of_its_arrays(uninterrupted):
     folder = checkpoint.folders(uninterrupted[0] / "checkpoints")[-1]
-    other = run.fresh_state(dataclasses.replace(TINY, model=ModelConfig(kind="gru", width=4)))
+    other = loop.fresh_state(dataclasses.replace(TINY, model=ModelConfig(kind="gru", width=4)))
     with pytest.raises(ValueError, match=r"other arrays than this run: .*logits"):
         checkpoint.load(folder, other)
-    wider = run.fresh_state(dataclasses.replace(TINY, pool=PoolConfig(naive_population=4)))
+    wider = loop.fresh_state(dataclasses.replace(TINY, pool=PoolConfig(naive_population=4)))
     with pytest.raises(ValueError, match=r"naive_policies.*\(3, 5, 2\), this run needs .*\(4, 5, 2\)"):
         checkpoint.load(folder, wider)
 
@@ -139,24 +140,24 @@ def test_checkpoints_hold_exactly_what_was_saved(uninterrupted):
 
 def test_another_configuration_in_the_same_folder_is_refused(uninterrupted):
     with pytest.raises(ValueError, match=r"another configuration \(seed 0 there, 5 here\)"):
-        run.open_run(dataclasses.replace(TINY, seed=5), uninterrupted[0])
+        loop.open_run(dataclasses.replace(TINY, seed=5), uninterrupted[0])
 
 
 def test_two_processes_cannot_train_in_one_folder(uninterrupted):
     with files.locked(uninterrupted[0]), pytest.raises(ValueError, match="another process is training"):
-        run.train(TINY, uninterrupted[0], quiet=True)
+        loop.train(TINY, uninterrupted[0], quiet=True)
 
 
 def test_a_second_process_cannot_slip_its_configuration_under_a_first(tmp_path):
     with files.locked(tmp_path), pytest.raises(ValueError, match="another process is training"):
-        run.open_run(TINY, tmp_path)
+        loop.open_run(TINY, tmp_path)
     assert not (tmp_path / "config.toml").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ValueError, match=r"cannot write the run folder .*file/run.*--run"):
-        run.open_run(TINY, tmp_path / "file" / "run")
+        loop.open_run(TINY, tmp_path / "file" / "run")
 
 
 def test_a_metric_that_is_not_finite_stops_the_run_before_it_is_saved(tmp_path):
@@ -164,7 +165,7 @@ def test_a_metric_that_is_not_finite_stops_the_run_before_it_is_saved(tmp_path):
     with pytest.raises(
         FloatingPointError, match=r"loss.* became non-finite in update 0 .*step_000000000.*learning_rate"
     ):
-        run.train(broken, tmp_path, quiet=True)
+        loop.train(broken, tmp_path, quiet=True)
     assert not RunFolder(tmp_path).metrics()
     assert [f.name for f in checkpoint.folders(tmp_path / "checkpoints")] == ["step_000000000"]
     with pytest.raises(ValueError, match="no sound checkpoint yet; train it"):
@@ -191,12 +192,12 @@ def assert_close_runs(folders, states, alone, expected):
 @pytest.fixture(scope="module")
 def alone(uninterrupted, tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
-    return [uninterrupted[0], folder], [uninterrupted[1], run.train(SEEDS[1], folder, quiet=True)]
+    return [uninterrupted[0], folder], [uninterrupted[1], loop.train(SEEDS[1], folder, quiet=True)]
 
 
 def test_seeds_trained_together_are_the_runs_trained_alone(alone, tmp_path):
     folders = [tmp_path / "seed0", tmp_path / "seed1"]
-    states = run.train_together(list(zip(SEEDS, folders, strict=True)), quiet=True)
+    states = loop.train_together(list(zip(SEEDS, folders, strict=True)), quiet=True)
     assert_close_runs(folders, states, *alone)
 
 
@@ -206,7 +207,7 @@ def test_seeds_trained_together_carry_on_from_the_newest_update_that_all_have(al
         shutil.copytree(source, folder)
     for step in (10, 12):
         shutil.rmtree(checkpoint.folder(folders[1] / "checkpoints", step))
-    states = run.train_together(list(zip(SEEDS, folders, strict=True)), quiet=True)
+    states = loop.train_together(list(zip(SEEDS, folders, strict=True)), quiet=True)
     assert_close_runs(folders, states, *alone)
     assert [RunFolder(f).provenance()[-1]["updates"] for f in folders] == [4, 4]
 
@@ -225,15 +226,15 @@ def test_seeds_trained_together_that_are_killed_leave_runs_that_can_go_on_alone(
         raise RuntimeError
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError):
-        patch.setattr(run, "make_train_step", crash)
-        run.train_together(list(zip(SEEDS, folders, strict=True)), quiet=True)
-    assert_same_run(folders[0], run.train(TINY, folders[0], quiet=True), uninterrupted)
+        patch.setattr(loop, "make_train_step", crash)
+        loop.train_together(list(zip(SEEDS, folders, strict=True)), quiet=True)
+    assert_same_run(folders[0], loop.train(TINY, folders[0], quiet=True), uninterrupted)
 
 
 def test_runs_that_differ_in_more_than_the_seed_are_not_trained_together(tmp_path):
     other = dataclasses.replace(SEEDS[1], batch=3)
     with pytest.raises(ValueError, match=r"seeds only.*batch 2 there, 3 here"):
-        run.train_together([(TINY, tmp_path / "a"), (other, tmp_path / "b")], quiet=True)
+        loop.train_together([(TINY, tmp_path / "a"), (other, tmp_path / "b")], quiet=True)
     assert not (tmp_path / "a").exists()
 
 
@@ -241,7 +242,7 @@ def test_metrics_without_checkpoints_are_refused_and_left_alone(copied, uninterr
     before = (copied / "metrics.jsonl").read_bytes()
     subprocess.run(["rm", "-r", copied / "checkpoints"], check=True)
     with pytest.raises(ValueError, match=r"has 11 updates, but .* holds no checkpoint: restore it, or delete metrics"):
-        run.train(TINY, copied, quiet=True)
+        loop.train(TINY, copied, quiet=True)
     assert (copied / "metrics.jsonl").read_bytes() == before
     (copied / "metrics.jsonl").unlink()  # the remedy
-    assert_same_run(copied, run.train(TINY, copied, quiet=True), uninterrupted)
+    assert_same_run(copied, loop.train(TINY, copied, quiet=True), uninterrupted)

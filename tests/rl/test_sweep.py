@@ -12,10 +12,12 @@ import pytest
 from folders import metrics
 from test_lossless import TINIEST
 
-from lapg_rl import config, preemption, processes, sweep
-from lapg_rl.cli import main
-from lapg_rl.processes import Ended
-from lapg_rl.run import RunFolder
+from lapg_rl import config
+from lapg_rl.commands.main import main
+from lapg_rl.runs import preemption, processes
+from lapg_rl.runs.loop import RunFolder
+from lapg_rl.runs.processes import Ended
+from lapg_rl.study import sweep
 
 SMALL = dataclasses.replace(TINIEST, updates=3)
 
@@ -158,7 +160,7 @@ def test_a_slurm_task_saves_its_run_before_it_is_queued_again(tmp_path, monkeypa
 @pytest.mark.parametrize("where", [["--jobs", "2"], ["--slurm", "cluster=local", "timeout_min=9"]])
 def test_a_real_sweep_of_which_one_run_diverges(where, tmp_path):
     config.save(SMALL, tmp_path / "small.toml")
-    line = [sys.executable, "-m", "lapg_rl.cli", "sweep", "--config", tmp_path / "small.toml", "--quiet"]
+    line = [sys.executable, "-m", "lapg_rl.commands.main", "sweep", "--config", tmp_path / "small.toml", "--quiet"]
     line += ["learner.learning_rate=1e-3,1e38", "--root", tmp_path / "grid", "--compilation-cache", tmp_path / "cache"]
     line += where  # --slurm takes all that follows it
     done = subprocess.run(line, capture_output=True, text=True)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from folders import TABULAR, expected_rewards, run_of
 
-from lapg_rl import play
-from lapg_rl.cli import main
+from lapg_rl.commands.main import main
 from lapg_rl.config import ModelConfig, PoolConfig
-from lapg_rl.intervals import of_mean
-from lapg_rl.standings import Group, circle, group_table
-from lapg_rl.tournament import tournament
+from lapg_rl.study import matches
+from lapg_rl.study.intervals import of_mean
+from lapg_rl.study.standings import Group, circle, group_table
+from lapg_rl.study.tournament import tournament
 from lapg_theory.game import ALLD, TFT
 
 POLICY = (0.3, 0.9, 0.2, 0.6, 0.1)
@@ -57,9 +57,11 @@ def test_a_match_does_not_depend_on_who_else_plays_nor_on_how_many_play_at_once(
     (one, two, three), _ = seeds(tmp_path)
     alone = tournament([one, two], ["tft"], meta_batch=3, seed=4).players
     shapes = []
-    monkeypatch.setattr("lapg_rl.tournament.matches_at_once", lambda *_: 4)
-    stacked = play.play_all
-    monkeypatch.setattr("lapg_rl.tournament.play_all", lambda c, m, n: shapes.append((len(m), n)) or stacked(c, m, n))
+    monkeypatch.setattr("lapg_rl.study.tournament.matches_at_once", lambda *_: 4)
+    stacked = matches.play_all
+    monkeypatch.setattr(
+        "lapg_rl.study.tournament.play_all", lambda c, m, n: shapes.append((len(m), n)) or stacked(c, m, n)
+    )
     more = tournament([three, two, one], ["alld", "tft"], meta_batch=3, seed=4).players
     assert shapes == [(15, 4)]
     for row in alone.names:

@@ -8,12 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lapg_rl import config, pools, train
+from lapg_rl import config
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, PoolConfig
 from lapg_rl.estimators import ESTIMATORS
-from lapg_rl.losses import Experience, loss
+from lapg_rl.learn import training_step
+from lapg_rl.learn.losses import Experience, loss
 from lapg_rl.models import Tabular
-from lapg_rl.rollout import Trajectory
+from lapg_rl.play import pools
+from lapg_rl.play.rollout import Trajectory
 
 TINY = Config(
     updates=2,
@@ -86,8 +88,8 @@ def test_ppo_and_a2c_have_the_same_policy_gradient_at_the_policy_that_played():
 def test_the_gradient_is_the_same_whatever_the_chunk():
     batch, _ = some_experience(n=34)  # 34 sequences: chunks of 2 on a CPU
     settings = LearnerConfig()
-    assert train.sequences_at_once(34, on_cpu=True) == 2
-    chunked, parts = eqx.filter_jit(train._gradient)(policy(), batch, settings)
+    assert training_step.sequences_at_once(34, on_cpu=True) == 2
+    chunked, parts = eqx.filter_jit(training_step._gradient)(policy(), batch, settings)
     (_, expected_parts), whole = eqx.filter_value_and_grad(loss, has_aux=True)(policy(), batch, settings)
     for one, other in zip(jax.tree.leaves((chunked, parts)), jax.tree.leaves((whole, expected_parts)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
@@ -132,8 +134,8 @@ def test_presets_of_the_paper_build_a_step():
     """Shapes only: nothing is computed."""
     for name in config.PRESETS:
         cfg = config.preset(name)
-        state = eqx.filter_eval_shape(lambda k, c=cfg: train.initial_state(c, k), train.run_key(cfg))
-        after, metrics = eqx.filter_eval_shape(train.make_train_step(cfg), state, train.run_key(cfg))
+        state = eqx.filter_eval_shape(lambda k, c=cfg: training_step.initial_state(c, k), training_step.run_key(cfg))
+        after, metrics = eqx.filter_eval_shape(training_step.make_train_step(cfg), state, training_step.run_key(cfg))
         assert jax.tree.structure(after) == jax.tree.structure(state)
         assert metrics["reward_vs_naive"].shape == (cfg.pool.agents,)
 
@@ -141,10 +143,10 @@ def test_presets_of_the_paper_build_a_step():
 def test_an_accelerator_s_program_makes_the_same_update(monkeypatch):
     """All agents and sequences at once there, one after the other here."""
     cfg = dataclasses.replace(TINY, model=ModelConfig(kind="gru", width=4), meta_batch=40, batch=2)
-    key = train.run_key(cfg)
+    key = training_step.run_key(cfg)
     ends = []
     for backend in ("cpu", "gpu"):
         monkeypatch.setattr(jax, "default_backend", lambda name=backend: name)
-        ends.append(train.make_train_step(cfg)(train.initial_state(cfg, key), key))
+        ends.append(training_step.make_train_step(cfg)(training_step.initial_state(cfg, key), key))
     for here, there in zip(jax.tree.leaves(ends[0]), jax.tree.leaves(ends[1]), strict=True):
         np.testing.assert_allclose(here, there, rtol=1e-3, atol=1e-5)

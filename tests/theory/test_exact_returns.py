@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lapg_theory import exact_returns, occupancy
+from lapg_theory.exact.returns import solved_returns
 from lapg_theory.game import (
     ALLC,
     ALLD,
@@ -19,7 +20,6 @@ from lapg_theory.game import (
     mirror,
     prisoners_dilemma,
 )
-from lapg_theory.returns import solved_returns
 
 GAMES = [prisoners_dilemma(), prisoners_dilemma(3, 2, 1, -5), chicken(), battle_of_the_sexes()]
 RANDOM = np.random.default_rng(0)

@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lapg_rl.cli import main
+from lapg_rl.commands.main import main
 from lapg_theory import exact_returns, float64, shaping_return
+from lapg_theory.exact.returns import payoffs
 from lapg_theory.figures import FIGURES, figure, read_numbers
 from lapg_theory.figures.cooperation import extortioners_meet, from_tit_for_tat
 from lapg_theory.figures.maps import portraits
 from lapg_theory.figures.training import _ascent, train
 from lapg_theory.game import CD, DC, DD, S0, Discounted, prisoners_dilemma
-from lapg_theory.returns import payoffs
 
 KEPT = Path(__file__).parents[2] / "docs" / "results" / "theory"
 GAME = prisoners_dilemma()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from lapg_theory import action_values, exact_returns, float64
+from lapg_theory.exact.gradients import hessians, returns_and_gradients
+from lapg_theory.exact.returns import determinant_returns, solved_returns
 from lapg_theory.game import TFT, Discounted, FiniteHorizon, MatrixGame, mirror, prisoners_dilemma, symmetric_game
-from lapg_theory.gradients import hessians, returns_and_gradients
-from lapg_theory.returns import determinant_returns, solved_returns
 
 RANDOM = np.random.default_rng(21)
 UNEVEN = MatrixGame(((3, -2), (5, 1)), ((2, 4), (-1, 0.5)))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lapg_theory import float64
-from lapg_theory.chain import traceable
+from lapg_theory.exact.chain import traceable
 from lapg_theory.game import Discounted, FiniteHorizon, MatrixGame, matching_pennies, prisoners_dilemma
 from lapg_theory.learning import (
     Cgd,

@@ -8,7 +8,7 @@ from fractions import Fraction as Q
 import numpy as np
 import pytest
 
-from lapg_rl.cli import main
+from lapg_rl.commands.main import main
 from lapg_theory import oracle
 from lapg_theory.game import MatrixGame, prisoners_dilemma
 from lapg_theory.oracle.rationals import Rationals

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from lapg_rl.cli import main
+from lapg_rl.commands.main import main
 from lapg_theory import published
 from lapg_theory.dynamics import Trajectory
 from lapg_theory.game import ALLD, TFT, mirror

@@ -18,6 +18,7 @@ from lapg_theory import (
     zd,
 )
 from lapg_theory.dynamics import integrate, iterate
+from lapg_theory.exact.gradients import returns_and_gradients
 from lapg_theory.game import (
     TFT,
     Discounted,
@@ -27,7 +28,6 @@ from lapg_theory.game import (
     prisoners_dilemma,
     symmetric_game,
 )
-from lapg_theory.gradients import returns_and_gradients
 from lapg_theory.learning import Naive, sobol_logits
 from lapg_theory.metagame import attractor_map, bifurcation, phase_diagram
 from lapg_theory.metagame.cooperation import Cooperation

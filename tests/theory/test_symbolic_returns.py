@@ -5,8 +5,8 @@ import pytest
 import sympy as sp
 
 from lapg_theory import action_values, exact_returns, occupancy
+from lapg_theory.exact.gradients import returns_and_gradients
 from lapg_theory.game import Discounted, MatrixGame, prisoners_dilemma
-from lapg_theory.gradients import returns_and_gradients
 from lapg_theory.symbolic import symbolic_action_values, symbolic_gradient, symbolic_returns, zero_determinant
 from lapg_theory.symbolic.returns import STRATEGIES, gamma
 

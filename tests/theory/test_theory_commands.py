@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from lapg_rl.cli import main
+from lapg_rl.commands.main import main
 from lapg_theory import MetaGame, defection_certificate, zd
-from lapg_theory.cli import COMMANDS
+from lapg_theory.commands.theory import COMMANDS
 from lapg_theory.evolution import population
 from lapg_theory.game import Discounted, prisoners_dilemma, stag_hunt, symmetric_game
 from lapg_theory.metagame import attractor_map, bifurcation

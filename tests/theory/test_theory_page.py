@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lapg_rl.cli import main
-from lapg_theory.cli import COMMANDS
+from lapg_rl.commands.main import main
+from lapg_theory.commands.theory import COMMANDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "theory.md").read_text()
 EXAMPLES = re.findall(r"```console\n\$ lapg (.*)\n((?:.*\n)*?)```", PAGE)

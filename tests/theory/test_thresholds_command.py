@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lapg_rl.cli import main
+from lapg_rl.commands.main import main
 from lapg_theory import defection_certificate
 from lapg_theory.game import prisoners_dilemma
 

@@ -1,0 +1,1 @@
+"""Learn: credits to losses, the training step, and the algorithms."""

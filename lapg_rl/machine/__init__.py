@@ -1,0 +1,1 @@
+"""The machine: devices and meshes, and whether its JAX computes right."""

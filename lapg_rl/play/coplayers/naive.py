@@ -1,0 +1,65 @@
+"""A naive learner: improves its own return from inner episode to inner episode, unaware that the ego may shape it."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from lapg_rl.config import NaiveConfig
+from lapg_rl.estimators import inner_episode, value_targets
+from lapg_rl.models import over_sequences
+from lapg_rl.play.rollout import Trajectory, broadcast_state, log_prob
+
+
+class NaiveState(NamedTuple):
+    """A naive learner in the middle of a meta-episode."""
+
+    policy: Any
+    optimiser: Any
+    memory: Any
+
+
+def a2c_loss(policy: Any, batch: Trajectory, config: NaiveConfig) -> Float[Array, ""]:
+    """Advantage actor-critic loss on complete inner episodes (axes b, t), no bootstrapping at the end, mean over b and t."""
+    logits, values = over_sequences(policy, batch.observations)
+    fixed = jax.lax.stop_gradient(values)[:, None]
+    rewards = batch.rewards[:, None]
+    advantages = inner_episode(rewards, fixed, gamma=config.gamma, gae_lambda=config.gae_lambda)[:, 0] * len(rewards)
+    targets = value_targets(rewards, fixed, gamma=config.gamma, td_lambda=config.td_lambda, episodic=True)[:, 0]
+    if config.normalize_advantages:
+        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    entropy = -jnp.sum(jax.nn.softmax(logits) * jax.nn.log_softmax(logits), axis=-1)
+    actor = -jnp.mean(log_prob(logits, batch.actions) * advantages)
+    return actor + config.value_coef * 0.5 * jnp.mean((values - targets) ** 2) - config.entropy_coef * entropy.mean()
+
+
+class NaiveLearner(eqx.Module):
+    """A2C on the current inner episode only: memory reset, then one update from all b at every boundary.
+
+    Its identity in `init` is its initial policy; what it learns is discarded with the meta-episode.
+    """
+
+    optimiser: optax.GradientTransformation = eqx.field(static=True)
+    config: NaiveConfig = eqx.field(static=True)
+
+    def init(self, identity: Any, batch: int) -> NaiveState:
+        """Start a meta-episode with the policy `identity` and a fresh optimiser."""
+        memory = broadcast_state(identity.initial_state(), batch)
+        return NaiveState(identity, self.optimiser.init(eqx.filter(identity, eqx.is_inexact_array)), memory)
+
+    def act(self, state: NaiveState, observations: Float[Array, "b o"]) -> tuple[NaiveState, Any]:
+        """(state, (logits, values)) for the b parallel observations."""
+        memory, outputs = jax.vmap(lambda s, o: state.policy.step(s, o))(state.memory, observations)
+        return state._replace(memory=memory), outputs
+
+    def end_of_inner_episode(self, state: NaiveState, batch: Trajectory) -> NaiveState:
+        """Learn from the minibatch (axes b, t), then forget the episode."""
+        policy, optimiser, _ = state
+        batch = batch._replace(rewards=batch.rewards * self.config.reward_scale)
+        gradient = eqx.filter_grad(a2c_loss)(policy, batch, self.config)
+        updates, optimiser = self.optimiser.update(gradient, optimiser)
+        fresh = broadcast_state(policy.initial_state(), len(batch.rewards))
+        return NaiveState(eqx.apply_updates(policy, updates), optimiser, fresh)

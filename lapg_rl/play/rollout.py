@@ -1,0 +1,121 @@
+"""Play meta-episodes: an ego against co-players that may learn at every inner-episode boundary. No ego gradients."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Num
+
+from lapg_rl.machine import devices
+
+
+class Trajectory(NamedTuple):
+    """What one player saw and did; leading axes `[..., b, m, t]`. Rewards are the game's own (not rescaled).
+
+    Observations are bytes if the environment is `binary`.
+    """
+
+    observations: Num[Array, "... o"]
+    actions: Int[Array, "..."]
+    rewards: Float[Array, "..."]
+    log_probs: Float[Array, "..."]
+    values: Float[Array, "..."]
+
+
+def choose(
+    logits: Float[Array, "... a"], uniform: Float[Array, "..."]
+) -> tuple[Int[Array, "..."], Float[Array, "..."]]:
+    """Draw actions by inverting the categorical distribution at `uniform` in [0, 1): `(actions, log-probabilities)`."""
+    log_probs = jax.nn.log_softmax(logits)
+    below = jnp.cumsum(jnp.exp(log_probs), axis=-1)[..., :-1]
+    actions = jnp.sum(uniform[..., None] >= below, axis=-1)
+    return actions, log_prob(logits, actions)
+
+
+def log_prob(logits: Float[Array, "... a"], actions: Int[Array, "..."]) -> Float[Array, "..."]:
+    """Return log pi(action) under categorical logits, by a one-hot product (a gather is slow to differentiate on CPU)."""
+    chosen = jax.nn.one_hot(actions, logits.shape[-1], dtype=logits.dtype)
+    return jnp.sum(jax.nn.log_softmax(logits) * chosen, axis=-1)
+
+
+def broadcast_state(tree: Any, *axes: int) -> Any:
+    """Every array of `tree` repeated along new leading axes."""
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (*axes, *x.shape)), tree)
+
+
+def meta_episode(
+    env: Any,
+    ego: Any,
+    coplayer: Any,
+    identity: Any,
+    key: Array,
+    *,
+    batch: int,
+    inner_episodes: int,
+    steps: int,
+    forget: bool = False,
+) -> tuple[Trajectory, Trajectory]:
+    """One meta-episode: `batch` parallel runs of inner episodes, one after the other, against one co-player.
+
+    Args:
+        env: an environment (see `lapg_rl.envs`) of two players; the ego is the row player.
+        ego: the ego's policy; its memory runs through the whole meta-episode, unless it is to `forget`.
+        coplayer: an object with `init(identity, batch)`, `act(state, observations)` and
+            `end_of_inner_episode(state, trajectory)`; see `lapg_rl.play.coplayers`.
+        identity: which co-player it is: a pytree that `coplayer.init` understands (initial parameters, say).
+        key: a PRNG key.
+        batch: B, the number of parallel runs.
+        inner_episodes: M, inner episodes in a meta-episode.
+        steps: T, steps in an inner episode.
+        forget: clear the ego's memory at the start of each inner episode.
+
+    Returns:
+        `(ego trajectory, co-player trajectory)`, both with leading axes `[b, m, t]`.
+    """
+
+    def one_step(carry, inputs):
+        env_state, seen, ego_state, co_state = carry
+        uniforms, env_key = inputs
+        ego_state, (logits, values) = jax.vmap(lambda s, o: ego.step(s, o))(ego_state, seen[:, 0])
+        own, own_log_prob = choose(logits, uniforms[0])
+        co_state, (co_logits, co_values) = coplayer.act(co_state, seen[:, 1])
+        other, other_log_prob = choose(co_logits, uniforms[1])
+        actions = jnp.stack([own, other], axis=1)
+        env_state, following, rewards = jax.vmap(env.step)(env_state, actions, jax.random.split(env_key, batch))
+        kept = seen.astype(jnp.uint8) if getattr(env, "binary", False) else seen
+        record = (
+            Trajectory(kept[:, 0], own, rewards[:, 0], own_log_prob, values),
+            Trajectory(kept[:, 1], other, rewards[:, 1], other_log_prob, co_values),
+        )
+        return (env_state, following, ego_state, co_state), record
+
+    def one_inner_episode(carry, key):
+        ego_state, co_state = carry
+        ego_state = broadcast_state(ego.initial_state(), batch) if forget else ego_state
+        reset_key, action_key, step_key = jax.random.split(key, 3)
+        env_state, seen = jax.vmap(env.reset)(jax.random.split(reset_key, batch))
+        uniforms = jax.random.uniform(action_key, (steps, 2, batch))
+        carry = (env_state, seen, ego_state, co_state)
+        carry, record = jax.lax.scan(one_step, carry, (uniforms, jax.random.split(step_key, steps)))
+        record = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), record)  # t b ... -> b t ...
+        _, _, ego_state, co_state = carry
+        return (ego_state, coplayer.end_of_inner_episode(co_state, record[1])), record
+
+    start = (broadcast_state(ego.initial_state(), batch), coplayer.init(identity, batch))
+    _, record = jax.lax.scan(one_inner_episode, start, jax.random.split(key, inner_episodes))
+    return jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), record)  # m b t ... -> b m t ...
+
+
+def meta_batch(
+    env: Any, ego: Any, coplayer: Any, identities: Any, key: Array, **sizes: Any
+) -> tuple[Trajectory, Trajectory]:
+    """Independent meta-episodes against each of `identities` (leading axis k): trajectories `[k, b, m, t]`.
+
+    In a step that is spread over devices each of them plays its part, and all get the trajectories of all.
+    """
+    count = len(jax.tree.leaves(eqx.filter(identities, eqx.is_array))[0])
+    play = eqx.filter_vmap(
+        lambda identity, k: meta_episode(env, ego, coplayer, identity, k, **sizes), in_axes=(eqx.if_array(0), 0)
+    )
+    return devices.gathered(play(*devices.own((identities, jax.random.split(key, count)), "games")), "games")

@@ -1,0 +1,193 @@
+"""One inner episode of CleanUp-lite, recorded and shown: as text, as a GIF, as an HTML page."""
+
+import json
+import string
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lapg_rl.envs import CleanUp
+from lapg_rl.envs.cleanup import ACTIONS, ZAP
+from lapg_rl.play.coplayers import MetaAgent
+from lapg_rl.play.pools import environment, forgets, naive_learner, sizes
+from lapg_rl.play.rollout import meta_batch
+from lapg_rl.runs.loop import RunFolder, run_key
+from lapg_rl.study import entrants
+from lapg_rl.study.entrants import NAIVE, Entrant
+
+#: Recordings draw from keys that neither training nor evaluations use: `fold_in(run key, KEY_OFFSET + seed)`.
+KEY_OFFSET = 2**31 + 2**30
+COLOURS = {"land": "#e9e4d8", "river": "#a9d3ee", "dirt": "#7a5a36", "apple": "#c8402f", "A": "#0072B2", "B": "#D55E00"}
+NAMES = "AB"
+
+
+class Frame(NamedTuple):
+    """What stood where before a step, and what was done in it; player 0, A, is the agent that was asked for."""
+
+    step: int
+    cells: list[tuple[int, int] | None]  # of A and B; None for who is not there
+    frozen: list[bool]
+    dirt: list[tuple[int, int]]
+    apples: list[tuple[int, int]]
+    actions: list[str]
+    rewards: list[float]
+
+
+class Episode(NamedTuple):
+    """A recorded inner episode on a grid of rows x columns."""
+
+    title: str
+    rows: int
+    columns: int
+    frames: list[Frame]
+
+
+def record(
+    folder: str | Path, opponent: str = NAIVE, *, agent: int = 0, inner_episode: int | None = None, seed: int = 0
+) -> Episode:
+    """Play one meta-episode of a run's agent and keep one inner episode of its first trajectory, by default the last.
+
+    Args:
+        folder: a run folder.
+        opponent: `naive`, for a naive learner such as the agent meets in training, or the number of an agent of the run,
+            which may be the same one.
+        agent: which agent of the run is A.
+        inner_episode: counted from 0.
+        seed: another seed draws another game.
+
+    Raises:
+        ValueError: for a run of another game than CleanUp-lite, or an agent or inner episode that it has not.
+    """
+    run = RunFolder(folder)
+    cfg = run.config()
+    if cfg.game.kind != "cleanup":
+        raise ValueError(f"only CleanUp-lite can be watched, but {run.path} has game.kind = {cfg.game.kind}")
+    chosen = cfg.inner_episodes - 1 if inner_episode is None else inner_episode
+    if not 0 <= chosen < cfg.inner_episodes:
+        raise ValueError(f"inner episode must be between 0 and {cfg.inner_episodes - 1}, got {chosen}")
+    pool = entrants.agents(run.path)
+    if not 0 <= agent < len(pool):
+        raise ValueError(f"agent must be between 0 and {len(pool) - 1}, got {agent}")
+    learns = opponent == NAIVE
+    other = entrants.naive_of(cfg, run.final_state(), agent) if learns else _opponent(pool, opponent)
+    coplayer = naive_learner(cfg.naive) if learns else MetaAgent(forgets(cfg))
+    env = environment(cfg, other.kind)
+
+    @eqx.filter_jit
+    def play(policy, identities, key):
+        sides = meta_batch(env, policy, coplayer, identities, key, **sizes(cfg))
+        return [(s.observations[0, 0, chosen], s.actions[0, 0, chosen], s.rewards[0, 0, chosen]) for s in sides]
+
+    key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
+    first = jax.random.randint(key, (), 0, len(jax.tree.leaves(other.policy)[0])) if learns else 0
+    identities = jax.tree.map(lambda x: x[first][None] if learns else x[None], other.policy)
+    played = play(pool[agent].policy, identities, key)
+    (seen, *_), actions, rewards = played[0], *([side[n] for side in played] for n in (1, 2))
+    met = "a naive learner" if learns else "agent " + opponent
+    if learns and cfg.pool.naive_start == "dynamic":
+        met += " that started as a copy of an agent"
+    title = f"agent {agent} (A) against {met} (B), inner episode {chosen}"
+    game = CleanUp(cfg.game.cleanup)
+    frames = frames_of(game, np.asarray(seen), np.stack(actions, -1), np.stack(rewards, -1))
+    return Episode(title, game.rows, game.columns, frames)
+
+
+def _opponent(pool: Sequence[Entrant], name: str) -> Entrant:
+    if name not in map(str, range(len(pool))):
+        raise ValueError(f"opponent must be naive or the number of an agent, 0 to {len(pool) - 1}, got {name!r}")
+    return pool[int(name)]
+
+
+def frames_of(env: CleanUp, seen: Any, actions: Any, rewards: Any) -> list[Frame]:
+    """Frames from the observations `[t, o]` of player 0 and the actions and rewards `[t, 2]` of both."""
+    look = env.look(jnp.asarray(seen, jnp.float32)[..., : env.observation_size])
+    spots = lambda mask: [(int(r), int(c)) for r, c in np.argwhere(mask > 0)]  # noqa: E731
+    return [
+        Frame(
+            t,
+            [next(iter(spots(np.asarray(side[t]))), None) for side in (look.own, look.other)],
+            [bool(x) for x in np.asarray(look.frozen[t])],
+            spots(np.asarray(look.things[t, ..., 1])),
+            spots(np.asarray(look.things[t, ..., 0])),
+            [ACTIONS[int(a)] for a in actions[t]],
+            [float(r) for r in rewards[t]],
+        )
+        for t in range(len(actions))
+    ]
+
+
+def text(episode: Episode) -> str:
+    """The episode for a terminal: A and B (a and b while frozen), o apples, # dirt, ~ clean river."""
+    return "\n\n".join([episode.title, *(_text(episode, frame) for frame in episode.frames)])
+
+
+def _text(episode: Episode, frame: Frame) -> str:
+    grid = [["." for _ in range(episode.columns - 1)] + ["~"] for _ in range(episode.rows)]
+    for mark, cells in (("o", frame.apples), ("#", frame.dirt)):
+        for row, column in cells:
+            grid[row][column] = mark
+    for name, cell, frozen in zip(NAMES, frame.cells, frame.frozen, strict=True):
+        if cell is not None:
+            grid[cell[0]][cell[1]] = name.lower() if frozen else name
+    return "\n".join([caption(frame), *(" ".join(row) for row in grid)])
+
+
+def caption(frame: Frame) -> str:
+    """What is done in the step, in words; who is frozen does nothing."""
+    done = []
+    for name, cell, frozen, action, reward in zip(
+        NAMES, frame.cells, frame.frozen, frame.actions, frame.rewards, strict=True
+    ):
+        if cell is not None:
+            what = "frozen" if frozen else "zaps" if action == ACTIONS[ZAP] else action
+            done.append(f"{name} {what}" + (f" +{reward:g}" if reward else ""))
+    return f"step {frame.step:3}: {', '.join(done)}"
+
+
+def gif(episode: Episode, path: Path, side: int = 48, milliseconds: int = 350) -> None:
+    """Write the episode as an animated GIF with cells of `side` pixels."""
+    from PIL import Image, ImageDraw
+
+    images = []
+    for frame in episode.frames:
+        image = Image.new("RGB", (episode.columns * side, episode.rows * side + 18), "white")
+        draw = ImageDraw.Draw(image)
+        for row in range(episode.rows):
+            for column in range(episode.columns):
+                ground = "river" if column == episode.columns - 1 else "land"
+                box = (column * side, row * side, (column + 1) * side - 2, (row + 1) * side - 2)
+                draw.rectangle(box, fill=COLOURS["dirt" if (row, column) in frame.dirt else ground])
+                if (row, column) in frame.apples:
+                    draw.ellipse(_inside(row, column, side, 0.34), fill=COLOURS["apple"])
+        for name, cell, frozen in zip(NAMES, frame.cells, frame.frozen, strict=True):
+            if cell is not None:
+                box = _inside(*cell, side, 0.2)
+                draw.ellipse(box, fill="#ffffff" if frozen else COLOURS[name], outline=COLOURS[name], width=3)
+                draw.text((box[0] + 0.24 * side, box[1] + 0.18 * side), name, fill=COLOURS[name] if frozen else "white")
+        draw.text((3, episode.rows * side + 3), caption(frame), fill="black")
+        images.append(image)
+    images[0].save(path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0)
+
+
+def _inside(row: int, column: int, side: int, margin: float) -> tuple[float, ...]:
+    return tuple(side * x for x in (column + margin, row + margin, column + 1 - margin, row + 1 - margin))
+
+
+def html(episode: Episode) -> str:
+    """The episode as one HTML page without anything from elsewhere: a grid, a slider, a button."""
+    frames = [{**frame._asdict(), "caption": caption(frame)} for frame in episode.frames]
+    template = resources.files("lapg_rl").joinpath("watch.html").read_text("utf-8")
+    return string.Template(template).substitute(
+        title=episode.title,
+        rows=episode.rows,
+        columns=episode.columns,
+        last=len(frames) - 1,
+        frames=json.dumps(frames).replace("</", "<\\/"),
+        colours=json.dumps(COLOURS),
+    )

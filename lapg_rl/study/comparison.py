@@ -1,0 +1,127 @@
+"""Settings side by side: every measured figure with its interval over seeds, and the differences to one of them."""
+
+import dataclasses
+import difflib
+import itertools
+from collections.abc import Iterable, Sequence
+
+from lapg_rl.study import intervals
+from lapg_rl.study.intervals import Estimate
+from lapg_rl.study.results import LAST, Result, by_setting, training_settings
+
+#: Figures of the optimiser, which are shown only if asked for.
+TECHNICAL = ("policy_loss", "value_loss", "gradient_norm", "entropy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """Runs that differ in their seed only, and what tells them from the other settings."""
+
+    label: str
+    runs: list[Result]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A metric: its mean in every setting, and what every other setting has more of it than the first."""
+
+    metric: str
+    means: list[Estimate]
+    differences: list[Estimate]
+
+
+def settings(results: Iterable[Result]) -> list[Setting]:
+    """The settings of runs, in the order in which they come.
+
+    A label is the name of the method where this is enough to tell the settings apart, else what differs between them.
+
+    Raises:
+        ValueError: for two runs of one setting with the same seed.
+    """
+    groups = by_setting(results)
+    for first, second in itertools.chain.from_iterable(itertools.combinations(group, 2) for group in groups):
+        if first.config.seed == second.config.seed:
+            raise ValueError(
+                f"{first.path} and {second.path} are the same run, seed {first.config.seed}; name one of them, or train the "
+                "other with another seed"
+            )
+    methods = [group[0].estimator for group in groups]
+    labels = methods if len(set(methods)) == len(methods) else _distinctions([group[0] for group in groups])
+    return [Setting(label, group) for label, group in zip(labels, groups, strict=True)]
+
+
+def _distinctions(results: Sequence[Result]) -> list[str]:
+    each = [training_settings(r.config) for r in results]
+    shared = set.intersection(*(set(e.items()) for e in each))
+    return [" ".join(f"{key}={value}" for key, value in e.items() if (key, value) not in shared) for e in each]
+
+
+def table(compared: Sequence[Setting], names: Sequence[str] = (), upto: int | None = None) -> list[Row]:
+    """Means over agents and the last 20 updates, with 95 % intervals over seeds (Student's t), and differences (Welch's t).
+
+    Args:
+        compared: the settings; differences are to the first.
+        names: of the metrics; all that every run has, but for `TECHNICAL`, if none is named.
+        upto: leave out what came after so many updates.
+
+    Raises:
+        ValueError: for a metric that a run has not, or runs of unequal length without `upto`, or shorter than that.
+    """
+    runs = [run for setting in compared for run in setting.runs]
+    lengths = {run.updates for run in runs}
+    if upto is None and len(lengths) > 1:
+        raise ValueError(
+            f"the runs have between {min(lengths)} and {max(lengths)} updates; compare all at --upto {min(lengths)}, or train "
+            "the shorter ones on with `lapg train --resume RUN updates=N`"
+        )
+    upto = max(lengths) if upto is None else upto
+    if not 1 <= upto <= min(lengths):
+        raise ValueError(f"--upto must be from 1 to {min(lengths)}, the updates that all runs have, got {upto}")
+    common = [name for name in runs[0].metrics if name != "update" and all(name in run.metrics for run in runs)]
+    for name in names:
+        if name not in common:
+            near = difflib.get_close_matches(name, common, 1)
+            raise ValueError(
+                f"not every run has the metric {name!r}; "
+                + (f"do you mean {near[0]}?" if near else f"all have {', '.join(common)}")
+            )
+    rows = []
+    for name in names or [name for name in common if name not in TECHNICAL]:
+        values = [[_last(run, name, upto) for run in setting.runs] for setting in compared]
+        differences = [intervals.of_difference(v, values[0]) for v in values[1:]]
+        rows.append(Row(name, [intervals.of_mean(v) for v in values], differences))
+    return rows
+
+
+def _last(run: Result, name: str, upto: int) -> float:
+    updates = run.metrics["update"]
+    chosen = (updates < upto) & (updates >= upto - LAST)
+    if not chosen.any():
+        raise ValueError(
+            f"{run.path} keeps no update from {max(upto - LAST, 0)} to {upto - 1}, it is thinned; choose another --upto"
+        )
+    return float(run.metrics[name][chosen].mean())
+
+
+def markdown(compared: Sequence[Setting], rows: Sequence[Row]) -> str:
+    """The table; a difference whose interval leaves out 0 has a star."""
+    heads = ["", *(f"{s.label} ({len(s.runs)})" for s in compared)]
+    lines = [heads, ["---"] * len(heads)]
+    for row in rows:
+        lines.append([row.metric, *map(_mean, row.means)])
+        if row.differences:
+            lines.append(["", "", *map(_difference, row.differences)])
+    widths = [max(len(line[n]) for line in lines) for n in range(len(heads))]
+    return "\n".join("| " + " | ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)) + " |" for line in lines)
+
+
+def _mean(estimate: Estimate) -> str:
+    spread = "" if estimate.high is None else f" ± {estimate.high - estimate.value:.3f}"
+    return f"{estimate.value:.3f}{spread}"
+
+
+def _difference(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:+.3f}"
+    star = " *" * (estimate.low > 0 or estimate.high < 0)
+    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]{star}"

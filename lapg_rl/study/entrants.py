@@ -1,0 +1,140 @@
+"""Who plays: agents of run folders, fixed strategies, fresh naive learners; and whether they can play each other."""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from lapg_rl import config
+from lapg_rl.config import Config, PoolConfig
+from lapg_rl.learn.training_step import TrainState, initial_state
+from lapg_rl.models import memory_one
+from lapg_rl.play.pools import naive_copies
+from lapg_rl.runs.loop import RunFolder
+from lapg_rl.study.matches import Meeting
+from lapg_theory.game import NAMED, MatrixGame, extortioner, strategy
+
+NAIVE = "naive"
+EXTORTIONER = re.compile(r"zd-extort-(\d+(?:\.\d+)?)")
+#: The fixed strategies that every evaluation meets: the named ones, and an extortioner.
+STRATEGIES = (*NAMED, "zd-extort-3")
+#: What differs between kinds: only the first two can be the row player, whose parameters are fixed.
+KINDS = ("meta", "fixed", "naive")
+
+
+class Entrant(NamedTuple):
+    """A player: `policy` is a model (meta), five probabilities (fixed), or initial models along a first axis (naive)."""
+
+    name: str
+    kind: str
+    policy: Any
+    config: Config | None = None
+    agent: int | None = None
+
+    def identities(self, count: int) -> Any:
+        """What `count` meta-episodes need to play against this player; naive initialisations come equally often."""
+        if self.kind == NAIVE:
+            drawn = jnp.arange(count) % len(jax.tree.leaves(self.policy)[0])
+            return jax.tree.map(lambda x: x[drawn], self.policy)
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), self.policy)
+
+    def ego(self) -> Any:
+        """The policy of a row player."""
+        return memory_one(self.policy) if self.kind == "fixed" else self.policy
+
+
+def meeting(row: Entrant, column: Entrant, count: int, key: Array) -> Meeting:
+    """The match of two players over `count` meta-episodes; the row player must not learn."""
+    return Meeting(row.ego(), column.kind, column.identities(count), key)
+
+
+def fixed(name: str, game: MatrixGame) -> Entrant:
+    """A fixed strategy by name: one of `STRATEGIES`, or zd-extort-X with another factor X."""
+    found = EXTORTIONER.fullmatch(name)
+    policy = extortioner(game, float(found[1])) if found else strategy(name)
+    return Entrant(name, "fixed", jnp.array(policy, jnp.float32))
+
+
+def naive_of(cfg: Config, state: TrainState, agent: int) -> Entrant:
+    """The naive learners that an agent of a run meets: initial policies of the run or, if `dynamic`, copies of the others."""
+    policies = state.naive_policies
+    if cfg.pool.naive_start == "dynamic":
+        others = jnp.array([n for n in range(cfg.pool.agents) if n != agent])
+        policies = naive_copies(policies, jax.tree.map(lambda x: x[others], state.agents))
+    return Entrant(NAIVE, NAIVE, policies)
+
+
+def fresh_naive(cfg: Config, count: int, key: Array) -> Entrant:
+    """`count` naive learners with newly drawn initial policies."""
+    drawing = dataclasses.replace(cfg, pool=PoolConfig(naive_population=count))
+    return Entrant(NAIVE, NAIVE, initial_state(drawing, key).naive_policies)
+
+
+def agents(folder: Path, label: str | None = None) -> list[Entrant]:
+    """The agents of a run's newest checkpoint, called `label` (by default the folder), with /0, /1 if there are several."""
+    run = RunFolder(folder)
+    cfg, state = run.config(), run.final_state()
+    label = folder.resolve().name if label is None else label
+    names = [label] if cfg.pool.agents == 1 else [f"{label}/{n}" for n in range(cfg.pool.agents)]
+    return [
+        Entrant(name, "meta", jax.tree.map(lambda x, n=n: x[n], state.agents), cfg, n) for n, name in enumerate(names)
+    ]
+
+
+def labels(folders: Sequence[Path]) -> list[str]:
+    """Short names of folders, all different: the last part of each path, or as many as it takes.
+
+    Raises:
+        ValueError: where a folder is named twice.
+    """
+    parts = [folder.resolve().parts for folder in folders]
+    if twice := {path for path in parts if parts.count(path) > 1}:
+        raise ValueError(f"{Path(*min(twice))} is named twice; a run plays itself anyway")
+    for length in range(1, max(map(len, parts), default=1) + 1):
+        names = ["/".join(path[-length:]) for path in parts]
+        if len(set(names)) == len(names):
+            return names
+    raise AssertionError("paths that differ have different names")
+
+
+def check_name(name: str) -> None:
+    """Refuse what is no fixed strategy and not `naive`."""
+    known = (NAIVE, *STRATEGIES)
+    if name not in known and not EXTORTIONER.fullmatch(name):
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = (
+            f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}, zd-extort-X, or a run folder"
+        )
+        raise ValueError(f"unknown co-player {name!r}; {hint}")
+
+
+def check_compatible(first: tuple[str, Config], others: Iterable[tuple[str, Config]], learners: bool) -> None:
+    """Refuse runs that were trained in different games: payoffs, steps, inner episodes; naive learners too, if they play.
+
+    Raises:
+        ValueError: it names every key that differs, with both values.
+    """
+    label, cfg = first
+    shared = (
+        "game.",
+        "steps",
+        "inner_episodes",
+        "learner.memory",
+        "pool.reveal",
+        *(("batch", "naive.") if learners else ()),
+    )
+    for name, other in others:
+        ours, theirs = config.flat(cfg), config.flat(other)
+        what = [
+            f"{key} {ours[key]} and {theirs[key]}"
+            for key in ours
+            if key.startswith(shared) and ours[key] != theirs[key]
+        ]
+        if what:
+            raise ValueError(f"{label} and {name} cannot play each other: they differ in {', '.join(what)}")

@@ -1,0 +1,123 @@
+"""How a trained agent behaves: against naive learners, fixed strategies, random co-players, and other agents."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lapg_rl.runs.loop import RunFolder, run_key
+from lapg_rl.study import entrants, intervals
+from lapg_rl.study.entrants import NAIVE, STRATEGIES, Entrant
+from lapg_rl.study.intervals import short
+from lapg_rl.study.matches import Meeting, describe, discrepancies, matches_at_once, play_all
+from lapg_rl.study.records import Evaluation, Match, PayoffLine
+from lapg_theory.game import check_count
+
+#: Evaluations draw from keys that no training step uses: `fold_in(run key, KEY_OFFSET + seed)`.
+KEY_OFFSET = 2**31
+CLOUD = "random co-players"
+#: Stands for naive learners, which are not the same for every agent.
+LEARNERS = Entrant(NAIVE, NAIVE, None)
+
+
+def evaluate(
+    folder: str | Path, opponents: Sequence[str] | None = None, *, meta_batch: int = 128, seed: int = 0
+) -> Evaluation:
+    """Play the newest checkpoint of a run; nothing learns but the naive learners, within their meta-episodes.
+
+    Unless told otherwise, each agent of the pool meets fresh naive learners and every agent of the pool, itself included; in
+    the iterated prisoner's dilemma also every fixed strategy and `meta_batch` random memory-one strategies, which give its
+    payoff line. Naive learners start as in training, from the run's own initialisations or as copies of the other agents, each
+    equally often.
+
+    Args:
+        folder: a run folder.
+        opponents: whom to meet instead: `naive`, names of fixed strategies, other run folders (all their agents).
+        meta_batch: independent meta-episodes a match; sizes within a meta-episode are those of the run.
+        seed: another seed draws other games.
+
+    Raises:
+        ValueError: for a folder without a run or sound checkpoint, an unknown opponent, a run of another game, or a
+            count that is no integer >= 1.
+    """
+    check_count("meta_batch", meta_batch)
+    check_count("seed", seed, least=0)
+    run = RunFolder(folder)
+    cfg, state = run.config(), run.final_state()
+    pool = [agent._replace(name=f"agent {agent.agent}") for agent in entrants.agents(run.path)]
+    matrix = cfg.game.kind == "ipd"
+    if opponents is None:
+        fixed = [entrants.fixed(name, cfg.game.build()) for name in STRATEGIES] if matrix else []
+        met = [LEARNERS, *fixed, *pool]
+    else:
+        met = _named(opponents, run.path)
+    key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
+    played: list[tuple[int, str, Meeting]] = []
+    for index, agent in enumerate(pool):
+        own_key, naive = jax.random.fold_in(key, index), entrants.naive_of(cfg, state, index)
+        if opponents is None and matrix:
+            drawn = u_shaped(jax.random.uniform(jax.random.fold_in(own_key, 0), (meta_batch, 5)))
+            played.append((index, CLOUD, Meeting(agent.policy, "fixed", drawn, jax.random.fold_in(own_key, 1))))
+        for salt, other in enumerate(met, start=2):
+            salted = jax.random.fold_in(own_key, salt)
+            other = naive if other is LEARNERS else other
+            played.append((index, other.name, entrants.meeting(agent, other, meta_batch, salted)))
+    tallies = dict(play_all(cfg, [meeting for *_, meeting in played], matches_at_once(cfg, meta_batch)))
+    matches, lines = [], []
+    for n, (index, name, _) in enumerate(played):
+        if name == CLOUD:
+            lines.append(payoff_line(index, tallies[n].rewards, cfg.game.P))
+        else:
+            sides = (describe(tallies[n], player) for player in (0, 1))
+            matches.append(Match(index, name, *sides, discrepancies=discrepancies(tallies[n])))
+    return Evaluation(int(state.update), meta_batch, seed, matches, lines, naive_start=cfg.pool.naive_start)
+
+
+def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
+    """The opponents that were asked for; a name is a strategy before it is a folder."""
+    cfg = RunFolder(folder).config()
+    known = (NAIVE, *STRATEGIES)
+    runs = [Path(name) for name in opponents if name not in known and Path(name).is_dir()]
+    names = dict(zip(map(str, runs), entrants.labels(runs), strict=True))
+    met = []
+    for name in opponents:
+        if str(Path(name)) in names:
+            label = names[str(Path(name))]
+            entrants.check_compatible((folder.name, cfg), [(label, RunFolder(name).config())], learners=False)
+            met += entrants.agents(Path(name), label)
+        else:
+            entrants.check_name(name)
+            met.append(LEARNERS if name == NAIVE else entrants.fixed(name, cfg.game.build()))
+    return met
+
+
+def u_shaped(uniform: Any) -> Any:
+    """Uniform numbers turned into draws from the density 1 / (pi sqrt(p (1 - p))): random memory-one strategies.
+
+    They cover the cube of strategies up to its corners (Nowak & Sigmund 1993).
+    """
+    return jnp.sin(0.5 * jnp.pi * uniform) ** 2
+
+
+def payoff_line(agent: int, rewards: Any, base: float) -> PayoffLine:
+    """See `PayoffLine`; from the rewards `[2, k, m]` of the agent and its random co-players."""
+    own, other = np.asarray(rewards, float).mean(axis=-1) - base
+    interval = intervals.bootstrap(lambda drawn: fit_line(*drawn.T)[0], np.stack([own, other], axis=1))
+    figures = [
+        None if value is None else short(value) for value in (*fit_line(own, other), *(interval or (None, None)))
+    ]
+    points = [(short(x), short(y)) for x, y in zip(other, own, strict=True)]
+    return PayoffLine(agent, *figures, points=points)
+
+
+def fit_line(x: np.ndarray, y: np.ndarray) -> tuple[float | None, float | None, float | None]:
+    """(slope, intercept, R^2) of y on x by least squares; None where x (or, for R^2, y) does not vary."""
+    dx, dy = x - x.mean(), y - y.mean()
+    if not dx @ dx > 0:
+        return None, None, None
+    slope = dx @ dy / (dx @ dx)
+    explained = float((dx @ dy) ** 2 / (dx @ dx) / (dy @ dy)) if dy @ dy > 0 else None
+    return float(slope), float(y.mean() - slope * x.mean()), explained

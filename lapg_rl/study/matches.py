@@ -1,0 +1,159 @@
+"""Matches: two players meet in independent meta-episodes, and what they did is added up and described."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from lapg_rl.config import Config, LearnerConfig, PoolConfig
+from lapg_rl.play.coplayers import FixedStrategy, MetaAgent
+from lapg_rl.play.pools import GAMES, environment, forgets, measure, naive_learner, sizes
+from lapg_rl.play.rollout import meta_batch
+from lapg_rl.study.intervals import short
+from lapg_rl.study.records import Player
+
+#: Bytes that a step of one trajectory takes while a match is played: what both players saw and did, and copies.
+STEP_BYTES = 256
+
+
+class Tally(NamedTuple):
+    """What two players did in `[k]` meta-episodes, over the parallel trajectories; player 0 is the row player.
+
+    `visits` and `cooperated` are of a matrix game, else None; then `measures` holds what the environment measures.
+    """
+
+    rewards: Float[Array, "2 k m"]  # per step
+    visits: Float[Array, "2 m 5"] | None  # how often each player was in each state, own view
+    cooperated: Float[Array, "2 m 5"] | None  # how often it cooperated there
+    measures: dict[str, Float[Array, "2 k m"]]  # per step
+
+
+def make_play(cfg: Config, coplayer: Any, kind: str = "naive") -> Any:
+    """The jitted `play(agent, identities, key) -> Tally` against one kind of co-player, in the sizes of `cfg`."""
+    return eqx.filter_jit(_play(cfg, coplayer, kind))
+
+
+def _play(cfg: Config, coplayer: Any, kind: str) -> Callable[[Any, Any, Array], Tally]:
+    env, game = environment(cfg, kind), GAMES[cfg.game.kind](cfg.game)
+
+    def play(agent: Any, identities: Any, key: Array) -> Tally:
+        sides = meta_batch(env, agent, coplayer, identities, key, **sizes(cfg))
+        rewards = jnp.stack([side.rewards.mean(axis=(1, 3)) for side in sides])
+        if cfg.game.kind != "ipd":
+            found = [measure(game, side) for side in sides]
+            means = {name: jnp.stack([f[name].mean(axis=(1, 3)) for f in found]) for name in found[0]}
+            return Tally(rewards, None, None, means)
+        states = [side.observations[..., :5] for side in sides]
+        visits = jnp.stack([seen.sum(axis=(0, 1, 3)) for seen in states])
+        cooperated = jnp.stack([count_cooperation(s, side.actions) for s, side in zip(states, sides, strict=True)])
+        return Tally(rewards, visits, cooperated, {})
+
+    return play
+
+
+def count_cooperation(observations: Float[Array, "k b m t 5"], actions: Int[Array, "k b m t"]) -> Float[Array, "m 5"]:
+    """How often action 0 was taken in each inner episode and state."""
+    return jnp.einsum("kbmto,kbmt->mo", observations, (actions == 0).astype(observations.dtype))
+
+
+def what_matters(cfg: Config) -> Config:
+    """A config that differs from another one's only where the play does."""
+    kept = {name: getattr(cfg, name) for name in ("game", "batch", "inner_episodes", "steps")}
+    naive = dataclasses.replace(cfg.naive, model="same")
+    learner = LearnerConfig(estimator="inner_episode", memory=cfg.learner.memory)
+    return Config(learner=learner, naive=naive, pool=PoolConfig(reveal=cfg.pool.reveal), **kept)
+
+
+@functools.cache
+def plays(cfg: Config) -> dict[tuple[str, bool], Any]:
+    """The play against each kind of co-player, for one match or (True) for several at once, along a leading axis.
+
+    Kept, so that runs that differ in nothing else are compiled once.
+    """
+    coplayers = {"naive": naive_learner(cfg.naive), "fixed": FixedStrategy(), "meta": MetaAgent(forgets(cfg))}
+    functions = {kind: _play(cfg, coplayer, kind) for kind, coplayer in coplayers.items()}
+    single = {(kind, False): eqx.filter_jit(function) for kind, function in functions.items()}
+    return single | {(kind, True): eqx.filter_jit(eqx.filter_vmap(function)) for kind, function in functions.items()}
+
+
+class Meeting(NamedTuple):
+    """One match to be played: the row player's policy, the co-player's kind and identities `[k, ...]`, a key."""
+
+    policy: Any
+    kind: str
+    identities: Any
+    key: Array
+
+
+def matches_at_once(cfg: Config, meta_batch: int) -> int:
+    """How many matches to play side by side: one on a CPU, else what takes a quarter of the accelerator's memory."""
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return 1
+    memory = (device.memory_stats() or {}).get("bytes_limit", 8e9)
+    return max(1, int(memory / 4 / (STEP_BYTES * meta_batch * cfg.batch * cfg.inner_episodes * cfg.steps)))
+
+
+def play_all(cfg: Config, meetings: Sequence[Meeting], at_once: int = 1) -> Iterator[tuple[int, Tally]]:
+    """Play meetings in the sizes of `cfg`: (index, tally) as they finish; those of one shape `at_once` at a time."""
+    play = plays(what_matters(cfg))
+    alike: dict[Any, list[int]] = {}
+    for index, meeting in enumerate(meetings):
+        alike.setdefault(_shape(meeting) if at_once > 1 else index, []).append(index)
+    for indices in alike.values():
+        for start in range(0, len(indices), at_once):
+            chunk = indices[start : start + at_once]
+            if at_once == 1:
+                policy, kind, identities, key = meetings[chunk[0]]
+                yield chunk[0], play[kind, False](policy, identities, key)
+                continue
+            padded = (chunk * at_once)[:at_once]  # one compiled shape; what is played twice is dropped
+            inputs = [(meetings[i].policy, meetings[i].identities, meetings[i].key) for i in padded]
+            policies, identities, keys = jax.tree.map(lambda *x: jnp.stack(x), *inputs)
+            tallies = play[meetings[chunk[0]].kind, True](policies, identities, keys)
+            yield from ((i, jax.tree.map(lambda x, n=n: x[n], tallies)) for n, i in enumerate(chunk))
+
+
+def _shape(meeting: Meeting) -> Any:
+    trees = (meeting.policy, meeting.identities)
+    return meeting.kind, jax.tree.structure(trees), tuple((x.shape, str(x.dtype)) for x in jax.tree.leaves(trees))
+
+
+def describe(tally: Tally, player: int) -> Player:
+    """The figures of one player."""
+    rewards = np.asarray(tally.rewards[player], float)
+    means = rewards.mean(axis=1)
+    earned: dict[str, Any] = {
+        "reward": short(means.mean()),
+        "error": short(means.std(ddof=1) / math.sqrt(len(means))) if len(means) > 1 else None,
+        "reward_curve": [short(x) for x in rewards.mean(axis=0)],
+    }
+    if tally.visits is None or tally.cooperated is None:
+        curves = {name: np.asarray(x[player], float).mean(axis=0) for name, x in tally.measures.items()}
+        return Player(**earned, measures={name: [short(x) for x in curve] for name, curve in curves.items()})
+    visits, cooperated = (np.asarray(x[player], float) for x in (tally.visits, tally.cooperated))
+    return Player(
+        **earned,
+        cooperation_curve=[short(x) for x in cooperated.sum(1) / visits.sum(1)],
+        signature=_frequencies(cooperated.sum(0), visits.sum(0)),
+        first_signature=_frequencies(cooperated[0], visits[0]),
+        last_signature=_frequencies(cooperated[-1], visits[-1]),
+        visits=visits.sum(0).tolist(),
+    )
+
+
+def discrepancies(tally: Tally) -> dict[str, list[float]]:
+    """Absolute differences between the players' means over an inner episode, averaged over meta-episodes: curves."""
+    apart = {name: np.abs(np.asarray(x[0]) - np.asarray(x[1])) for name, x in tally.measures.items()}
+    return {name: [short(x) for x in difference.mean(axis=0)] for name, difference in apart.items()}
+
+
+def _frequencies(cooperated: np.ndarray, visits: np.ndarray) -> list[float | None]:
+    return [short(c / v) if v else None for c, v in zip(cooperated, visits, strict=True)]

@@ -1,0 +1,263 @@
+"""The results of runs, read from their folders alone: headline numbers, verdicts, summaries, small copies to keep."""
+
+import dataclasses
+import functools
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lapg_rl import config
+from lapg_rl.config import Config
+from lapg_rl.runs.loop import RunFolder
+from lapg_rl.study import records
+from lapg_rl.study.records import Evaluation, Prediction
+
+#: Headline numbers are means over this many last updates.
+LAST = 20
+#: Shares of the surplus of mutual cooperation over mutual defection, (reward - P) / (R - P), that a verdict needs.
+MUCH, LITTLE = 0.75, 0.35
+#: Below this frequency of cooperation an agent is said to defect.
+RARELY = 0.1
+#: A copied metrics file above this size is thinned.
+LARGE = 64_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One run: its name, config, metrics (each an array over the updates), provenance and, if there, its records."""
+
+    name: str
+    config: Config
+    metrics: dict[str, np.ndarray]
+    provenance: list[dict[str, Any]]
+    evaluation: Evaluation | None
+    prediction: Prediction | None
+    path: Path
+    by_agent: dict[str, np.ndarray]  # [updates, agents]
+
+    @property
+    def estimator(self) -> str:
+        """The estimator of the run's agents, or the algorithm that has none."""
+        return self.config.method
+
+    @property
+    def opponents(self) -> set[str]:
+        """Whom every agent met in the evaluation."""
+        met = (
+            [{m.opponent for m in self.evaluation.matches if m.agent == n} for n in range(self.config.pool.agents)]
+            if self.evaluation
+            else [set()]
+        )
+        return set.intersection(*met)
+
+    @property
+    def updates(self) -> int:
+        """How many updates are done."""
+        return int(self.metrics["update"][-1]) + 1
+
+    @functools.cached_property
+    def last(self) -> dict[str, float]:
+        """Every metric's mean over the last 20 updates (or as many as there are)."""
+        return {name: float(values[-LAST:].mean()) for name, values in self.metrics.items()}
+
+    def last_of_agents(self, metric: str) -> np.ndarray:
+        """A metric's mean over the last 20 updates, of each agent."""
+        return self.by_agent[metric][-LAST:].mean(axis=0)
+
+    @property
+    def pool_verdict(self) -> str:
+        """What the agents do among themselves.
+
+        They *defect* if they cooperate in less than 10 % of the steps, *cooperate* if their share of what mutual
+        cooperation yields over mutual defection is at least 0.75, and are *undecided* otherwise.
+        """
+        if "reward_vs_meta" not in self.last:
+            return "met no agents"
+        if self.config.game.kind != "ipd":
+            return "-"
+        if self.last["cooperation_vs_meta"] < RARELY:
+            return "defect"
+        game = self.config.game
+        share = (self.last["reward_vs_meta"] - game.P) / (game.R - game.P)
+        return "cooperate" if share >= MUCH else "undecided"
+
+    @property
+    def verdict(self) -> str:
+        """See `verdict`; there is none in other games than the iterated prisoner's dilemma."""
+        last = self.last
+        if "reward_vs_naive" not in last:
+            return "met no naive learners"
+        if self.config.game.kind != "ipd":
+            return "-"
+        return verdict(self.config, last["reward_vs_naive"], last["naive_reward"], last["cooperation_vs_naive"])
+
+
+def verdict(cfg: Config, reward: float, naive_reward: float, cooperation: float) -> str:
+    """What an agent does to naive learners, from rewards per step and how often it cooperates.
+
+    With surplus shares (reward - P) / (R - P): it *defects* if it cooperates in less than 10 % of the steps, *cooperates*
+    if both players' shares reach 0.75, *extorts* if its own does and the other's stays within 0.35, and is *undecided*
+    otherwise.
+    """
+    own, other = ((r - cfg.game.P) / (cfg.game.R - cfg.game.P) for r in (reward, naive_reward))
+    if cooperation < RARELY:
+        return "defects"
+    if own >= MUCH and other >= MUCH:
+        return "cooperates"
+    return "extorts" if own >= MUCH and other <= LITTLE else "undecided"
+
+
+def collect(folder: str | Path) -> Result:
+    """Read a run folder. Raises ValueError where it holds no run or no metrics yet."""
+    run = RunFolder(folder)
+    cfg, rows = run.config(), run.metrics()
+    if not rows:
+        raise ValueError(f"{run.path} has no metrics yet; train it with `lapg train --resume {run.path}`")
+    by_agent = _columns(run, rows, cfg.pool.agents)
+    metrics = {name: values if name == "update" else values.mean(axis=1) for name, values in by_agent.items()}
+    load = functools.partial(records.load, folder=run.path)
+    name = run.path.resolve().name
+    return Result(
+        name, cfg, metrics, _provenance(run), load(Evaluation), load(Prediction), run.path, by_agent
+    )  # fmt: skip
+
+
+def runs_in(paths: Iterable[Path]) -> list[Path]:
+    """Run folders: the paths themselves, or where a path is a folder without a run, all runs inside, sorted.
+
+    Raises:
+        ValueError: where a run is named twice.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = [] if (path / "config.toml").exists() else sorted(c.parent for c in path.glob("**/config.toml"))
+        found += inside or [path]
+    resolved = [path.resolve() for path in found]
+    if twice := [path for path in resolved if resolved.count(path) > 1]:
+        raise ValueError(f"{twice[0]} is named twice; name it once")
+    return found
+
+
+def _columns(run: RunFolder, rows: list[Any], agents: int) -> dict[str, np.ndarray]:
+    """Metrics as arrays: the updates, and for every other name `[updates, agents]`."""
+    refuse = f"{run.metrics_file} is no metrics file of this run: "
+    remedy = "; restore it, or train in another folder"
+    for number, row in enumerate(rows, start=1):
+        if row.keys() != rows[0].keys() or not isinstance(row.get("update"), int):
+            raise ValueError(f"{refuse}line {number} has no update, or other names than line 1{remedy}")
+        for name, values in row.items():
+            numbers = isinstance(values, list) and all(isinstance(v, int | float) for v in values)
+            if name != "update" and not (numbers and len(values) == agents):
+                raise ValueError(f"{refuse}{name} in line {number} is not {agents} numbers, one an agent{remedy}")
+        if number > 1 and row["update"] <= rows[number - 2]["update"]:
+            raise ValueError(f"{refuse}the updates of lines {number - 1} and {number} do not rise{remedy}")
+    return {name: np.array([row[name] for row in rows], int if name == "update" else float) for name in rows[0]}
+
+
+def _provenance(run: RunFolder) -> list[dict[str, Any]]:
+    shape = {"started": str, "commit": str, "platform": str, "python": str, "devices": list, "versions": dict}
+    rows = run.provenance()
+    for row in rows:
+        kinds = shape if "started" in row else {}
+        wrong = [name for name, kind in kinds.items() if not isinstance(row.get(name), kind)]
+        if wrong or not isinstance(row.get("finished_after_s", 0.0), int | float):
+            raise ValueError(f"{run.provenance_file} is no provenance of a run ({row!r}); restore it or delete it")
+    return rows
+
+
+#: Keys that have no bearing on what was trained, besides the seed.
+HOUSEKEEPING = ("name", "seed", "checkpoint_every", "keep_checkpoints", "keep_every")
+
+
+def training_settings(cfg: Config) -> dict[str, Any]:
+    """What a run trains with, but for its seed: flat keys and values."""
+    return {key: value for key, value in config.flat(cfg).items() if key not in HOUSEKEEPING}
+
+
+def kindred(one: Config, other: Config) -> bool:
+    """Whether two runs differ in their seed only (and in names and checkpoints)."""
+    return training_settings(one) == training_settings(other)
+
+
+def by_setting(results: Iterable[Result]) -> list[list[Result]]:
+    """Runs that differ in their seed only, together; groups in the order in which their first runs come."""
+    groups: list[list[Result]] = []
+    for result in results:
+        same = next((group for group in groups if kindred(group[0].config, result.config)), None)
+        groups.append([result]) if same is None else same.append(result)
+    return groups
+
+
+def by_estimator(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """Results grouped by estimator, each group in the order of the seeds."""
+    groups: dict[str, list[Result]] = {}
+    for result in sorted(results, key=lambda r: r.config.seed):
+        groups.setdefault(result.estimator, []).append(result)
+    order = ("lapg", "mfos", "batch_unaware", "inner_episode")
+    return {name: groups[name] for name in (*order, *groups) if name in groups}
+
+
+def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """One dictionary a run: what a table of results needs."""
+    rows = []
+    for r in results:
+        fit = next((f for f in r.evaluation.extortion if f.agent == 0), None) if r.evaluation else None
+        rows.append(
+            {
+                "run": r.name,
+                "estimator": r.estimator,
+                "seed": r.config.seed,
+                "updates": r.updates,
+                "agent_reward": _rounded(r.last.get("reward_vs_naive")),
+                "naive_reward": _rounded(r.last.get("naive_reward")),
+                "agent_cooperation": _rounded(r.last.get("cooperation_vs_naive")),
+                "verdict": r.verdict,
+                "among_agents": _rounded(r.last.get("reward_vs_meta")),
+                "agents": r.pool_verdict,
+                "extortion_factor": _rounded(fit.factor if fit else None),
+            }
+        )
+    return rows
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def summary_markdown(results: Sequence[Result]) -> str:
+    """The summary as a Markdown table."""
+    rows = summary(results)
+    cell = lambda v: "-" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v)  # noqa: E731
+    lines = [f"Means over the last {LAST} updates; rewards per step, against naive learners.", ""]
+    lines += ["| " + " | ".join(name.replace("_", " ") for name in rows[0]) + " |", "|---" * len(rows[0]) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(map(cell, row.values())) + " |" for row in rows)]) + "\n"
+
+
+def export(folders: Iterable[Path], target: Path) -> None:
+    """Copy what is worth keeping of each run into `target`: all but the checkpoints, long metrics thinned.
+
+    A thinned file keeps every n-th update and the last 20, so headline numbers stay what they were.
+    """
+    for folder in folders:
+        copy = target / folder.resolve().name
+        copy.mkdir(parents=True, exist_ok=True)
+        for name in ("config.toml", "provenance.jsonl", "balance.json", *records.FILES.values()):
+            if (folder / name).exists():
+                shutil.copyfile(folder / name, copy / name)
+        rows = RunFolder(folder).metrics()
+        lines = [json.dumps(_short(row)) + "\n" for row in rows]
+        every = -(-sum(map(len, lines)) // LARGE)
+        kept = [line for n, line in enumerate(lines) if n % every == 0 or n >= len(lines) - LAST]
+        (copy / "metrics.jsonl").write_text("".join(kept))
+
+
+def _short(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {name: _short(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_short(value) for value in data]
+    return float(f"{data:.5g}") if isinstance(data, float) else data

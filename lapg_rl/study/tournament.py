@@ -1,0 +1,166 @@
+"""Round-robin tournaments: every agent of some runs against every other, itself, fixed strategies and naive learners."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from lapg_rl import config
+from lapg_rl.config import Config
+from lapg_rl.runs.loop import RunFolder
+from lapg_rl.study import entrants, standings
+from lapg_rl.study.entrants import KINDS, NAIVE, Entrant
+from lapg_rl.study.matches import matches_at_once, play_all
+from lapg_rl.study.results import kindred, runs_in, training_settings
+from lapg_rl.study.standings import Group, Tournament
+from lapg_theory.game import check_count
+
+#: Whom every tournament meets, unless told otherwise.
+CLASSICS = ("allc", "alld", "tft", "gtft", "wsls", "zd-extort-3", NAIVE)
+#: What its figures depend on besides the players; kept with them.
+SETTINGS = (*(f"game.{name}" for name in "TRPS"), "batch", "inner_episodes", "steps")
+
+
+def tournament(
+    folders: Sequence[Path],
+    others: Sequence[str] = CLASSICS,
+    *,
+    meta_batch: int = 64,
+    seed: int = 0,
+    show: Callable[[int, int], None] = lambda done, total: None,
+) -> Tournament:
+    """Play a tournament; nothing learns but naive learners, within their meta-episodes.
+
+    A match of two players draws from the tournament's seed and their names alone, so it stays the same whoever else plays.
+    Naive learners are freshly drawn, with the architecture of the first run; they do not meet each other.
+
+    Args:
+        folders: run folders.
+        others: fixed strategies, `zd-extort-X`, `naive`.
+        meta_batch: independent meta-episodes a match.
+        seed: another seed draws other games.
+        show: told after every match how many are done and of how many.
+
+    Raises:
+        ValueError: for folders without sound runs, runs of different games (it names the keys), unknown strategies,
+            fewer than two players, or a count that is no integer >= 1.
+    """
+    check_count("meta_batch", meta_batch)
+    check_count("seed", seed, least=0)
+    players, runs, cfg = _players(folders, others, meta_batch, seed)
+    rewards, cooperation = _round_robin(cfg, players, meta_batch, seed, show)
+    groups = _groups(players, runs)
+    members = {group.name: [players[i].name for run in group.runs for i in run] for group in groups}
+    grouped = [group for group in groups if len(group.runs) > 1]
+    means = np.array([[np.nan if cell is None else cell.mean() for cell in row] for row in rewards])
+    return Tournament(
+        meta_batch,
+        seed,
+        {key: value for key, value in config.flat(cfg).items() if key.startswith(SETTINGS)},
+        members,
+        standings.player_table([p.name for p in players], rewards, cooperation),
+        standings.group_table(groups, means, cooperation) if grouped else None,
+        [standings.circle(group, means) for group in grouped],
+    )
+
+
+def _players(
+    folders: Sequence[Path], others: Sequence[str], meta_batch: int, seed: int
+) -> tuple[list[Entrant], list[list[int]], Config]:
+    """All players, the indices of each run's, and the config that the play follows."""
+    for name in others:
+        entrants.check_name(name)
+    folders = runs_in(folders)
+    labels = entrants.labels(folders)
+    configs = [RunFolder(folder).config() for folder in folders]
+    if not configs:
+        raise ValueError("no runs to play; name at least one run folder")
+    for label, cfg in zip(labels, configs, strict=True):
+        cfg.game.build()  # refuses other games, whose cells have no cooperation
+        if cfg.pool.reveal:
+            raise ValueError(f"the agents of {label} are told whom they face (pool.reveal); nobody can tell them here")
+    entrants.check_compatible((labels[0], configs[0]), zip(labels[1:], configs[1:], strict=True), NAIVE in others)
+    players: list[Entrant] = []
+    runs = []
+    for folder, label in zip(folders, labels, strict=True):
+        agents = entrants.agents(folder, label)
+        runs.append(list(range(len(players), len(players) + len(agents))))
+        players += agents
+    for name in dict.fromkeys(others):
+        key = jax.random.fold_in(jax.random.key(seed), 0)
+        naive = name == NAIVE
+        players.append(
+            entrants.fresh_naive(configs[0], meta_batch, key)
+            if naive
+            else entrants.fixed(name, configs[0].game.build())
+        )
+    if len(players) < 2:
+        raise ValueError("a tournament needs at least two players; name more runs, or strategies with --with")
+    return players, runs, configs[0]
+
+
+def _round_robin(
+    cfg: Config, players: Sequence[Entrant], count: int, seed: int, show: Callable[[int, int], None]
+) -> tuple[list[list[np.ndarray | None]], np.ndarray]:
+    """The row player's reward per step in each meta-episode, and how often it cooperates, by row and column."""
+    pairs = [
+        sorted((i, j), key=lambda n: (KINDS.index(players[n].kind), players[n].name))
+        for i in range(len(players))
+        for j in range(i, len(players))
+        if {players[i].kind, players[j].kind} != {NAIVE}
+    ]
+    key = jax.random.key(seed)
+    meetings = [
+        entrants.meeting(
+            players[i], players[j], count, jax.random.fold_in(key, _digest(players[i].name, players[j].name))
+        )
+        for i, j in pairs
+    ]
+    rewards: list[list[np.ndarray | None]] = [[None] * len(players) for _ in players]
+    cooperation = np.full((len(players), len(players)), np.nan)
+    for done, (n, tally) in enumerate(play_all(cfg, meetings, matches_at_once(cfg, count)), start=1):
+        i, j = pairs[n]
+        own = np.asarray(tally.rewards, float).mean(axis=-1)
+        often = np.asarray(tally.cooperated, float).sum((1, 2)) / np.asarray(tally.visits, float).sum((1, 2))
+        if i == j:
+            own, often = own.mean(axis=0, keepdims=True).repeat(2, 0), often.mean(keepdims=True).repeat(2)
+        rewards[i][j], rewards[j][i] = own
+        cooperation[i, j], cooperation[j, i] = often
+        show(done, len(pairs))
+    return rewards, cooperation
+
+
+def _digest(*names: str) -> int:
+    return int.from_bytes(hashlib.sha256("\0".join(names).encode()).digest()[:4], "big")
+
+
+def _groups(players: Sequence[Entrant], runs: Sequence[Sequence[int]]) -> list[Group]:
+    """Agents of one estimator in runs that differ in their seed only, together; every other player alone."""
+    found: list[tuple[Config, str, list[list[int]]]] = []
+    for run in runs:
+        cfg = players[run[0]].config
+        assert cfg is not None
+        for estimator in dict.fromkeys(cfg.estimators):
+            chosen = [i for i, name in zip(run, cfg.estimators, strict=True) if name == estimator]
+            for first, same, members in found:
+                if same == estimator and kindred(first, cfg):
+                    members.append(chosen)
+                    break
+            else:
+                found.append((cfg, estimator, [chosen]))
+    names = _group_names([(cfg, estimator) for cfg, estimator, _ in found])
+    alone = [Group(p.name, [[i]]) for i, p in enumerate(players) if p.config is None]
+    return [Group(name, members) for name, (*_, members) in zip(names, found, strict=True)] + alone
+
+
+def _group_names(kinds: Sequence[tuple[Config, str]]) -> list[str]:
+    """The estimator, and whatever else tells agents of one estimator apart."""
+    flat = [training_settings(cfg) for cfg, _ in kinds]
+    names = []
+    for mine, (_, estimator) in zip(flat, kinds, strict=True):
+        same = [other for other, (_, name) in zip(flat, kinds, strict=True) if name == estimator]
+        differing = [key for key in mine if any(other[key] != mine[key] for other in same)]
+        names.append(" ".join([estimator, *(f"{key.split('.')[-1]}={mine[key]}" for key in differing)]))
+    return names

@@ -1,0 +1,52 @@
+"""`lapg theory bifurcation`: how the fixed points of a mixed pool move, appear and vanish along one parameter."""
+
+import argparse
+from typing import Any
+
+from lapg_theory.commands.options import five, numbers, show
+from lapg_theory.commands.pool_options import add_pool, pool
+from lapg_theory.metagame.bifurcation import bifurcation
+from lapg_theory.metagame.labels import LABELS
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_pool(parser)
+    add = parser.add_argument
+    add("--over", choices=["p_naive", "eta", "tau", "gamma"], default="p_naive", help="default %(default)s")
+    add("--values", default="0.1:0.98:12", help="its values, rising, e.g. 0.1:0.98:12 (default %(default)s)")
+    add("--p-naive", type=float, default=0.5, help="share of naive learners where that is fixed (default %(default)s)")
+    add("--nodes", type=int, default=256, help="initial naive learners, a power of two (default %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the range in which each kind of fixed point exists, and the points at every value."""
+    meta = pool(arguments, arguments.p_naive, arguments.nodes)
+    found = bifurcation(meta, over=arguments.over, values=numbers("--values", arguments.values))
+    report = {
+        "over": found.over,
+        "stable_range": {label: found.range(label) for label in LABELS},
+        "points": [
+            {
+                "value": float(value),
+                "label": x.label,
+                "policy": x.policy,
+                "stability": x.stability,
+                "residual": x.residual,
+            }
+            for value, points in zip(found.values, found.points, strict=True)
+            for x in points
+        ],
+    }
+    show(report, arguments.json, _text)
+
+
+def _text(report: dict[str, Any]) -> str:
+    lines = []
+    for label, ends in report["stable_range"].items():
+        where = "at no value tried" if ends is None else f"from {ends[0]:.4g} to {ends[1]:.4g}"
+        lines.append(f"stable {label}: {where}")
+    lines += ["", f"{report['over']:>8}  {'':<10} {'s0':>6} {'CC':>6} {'CD':>6} {'DC':>6} {'DD':>6}  stability"]
+    for x in report["points"]:
+        lines.append(f"{x['value']:8.4g}  {x['label']:<10} {five(x['policy'])}  {x['stability']}")
+    return "\n".join(lines)

@@ -1,0 +1,28 @@
+"""Command-line options that describe a mixed pool, shared by the commands about it."""
+
+import argparse
+import dataclasses
+
+from lapg_theory.commands.options import add_game, game
+from lapg_theory.metagame.pool import MetaGame
+
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(MetaGame)}
+
+
+def add_pool(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the pool."""
+    add_game(parser)
+    add = parser.add_argument
+    add("--gamma", type=float, default=0.99, help="discount factor (default %(default)s)")
+    add("--weighting", choices=["mean", "sum"], default="mean", help="over inner episodes (default %(default)s)")
+    add("--eta", type=float, default=DEFAULTS["eta"], help="naive learning rate (default %(default)s)")
+    add("--raw", action="store_true", help="eta acts on sums of discounted rewards, not on returns per step")
+    add("--updates", type=int, default=DEFAULTS["updates"], help="naive updates (default %(default)s)")
+    add("--spread", type=float, default=DEFAULTS["spread"], help="s.d. of initial naive logits (default %(default)s)")
+    add("--seed", type=int, default=DEFAULTS["seed"], help="of the quadrature (default %(default)s)")
+
+
+def pool(arguments: argparse.Namespace, p_naive: float, nodes: int) -> MetaGame:
+    """The pool that the options describe."""
+    named = {name: getattr(arguments, name) for name in ("gamma", "weighting", "eta", "updates", "spread", "seed")}
+    return MetaGame(game(arguments), p_naive=p_naive, nodes=nodes, normalize=not arguments.raw, **named)

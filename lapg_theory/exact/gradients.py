@@ -1,0 +1,229 @@
+"""Exact gradients of the returns: the policy-gradient formula for speed, autodiff for second derivatives."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lapg_theory.exact.chain import (
+    Discount,
+    Elimination,
+    Five,
+    Four,
+    Play,
+    dot,
+    eliminate,
+    finite_visits,
+    from_logits,
+    from_probabilities,
+    moves,
+    onward,
+    stacked,
+    traceable,
+    valued,
+    visited,
+    visits,
+)
+from lapg_theory.exact.precision import as_floats, exact
+from lapg_theory.exact.returns import check_batches, checked, payoffs
+from lapg_theory.game import MIRROR, FiniteHorizon, Horizon, MatrixGame
+
+Space = Literal["probability", "logit"]
+
+
+class Slopes(NamedTuple):
+    """A return per step and its slopes in both players' five cooperation probabilities, row player's view."""
+
+    value: Any
+    row: Five
+    column: Five
+
+
+def _contrasts(after: Four) -> Four:
+    """What one player's cooperation adds to the value: row's if the column plays C, D; column's if the row does."""
+    return [after[0] - after[2], after[1] - after[3], after[0] - after[1], after[2] - after[3]]
+
+
+def _advantages(row: Play, column: Play, after: Four) -> tuple[Five, Five]:
+    """What cooperating instead of defecting adds in each state, for the row and for the column player's choice."""
+    if_c, if_d, if_row_c, if_row_d = _contrasts(after)
+    return (
+        [e * if_c + f * if_d for e, f in zip(*column, strict=True)],
+        [c * if_row_c + d * if_row_d for c, d in zip(*row, strict=True)],
+    )
+
+
+def products(x: Any, y: Any) -> list[Any]:
+    """Products entry by entry."""
+    return [a * b for a, b in zip(x, y, strict=True)]
+
+
+class _Solution(NamedTuple):
+    """A discounted pair solved once: `weights` are the (discounted) visits to s0, CC, CD, DC, DD, per step."""
+
+    row: Play
+    column: Play
+    gamma: Any
+    chain: Elimination
+    seen: Four
+    weights: Five
+
+
+def _solve(row: Play, column: Play, horizon: Any) -> _Solution:
+    chain = eliminate(row, column, horizon)
+    seen = visits(chain, row, column, horizon)
+    return _Solution(row, column, horizon.gamma, chain, seen, [1 / horizon.weight, *(horizon.gamma * x for x in seen)])
+
+
+def _gains(solution: _Solution, reward: Four) -> tuple[Any, Four, Five, Five]:
+    """Return per step, relative values of the outcomes, and both players' advantages of cooperating."""
+    mean = dot(solution.seen, reward)
+    after = valued(solution.chain, [r - mean for r in reward])
+    return mean, after, *_advantages(solution.row, solution.column, after)
+
+
+def _slopes_and_turn(solution: _Solution, reward: Four, move: Five, turned: Four) -> tuple[Slopes, Slopes]:
+    """The product rule on slope = weight x advantage, `turned` being the derivative of the visits along `move`."""
+    mean, after, by_row, by_column = _gains(solution, reward)
+    weights, gamma = solution.weights, solution.gamma
+    change = dot(turned, reward)
+    later = valued(solution.chain, [gamma * move[s] * by_column[s] - change for s in range(1, 5)])
+    more_row, more_column = _advantages(solution.row, solution.column, later)
+    if_c, if_d, _, _ = _contrasts(after)
+    more_row = [gain + m * (if_c - if_d) for gain, m in zip(more_row, move, strict=True)]
+    turned_weights = [0.0, *(gamma * x for x in turned)]
+    turn_row, turn_column = (
+        [a + b for a, b in zip(products(turned_weights, gain), products(weights, more), strict=True)]
+        for gain, more in ((by_row, more_row), (by_column, more_column))
+    )
+    slopes = Slopes(mean, products(weights, by_row), products(weights, by_column))
+    return slopes, Slopes(change, turn_row, turn_column)
+
+
+def _finite_slopes(row: Play, column: Play, reward: Four, horizon: FiniteHorizon) -> Slopes:
+    before, last = finite_visits(row, column, horizon.steps)
+    chances = onward(row, column)
+
+    def body(carry, now):
+        later, total = carry
+        weights = [last[0] * 0, *now]
+        by_row, by_column = _advantages(row, column, later)
+        new = stacked([reward[i] + dot(chances[i], later) for i in range(4)])
+        return (new, total + stacked(products(weights, by_row) + products(weights, by_column))), None
+
+    end = stacked([x * 0 + r for x, r in zip(last, reward, strict=True)])
+    (first, total), _ = jax.lax.scan(body, (end, jnp.zeros((10, *last.shape[1:]), last.dtype)), before, reverse=True)
+    at_start = _advantages(row, column, first)
+    by_row, by_column = ([x / horizon.steps for x in (at_start[k][0], *total[5 * k + 1 : 5 * k + 5])] for k in (0, 1))
+    return Slopes(dot(moves(row, column, 0), first) / horizon.steps, by_row, by_column)
+
+
+def slopes(row: Play, column: Play, rewards: Sequence[Four], horizon: Any) -> list[Slopes]:
+    """For each payoff vector: the return per step and its slopes in both players' five cooperation probabilities.
+
+    dJ/dp_s = visits(s) (Q(s, C) - Q(s, D)), one elimination for all. Everything in the row player's view (`column`,
+    payoffs and the second list of slopes too) and in units of `horizon.weight`.
+    """
+    if isinstance(horizon, FiniteHorizon):
+        return [_finite_slopes(row, column, reward, horizon) for reward in rewards]
+    solution = _solve(row, column, horizon)
+    found = []
+    for reward in rewards:
+        mean, _, by_row, by_column = _gains(solution, reward)
+        found.append(Slopes(mean, products(solution.weights, by_row), products(solution.weights, by_column)))
+    return found
+
+
+def slopes_and_turns(
+    row: Play, column: Play, rewards: Sequence[Four], horizon: Any, move: Five
+) -> list[tuple[Slopes, Slopes]]:
+    """`slopes`, and their directional derivatives when the column player's probabilities change by `move`.
+
+    One column of the Hessian for the price of one more gradient: differentiating (I - gamma M) h = r - J gives the same
+    linear system with another right-hand side. `move` in the row player's view.
+    """
+    if isinstance(horizon, FiniteHorizon):
+        change = Play(list(move), [-m for m in move])
+        found = jax.jvp(lambda moved: slopes(row, moved, rewards, horizon), (column,), (change,))
+        return list(zip(*found, strict=True))
+    solution = _solve(row, column, horizon)
+    push = products(solution.weights, move)
+    to_c, to_d = dot(push, row.cooperate), dot(push, row.defect)
+    turned = visited(solution.chain, [to_c, -to_c, to_d, -to_d])
+    return [_slopes_and_turn(solution, reward, move, turned) for reward in rewards]
+
+
+class Gradients(NamedTuple):
+    """Returns of both players (sums) and their four gradients [..., 5], each in the view of the player moved."""
+
+    J_row: Any
+    J_column: Any
+    row_by_p: Any
+    row_by_q: Any
+    column_by_p: Any
+    column_by_q: Any
+
+
+def _play(policy: Any, space: str) -> Play:
+    return (from_logits if space == "logit" else from_probabilities)(jnp.moveaxis(policy, -1, 0))
+
+
+@functools.partial(jax.jit, static_argnames="space")
+def _gradients(p: Any, q: Any, rewards: Any, horizon: Any, space: str) -> Gradients:
+    row, column = (_play(policy, space) for policy in as_floats(p, q))
+    scales = [products(*player) if space == "logit" else [1.0] * 5 for player in (row, column)]
+    found = slopes(row, column.mirrored(), rewards, horizon)
+    gradients = []
+    for by in found:
+        for scale, own in ((scales[0], by.row), (scales[1], [by.column[s] for s in MIRROR])):
+            gradients.append(horizon.weight * jnp.moveaxis(stacked(products(scale, own)), 0, -1))
+    return Gradients(*(horizon.weight * by.value for by in found), *gradients)
+
+
+@functools.partial(jax.jit, static_argnames="space")
+def _hessians(p: Any, q: Any, rewards: Any, horizon: Any, space: str) -> tuple[Any, Any]:
+    p, q = as_floats(p, q)
+
+    def one(joint):
+        found = _gradients(joint[:5], joint[5:], rewards, horizon, space)
+        return tuple(jnp.concatenate(part) for part in (found[2:4], found[4:6]))
+
+    shape = jnp.broadcast_shapes(p.shape, q.shape)
+    joint = jnp.concatenate([jnp.broadcast_to(x, shape) for x in (p, q)], axis=-1).reshape(-1, 10)
+    return tuple(H.reshape(*shape[:-1], 10, 10) for H in jax.vmap(jax.jacfwd(one))(joint))
+
+
+def _prepare(game: MatrixGame, p: Any, q: Any, horizon: Any, space: str) -> tuple:
+    if space not in ("probability", "logit"):
+        raise ValueError(f'space must be "probability" or "logit", got {space!r}')
+    if space == "probability":
+        p, q = checked("p", p), checked("q", q)
+    check_batches(p, q)
+    return p, q, (payoffs(game), payoffs(game, 1)), traceable(horizon)
+
+
+@exact
+def returns_and_gradients(
+    game: MatrixGame, p: Any, q: Any, horizon: Horizon | Discount, space: Space = "probability"
+) -> Gradients:
+    """Returns of both players and all four gradients, for one pair or a batch of pairs.
+
+    dJ/dp_s = d_s (Q(s, C) - Q(s, D)), d_s the expected (discounted) number of visits to s: one elimination and two
+    substitutions a player, no autodiff. With space "logit" p and q hold logits, and gradients are with respect to them.
+
+    Shapes: p and q [..., 5] in their own views; returns [...], gradients [..., 5]. Errors as for `exact_returns`.
+    """
+    return _gradients(*_prepare(game, p, q, horizon, space), space)
+
+
+@exact
+def hessians(
+    game: MatrixGame, p: Any, q: Any, horizon: Horizon | Discount, space: Space = "probability"
+) -> tuple[Any, Any]:
+    """Second derivatives (of J_row, of J_column) in the joint vector (p, q), each [..., 10, 10].
+
+    The mixed block d2J/dp dq is H[..., :5, 5:]. Arguments and errors as for `returns_and_gradients`.
+    """
+    return _hessians(*_prepare(game, p, q, horizon, space), space)

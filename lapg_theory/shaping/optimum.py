@@ -1,0 +1,102 @@
+"""Train a memory-one agent against naive learners, exactly: the policy that a learning-aware agent should end at."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lapg_theory.exact.chain import Discount
+from lapg_theory.game import TFT, Horizon, MatrixGame, check_policy
+from lapg_theory.shaping.initialisations import expectation, sobol_logits
+from lapg_theory.shaping.returns import naive_course, shaping_return, shaping_value_and_gradient
+
+#: Near unconditional defection, indifferent, near tit-for-tat.
+STARTS = ((0.01,) * 5, (0.5,) * 5, tuple(0.98 * x + 0.01 for x in TFT))
+
+
+@dataclasses.dataclass(frozen=True)
+class Shaper:
+    """A policy that is optimal against naive learners; all rewards per step (J / horizon.weight).
+
+    Attributes:
+        policy: five cooperation probabilities, s0, CC, CD, DC, DD.
+        value: its reward, mean over the inner episodes and the initial learners.
+        error: standard error of `value` from the choice of initial learners; None where they were given.
+        naive_value: the naive learners' reward, mean over the same.
+        curve: its reward in each inner episode, [updates + 1].
+        naive_curve: the naive learners' reward in each, [updates + 1].
+        residual: largest slope that still points to where the policy may go (0 at an exact optimum).
+        reason: why the search stopped.
+        by_start: the value reached from every start, [starts].
+    """
+
+    policy: np.ndarray
+    value: float
+    error: float | None
+    naive_value: float
+    curve: np.ndarray
+    naive_curve: np.ndarray
+    residual: float
+    reason: str
+    by_start: np.ndarray
+
+
+def train_shaper(
+    game: MatrixGame,
+    horizon: Horizon | Discount,
+    *,
+    eta: float,
+    updates: int,
+    learners: Any = None,
+    starts: Sequence[Any] = STARTS,
+    normalize: bool = True,
+) -> Shaper:
+    """Maximise the shaping return over memory-one policies by projected quasi-Newton ascent (L-BFGS-B) in [0, 1]^5.
+
+    Args:
+        game: any 2x2 game with numbers as payoffs.
+        horizon: `Discounted` or `FiniteHorizon`.
+        eta: the naive learning rate in logits, on returns per step if `normalize`.
+        updates: number of naive updates.
+        learners: initial naive logits, [n, 5]; by default 512 scrambled Sobol points for N(0, 1).
+        starts: policies to start from; the best end counts.
+        normalize: naive learners ascend their reward per step (False: the sum J).
+
+    Raises:
+        ValueError: as for `shaping_return`, for no start, or one that is no policy.
+    """
+    from scipy.optimize import minimize
+
+    if len(starts) == 0:
+        raise ValueError("starts is empty: give at least one policy to start from")
+    starts = [check_policy("starts", start) for start in starts]
+    initial = sobol_logits(512) if learners is None else np.asarray(learners, dtype=float)
+
+    def loss(p):
+        value, gradient = shaping_value_and_gradient(game, horizon, p, initial, eta, updates, normalize)
+        return -value.mean() / horizon.weight, -gradient.mean(axis=0) / horizon.weight
+
+    options = {"ftol": 1e-15, "gtol": 1e-8, "maxiter": 1000}
+    ends = [
+        minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * 5, options=options) for start in starts
+    ]
+    best = min(ends, key=lambda end: end.fun)
+    policy = np.clip(best.x, 0, 1)
+    uphill = -loss(policy)[1]
+    _, own, naive = (x.mean(axis=0) for x in naive_course(game, horizon, policy, initial, eta, updates, normalize))
+    error = None
+    if learners is None:
+        _, error = expectation(lambda q: shaping_return(game, horizon, policy, q, eta, updates, normalize))
+        error /= horizon.weight
+    return Shaper(
+        policy=policy,
+        value=-best.fun,
+        error=error,
+        naive_value=naive.mean() / horizon.weight,
+        curve=own / horizon.weight,
+        naive_curve=naive / horizon.weight,
+        residual=np.abs(np.clip(policy + uphill, 0, 1) - policy).max(),
+        reason=best.message,
+        by_start=-np.array([end.fun for end in ends]),
+    )
