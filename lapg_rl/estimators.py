@@ -21,11 +21,15 @@ boundaries end no return, except for `inner_episode`, whose horizon they are.
 Source: Meulemans et al., "Multi-agent cooperation through learning-aware policy gradients", ICLR 2025, section 3.
 """
 
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from lapg_rl.config import tables
 
 Signal = Float[Array, "b m t"]
 
@@ -68,55 +72,53 @@ def current_and_future(errors: Signal, decay: float | Float[Array, ""]) -> tuple
     return current, later[:, :, None] * decay ** (t - jnp.arange(t))
 
 
-#: name -> how its credits are made of the current and the future return: two parts, whose sum they are.
-PARTS: dict[str, Callable[[Signal, Signal], tuple[Signal, Signal]]] = {
-    "lapg": lambda current, future: (current / len(current), future.mean(axis=0, keepdims=True)),
-    "batch_unaware": lambda current, future: (current / len(current), future / len(current)),
-    "mfos": lambda current, future: (current, future.mean(axis=0, keepdims=True)),
-    "inner_episode": lambda current, future: (current / len(current), jnp.zeros_like(future)),
-}
+@dataclasses.dataclass(frozen=True)
+class Estimator:
+    """An estimator whose credits are a sum of two parts; called as `(rewards, values, *, gamma, gae_lambda) -> credits`.
+
+    Attributes:
+        parts: makes the two parts of the current and the future return: those for the current, and for later inner episodes.
+        off_learners: the estimator that stands for it against co-players that don't learn, whose B games are independent.
+        episodic: whether its horizon is the inner episode; values then end there, too.
+    """
+
+    parts: Callable[[Signal, Signal], tuple[Signal, Signal]]
+    off_learners: "Estimator | None" = None
+    episodic: bool = False
+
+    def credit_parts(
+        self, rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float
+    ) -> tuple[Signal, Signal]:
+        """The credits in two parts `[b, m, t]`: those for the current, and those for the later inner episodes."""
+        errors = _td_errors(rewards, values, gamma, self.episodic)
+        current, future = self.parts(*current_and_future(errors, gamma * gae_lambda))
+        return current, jnp.broadcast_to(future, current.shape)
+
+    def __call__(self, rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:
+        """The credits `[b, m, t]` of one meta-episode."""
+        current, future = self.credit_parts(rewards, values, gamma=gamma, gae_lambda=gae_lambda)
+        return current if self.episodic else current + future
 
 
-def credit_parts(
-    name: str, rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float
-) -> tuple[Signal, Signal]:
-    """The credits of the named estimator in two parts: those for the current, and those for the later inner episodes."""
-    errors = _td_errors(rewards, values, gamma, episodic=name == "inner_episode")
-    current, future = PARTS[name](*current_and_future(errors, gamma * gae_lambda))
-    return current, jnp.broadcast_to(future, current.shape)
+#: `(C + F) / B`: right against another meta agent, biased against a learner (it ignores the minibatch).
+batch_unaware = Estimator(lambda current, future: (current / len(current), future / len(current)))
+#: `C / B + mean(F)`: unbiased for the shaping return, without higher derivatives.
+lapg = Estimator(
+    lambda current, future: (current / len(current), future.mean(axis=0, keepdims=True)), off_learners=batch_unaware
+)
+#: `C + mean(F)` of M-FOS (Lu et al. 2022): the shaping signal vanishes like 1/B beside the present.
+mfos = Estimator(lambda current, future: (current, future.mean(axis=0, keepdims=True)))
+#: `C / B`, each inner episode on its own: what a naive learner uses, and the ablation without shaping.
+inner_episode = Estimator(lambda current, future: (current / len(current), jnp.zeros_like(future)), episodic=True)
 
 
-def lapg(rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:
-    """Learning-aware credits `C / B + mean(F)`: unbiased for the shaping return, without higher derivatives."""
-    current, future = credit_parts("lapg", rewards, values, gamma=gamma, gae_lambda=gae_lambda)
-    return current + future
+def estimator(name: str) -> Any:
+    """The estimator of a name in a config, or of an address `package.module:name`. Raises ValueError as `tables.find`."""
+    return tables.find("learner.estimator", name, tables.ESTIMATORS)
 
 
-def batch_unaware(rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:
-    """Credits `(C + F) / B`: right against another meta agent, biased against a learner (it ignores the minibatch)."""
-    current, future = credit_parts("batch_unaware", rewards, values, gamma=gamma, gae_lambda=gae_lambda)
-    return current + future
-
-
-def mfos(rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:
-    """Credits `C + mean(F)` of M-FOS (Lu et al. 2022): the shaping signal vanishes like 1/B beside the present."""
-    current, future = credit_parts("mfos", rewards, values, gamma=gamma, gae_lambda=gae_lambda)
-    return current + future
-
-
-def inner_episode(rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:
-    """Credits `C / B`, each inner episode on its own: what a naive learner uses, and the ablation without shaping."""
-    return credit_parts("inner_episode", rewards, values, gamma=gamma, gae_lambda=gae_lambda)[0]
-
-
-Estimator = Callable[..., Signal]
-
-ESTIMATORS: dict[str, Estimator] = {
-    "lapg": lapg,
-    "batch_unaware": batch_unaware,
-    "mfos": mfos,
-    "inner_episode": inner_episode,
-}
+#: The estimators of this library by name, in the order of `lapg_rl.config.tables.ESTIMATORS`.
+ESTIMATORS: dict[str, Estimator] = {name: estimator(name) for name in tables.ESTIMATORS}
 
 
 def value_targets(rewards: Signal, values: Signal, *, gamma: float, td_lambda: float, episodic: bool = False) -> Signal:

@@ -15,6 +15,5 @@ from lapg_rl.config.text import load as load
 from lapg_rl.config.text import override as override
 from lapg_rl.config.text import save as save
 from lapg_rl.config.text import to_dict as to_dict
-from lapg_rl.config.whole import KINDS as KINDS
 from lapg_rl.config.whole import LEAST_SHAPING_SIGNAL as LEAST_SHAPING_SIGNAL
 from lapg_rl.config.whole import Config as Config

@@ -41,12 +41,3 @@ def unknown(what: str, name: str, known: list[str]) -> str:
     """The message for an unknown name, with near matches."""
     near = difflib.get_close_matches(name.split(".")[-1], known, n=3, cutoff=0.5)
     return f"unknown {what}" + (f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(known)}")
-
-
-def check_names(field: str, text: str, known: tuple[str, ...]) -> str:
-    """The comma-separated names in `text` without spaces, each of which must be known."""
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in known:
-            raise ValueError(unknown(f"name {name!r} in {field}", name, list(known)))
-    return ",".join(names)

@@ -1,13 +1,13 @@
 """The sections of a config, as frozen dataclasses, checked when built."""
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from lapg_rl.config.checks import check, check_at_least_zero, check_choices, check_discounts, check_names
+from lapg_rl.config import tables
+from lapg_rl.config.checks import check, check_at_least_zero, check_choices, check_discounts
+from lapg_rl.config.tables import ALGORITHMS, COPLAYERS, ESTIMATORS, GAMES, MODELS
 from lapg_theory.game import NAMED, MatrixGame, check_count, prisoners_dilemma
-
-#: The estimators of `lapg_rl.estimators`, by the names that configs use.
-ESTIMATORS = ("lapg", "batch_unaware", "mfos", "inner_episode")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +60,12 @@ class CleanUpConfig:
 class GameConfig:
     """Which game is played: `kind` "ipd" is the iterated prisoner's dilemma with payoffs T > R > P > S.
 
-    "cleanup" is CleanUp-lite, as the section `cleanup` in this one says. "custom" is an environment of the user's: `factory`
-    names a function without arguments, as `package.module:function`, that returns one (see `lapg_rl.envs`).
+    "cleanup" is CleanUp-lite, as the section `cleanup` in this one says. `package.module:function` is an environment of the
+    user's: a function without arguments that returns one (see `lapg_rl.interfaces.Environment`); so is "custom" with that
+    function in `factory`.
     """
 
-    kind: Literal["ipd", "cleanup", "custom"] = "ipd"
+    kind: str = "ipd"
     T: float = 2.0
     R: float = 1.0
     P: float = 0.0
@@ -73,7 +74,7 @@ class GameConfig:
     cleanup: CleanUpConfig = dataclasses.field(default_factory=CleanUpConfig)
 
     def __post_init__(self):
-        check_choices("game", self)
+        tables.check_name("game.kind", self.kind, GAMES)
         prisoners_dilemma(self.T, self.R, self.P, self.S)
         if (self.kind == "custom") != bool(self.factory):
             raise ValueError(
@@ -81,22 +82,33 @@ class GameConfig:
                 "game.factory=package.module:function, or neither"
             )
 
+    @property
+    def matrix(self) -> MatrixGame | None:
+        """The matrix game that is played, or None for another kind of game."""
+        return prisoners_dilemma(self.T, self.R, self.P, self.S) if tables.row(self.kind, GAMES).matrix else None
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether the environment is the user's."""
+        return self.kind == "custom" or tables.is_address(self.kind)
+
     def build(self) -> MatrixGame:
         """The matrix game. Raises ValueError for another kind of game."""
-        if self.kind != "ipd":
+        if self.matrix is None:
             raise ValueError(f"this needs a run of the iterated prisoner's dilemma, but here game.kind = {self.kind}")
-        return prisoners_dilemma(self.T, self.R, self.P, self.S)
+        return self.matrix
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """The policy's architecture; naive and meta agents share it unless `naive.model` says otherwise.
 
+    `kind` is a name, or `package.module:Model` of a model of the user's (see `lapg_rl.interfaces.Model`).
     `depth`, `heads` and `mlp_width` are Hawk's and the transformer's, `conv_width` is Hawk's alone; `spread`, the standard
     deviation that a table of logits starts with, is the tabular policy's.
     """
 
-    kind: Literal["hawk", "gru", "transformer", "tabular"] = "hawk"
+    kind: str = "hawk"
     width: int = 32
     depth: int = 1
     heads: int = 2
@@ -105,13 +117,14 @@ class ModelConfig:
     spread: float = 0.0
 
     def __post_init__(self):
-        check_choices("model", self)
+        tables.check_name("model.kind", self.kind, MODELS)
         check_at_least_zero("model", self, "spread")
         for field in ("width", "depth", "heads", "conv_width", "mlp_width"):
             check_count(f"model.{field}", getattr(self, field))
-        parts = {"hawk": self.heads, "transformer": 2 * self.heads}.get(self.kind, 1)  # a transformer turns pairs
-        bound = f"a multiple of {'2 * ' * (self.kind == 'transformer')}heads = {parts}"
-        check(self.width % parts == 0, "model.width", self.width, bound, "change model.width or model.heads")
+        if parts := tables.row(self.kind, MODELS).parts:
+            bound = f"a multiple of {f'{parts} * ' * (parts > 1)}heads = {parts * self.heads}"
+            fits = self.width % (parts * self.heads) == 0
+            check(fits, "model.width", self.width, bound, "change model.width or model.heads")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +134,7 @@ class NaiveConfig:
     `model` is the kind of its policy, of the sizes in the section `model`; "same" is the agents' own kind.
     """
 
-    model: Literal["same", "hawk", "gru", "transformer", "tabular"] = "same"
+    model: str = "same"
     learning_rate: float = 0.005
     optimiser: Literal["adam", "sgd"] = "adam"
     adam_eps: float = 1e-5
@@ -136,16 +149,28 @@ class NaiveConfig:
 
     def __post_init__(self):
         check_choices("naive", self)
+        tables.check_name("naive.model", self.model, {"same": None, **MODELS})
         check_discounts("naive", self)
         check_at_least_zero("naive", self, "learning_rate", "adam_eps", "value_coef", "entropy_coef")
         check(self.clip_norm > 0, "naive.clip_norm", self.clip_norm, "> 0", "use a large number to turn clipping off")
+
+
+def check_required(algorithm: str, values: Mapping[str, Any]) -> None:
+    """Refuse values, by their keys, that are not what an algorithm requires."""
+    for key, (needed, why) in tables.row(algorithm, ALGORITHMS).requires.items():
+        if key in values and values[key] != needed:
+            text = str(needed).lower() if isinstance(needed, bool) else needed
+            raise ValueError(
+                f"learner.algorithm = {algorithm} needs {key} = {text} ({why}), got {values[key]!r}; set {key}={text}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
 class LearnerConfig:
     """The learning-aware agents: estimator, algorithm and optimiser.
 
-    `estimator` is one name for all agents, or one an agent: "lapg,lapg,mfos,mfos". `memory` says whether a policy remembers
+    `estimator` is one name for all agents, or one an agent: "lapg,lapg,mfos,mfos"; here and in `algorithm` a name may be
+    `package.module:name` of the user's own (see `lapg_rl.interfaces`). `memory` says whether a policy remembers
     the whole meta-episode, or, like a naive learner, its current inner episode only. Estimators are for PPO and A2C;
     LOLA-DiCE and Shaper (`population` candidates a generation, `noise` the standard deviation of their parameters) have
     none.
@@ -153,7 +178,7 @@ class LearnerConfig:
 
     estimator: str = "lapg"
     memory: Literal["meta_episode", "inner_episode"] = "meta_episode"
-    algorithm: Literal["ppo", "a2c", "lola_dice", "shaper"] = "ppo"
+    algorithm: str = "ppo"
     epochs: int = 4
     minibatches: int = 2
     clip: float = 0.2
@@ -177,33 +202,41 @@ class LearnerConfig:
         """The names in `estimator`: one for all agents, or one an agent."""
         return tuple(self.estimator.split(","))
 
+    @property
+    def credited(self) -> bool:
+        """Whether the algorithm learns from an estimator's credits."""
+        return tables.row(self.algorithm, ALGORITHMS).credits
+
     def __post_init__(self):
         check_choices("learner", self)
-        object.__setattr__(self, "estimator", check_names("learner.estimator", self.estimator, ESTIMATORS))
+        tables.check_name("learner.algorithm", self.algorithm, ALGORITHMS)
+        object.__setattr__(self, "estimator", tables.check_names("learner.estimator", self.estimator, ESTIMATORS))
         check_count("learner.epochs", self.epochs)
         check_count("learner.minibatches", self.minibatches)
         check_discounts("learner", self)
         check_at_least_zero("learner", self, "learning_rate", "adam_eps", "value_coef", "entropy_coef")
         check(self.clip > 0, "learner.clip", self.clip, "> 0", "the published value is 0.2")
         check(self.clip_norm > 0, "learner.clip_norm", self.clip_norm, "> 0", "use a large number to turn clipping off")
-        if self.algorithm != "ppo" and (self.epochs, self.minibatches) != (1, 1):
-            raise ValueError(
-                f"{self.algorithm} takes one on-policy step, got epochs {self.epochs} and minibatches {self.minibatches}; "
-                "set learner.epochs=1 learner.minibatches=1, or learner.algorithm=ppo"
-            )
+        check_required(self.algorithm, {f"learner.{f.name}": getattr(self, f.name) for f in dataclasses.fields(self)})
         check_count("learner.population", self.population, least=2)
         even = self.population % 2 == 0
         check(even, "learner.population", self.population, "even", "candidates come in antithetic pairs")
         check(self.noise > 0, "learner.noise", self.noise, "> 0", "it is the spread of the candidates' parameters")
-        if self.algorithm == "lola_dice" and self.memory != "inner_episode":
-            raise ValueError(
-                "lola_dice differentiates through single inner episodes, but learner.memory = meta_episode; set "
-                "learner.memory=inner_episode"
-            )
-        if self.algorithm == "shaper" and self.gamma != 1:
-            raise ValueError(
-                f"shaper scores undiscounted returns, got learner.gamma = {self.gamma}; set learner.gamma=1"
-            )
+
+
+def _lower(names: str) -> str:
+    """Names in small letters; addresses stay as they are."""
+    return ",".join(name if tables.is_address(name.strip()) else name.lower() for name in names.split(","))
+
+
+def _share(entry: str) -> tuple[str, float]:
+    """(kind, share) of an entry of `pool.coplayers`."""
+    kind, _, share = entry.strip().rpartition("=")
+    try:
+        return kind, float(share)
+    except ValueError:
+        remedy = "as in naive=0.5,package.module:kind=0.25"
+        raise ValueError(f"pool.coplayers takes kind=share,kind=share, {remedy}, got {entry!r}") from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,9 +249,12 @@ class PoolConfig:
         naive_population: how many initial policies there are for naive learners.
         naive_start: "static": that fixed population; "dynamic": copies of the other meta agents as they are now.
         p_fixed: share of the strategies in `fixed`, each met equally often.
-        fixed: names of memory-one strategies: "tft,alld".
+        fixed: names of memory-one strategies: "tft,alld", or addresses `package.module:name` of five probabilities.
         p_memory_one: share of memory-one strategies drawn uniformly from the cube, a new one each meta-episode.
+        coplayers: shares by kind of co-player: "naive=0.5,package.module:kind=0.25"; kinds with a key of their own above are
+            put there, the others stay here (see `lapg_rl.interfaces.Kind`).
         reveal: tell the agents, by a one-hot beside every observation, which kind of co-player they face (an ablation).
+        reveal_kinds: what the entries of that one-hot stand for; stored, so that it stays what it was when kinds are added.
     """
 
     p_naive: float = 1.0
@@ -228,12 +264,24 @@ class PoolConfig:
     p_fixed: float = 0.0
     fixed: str = ""
     p_memory_one: float = 0.0
+    coplayers: str = ""
     reveal: bool = False
+    reveal_kinds: str = "naive,meta,fixed,memory_one"
+
+    @property
+    def others(self) -> dict[str, float]:
+        """The shares of the kinds in `coplayers`."""
+        return dict(_share(entry) for entry in self.coplayers.split(",")) if self.coplayers else {}
 
     @property
     def p_meta(self) -> float:
         """Share of the other meta agents: what the other shares leave."""
-        return round(1 - self.p_naive - self.p_fixed - self.p_memory_one, 9)
+        return round(1 - self.p_naive - self.p_fixed - self.p_memory_one - sum(self.others.values()), 9)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of every kind of co-player, in the order in which they are played."""
+        return {kind: getattr(self, f"p_{kind}") for kind in COPLAYERS} | self.others
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -244,19 +292,30 @@ class PoolConfig:
         check_choices("pool", self)
         check_count("pool.agents", self.agents)
         check_count("pool.naive_population", self.naive_population)
-        for field in ("p_naive", "p_fixed", "p_memory_one"):
-            value = getattr(self, field)
-            check(0 <= value <= 1, f"pool.{field}", value, "a probability", "it is a share of the meta-episodes")
-        shares = "pool.p_naive + pool.p_fixed + pool.p_memory_one"
+        self._sort_coplayers()
+        shares = {f"pool.{field}": getattr(self, field) for field in ("p_naive", "p_fixed", "p_memory_one")}
+        for field, value in (
+            shares | {f"pool.coplayers: {kind}": share for kind, share in self.others.items()}
+        ).items():
+            check(0 <= value <= 1, field, value, "a probability", "it is a share of the meta-episodes")
+        shares = "pool.p_naive + pool.p_fixed + pool.p_memory_one" + " + pool.coplayers" * bool(self.coplayers)
         check(
             self.p_meta >= 0, shares, 1 - self.p_meta, "at most 1", "lower one of them (pool.p_naive is 1 by default)"
         )
         if self.fixed:
-            object.__setattr__(self, "fixed", check_names("pool.fixed", self.fixed.lower(), tuple(NAMED)))
+            object.__setattr__(self, "fixed", tables.check_names("pool.fixed", _lower(self.fixed), NAMED))
         if (self.p_fixed > 0) != bool(self.fixed):
             raise ValueError(
                 f"pool.p_fixed = {self.p_fixed} and pool.fixed = {self.fixed!r} don't fit; give both, as in "
                 "pool.p_fixed=0.5 pool.fixed=tft,alld, or neither"
+            )
+        revealed = tables.check_names("pool.reveal_kinds", self.reveal_kinds, COPLAYERS)
+        object.__setattr__(self, "reveal_kinds", revealed)
+        unseen = [kind for kind, share in self.shares.items() if share and kind not in revealed.split(",")]
+        if self.reveal and unseen:
+            raise ValueError(
+                f"pool.reveal tells apart pool.reveal_kinds = {revealed}, but {unseen[0]} is met, too; set "
+                f"pool.reveal_kinds={','.join([revealed, *unseen])}"
             )
         for what, needed in (("p_meta", self.p_meta > 0), ("naive_start", self.naive_start == "dynamic")):
             if needed and self.agents < 2:
@@ -264,3 +323,22 @@ class PoolConfig:
                     f"pool.{what} = {getattr(self, what)} needs other agents, but pool.agents = {self.agents}; set "
                     "pool.agents >= 2, or pool.p_naive=1 pool.naive_start=static"
                 )
+
+    def _sort_coplayers(self):
+        """Put the shares of kinds that have a key of their own there. Raises ValueError for unknown kinds and repeated ones."""
+        kinds = [_share(entry)[0] for entry in self.coplayers.split(",")] if self.coplayers else []
+        for kind in kinds:
+            tables.check_name("pool.coplayers", kind, COPLAYERS)
+            if kinds.count(kind) > 1:
+                raise ValueError(f"pool.coplayers names {kind} twice; give its share once")
+        shares = self.others
+        for kind in (kind for kind in COPLAYERS if kind in shares):
+            if kind != "meta":
+                object.__setattr__(self, f"p_{kind}", shares[kind])
+        rest = {kind: share for kind, share in shares.items() if kind not in COPLAYERS}
+        object.__setattr__(self, "coplayers", ",".join(f"{kind}={share!r}" for kind, share in rest.items()))
+        if "meta" in shares and abs(shares["meta"] - self.p_meta) > 1e-9:
+            raise ValueError(
+                f"pool.coplayers gives other agents {shares['meta']:g}, but the other shares leave {self.p_meta:g}; "
+                "make them 1 in all"
+            )

@@ -2,12 +2,11 @@
 
 import dataclasses
 
+from lapg_rl.config import tables
 from lapg_rl.config.checks import check
-from lapg_rl.config.sections import GameConfig, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
+from lapg_rl.config.sections import GameConfig, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig, check_required
+from lapg_rl.config.tables import ALGORITHMS, COPLAYERS, ESTIMATORS
 from lapg_theory.game import check_count
-
-#: The kinds of co-players, in the order in which they are played, reported and revealed.
-KINDS = ("naive", "meta", "fixed", "memory_one")
 
 #: Below this, what an action does to the next inner episode is invisible beside what it does in the current one.
 LEAST_SHAPING_SIGNAL = 0.01
@@ -57,14 +56,14 @@ class Config:
             self.meta_batch % self.learner.minibatches == 0,
             "meta_batch", self.meta_batch, f"a multiple of learner.minibatches = {self.learner.minibatches}", remedy,
         )  # fmt: skip
-        for kind in KINDS:
-            share = getattr(self.pool, f"p_{kind}") * self.meta_batch
-            check(abs(share - round(share)) < 1e-6, f"pool.p_{kind} * meta_batch", share, "an integer", remedy)
-        if self.game.kind != "ipd" and self.pool.p_fixed + self.pool.p_memory_one > 0:
-            raise ValueError(
-                "pool.p_fixed and pool.p_memory_one are shares of strategies for matrix games, but game.kind = "
-                f"{self.game.kind}; set both to 0"
-            )
+        for kind, share in self.pool.shares.items():
+            games = share * self.meta_batch
+            field = f"pool.p_{kind}" if kind in COPLAYERS else f"pool.coplayers: {kind}"
+            check(abs(games - round(games)) < 1e-6, f"{field} * meta_batch", games, "an integer", remedy)
+            if games and tables.row(kind, COPLAYERS).matrix and self.game.matrix is None and not self.game.is_custom:
+                raise ValueError(
+                    f"{field} is a share of strategies for matrix games, but game.kind = {self.game.kind}; set it to 0"
+                )
         names = self.learner.estimators
         if len(names) not in (1, self.pool.agents):
             raise ValueError(
@@ -78,19 +77,21 @@ class Config:
         self._check_signal()
 
     def _check_look_ahead(self):
-        if self.learner.algorithm != "lola_dice" or not self.pool.p_naive:
+        if not self.pool.p_naive:
             return
-        got = (self.naive.optimiser, self.naive.normalize_advantages, min(self.inner_episodes, 2))
-        if got != ("sgd", False, 2):
+        naive = {f"naive.{f.name}": getattr(self.naive, f.name) for f in dataclasses.fields(self.naive)}
+        check_required(self.learner.algorithm, naive)
+        if tables.row(self.learner.algorithm, ALGORITHMS).least_episodes > self.inner_episodes:
             raise ValueError(
-                "lola_dice differentiates through plain gradient steps between at least 2 inner episodes, got naive.optimiser "
-                f"= {self.naive.optimiser}, naive.normalize_advantages = {self.naive.normalize_advantages}, inner_episodes = "
-                f"{self.inner_episodes}; set naive.optimiser=sgd naive.normalize_advantages=false inner_episodes=2 or more"
+                f"learner.algorithm = {self.learner.algorithm} looks from one inner episode ahead to the next, got "
+                f"inner_episodes = {self.inner_episodes}; set inner_episodes=2 or more"
             )
 
     def _check_signal(self):
         signal = (self.learner.gamma * self.learner.gae_lambda) ** self.steps
-        credited = self.learner.algorithm in ("ppo", "a2c") and set(self.learner.estimators) != {"inner_episode"}
+        credited = self.learner.credited and not all(
+            tables.row(n, ESTIMATORS).episodic for n in self.learner.estimators
+        )
         shaping = credited and self.inner_episodes > 1
         if shaping and signal < LEAST_SHAPING_SIGNAL:
             raise ValueError(
@@ -102,7 +103,7 @@ class Config:
     @property
     def shares(self) -> dict[str, int]:
         """How many of the `meta_batch` meta-episodes are played against each kind of co-player that is met at all."""
-        shares = {kind: round(getattr(self.pool, f"p_{kind}") * self.meta_batch) for kind in KINDS}
+        shares = {kind: round(share * self.meta_batch) for kind, share in self.pool.shares.items()}
         return {kind: count for kind, count in shares.items() if count}
 
     @property
@@ -113,8 +114,15 @@ class Config:
 
     @property
     def method(self) -> str:
-        """What tells runs apart: the estimator of PPO and A2C, else the algorithm."""
-        return self.learner.estimator if self.learner.algorithm in ("ppo", "a2c") else self.learner.algorithm
+        """What tells runs apart: the estimator, or the algorithm that has none."""
+        return self.learner.estimator if self.learner.credited else self.learner.algorithm
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses `package.module:name` of the user's code that the run depends on."""
+        named = [self.game.kind, self.game.factory, self.model.kind, self.naive.model, self.learner.algorithm]
+        named += [*self.learner.estimators, *self.pool.shares, *self.pool.strategies]
+        return list(dict.fromkeys(name for name in named if tables.is_address(name)))
 
     @property
     def naive_model(self) -> ModelConfig:

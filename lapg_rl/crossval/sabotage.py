@@ -79,6 +79,7 @@ class SummedUpdate(eqx.Module):
 
 
 def _with_lapg(estimator: Any) -> Simulation:
+    estimator.off_learners = ESTIMATORS["lapg"].off_learners  # what is wrong concerns learners only
     return Simulation(estimators={**ESTIMATORS, "lapg": estimator})
 
 

@@ -15,11 +15,12 @@ from jaxtyping import Array, Float
 
 from lapg_rl.config import LearnerConfig, NaiveConfig
 from lapg_rl.envs import IteratedMatrixGame
-from lapg_rl.estimators import ESTIMATORS, Estimator
+from lapg_rl.estimators import ESTIMATORS
+from lapg_rl.learn.credit import experience
 from lapg_rl.learn.losses import loss
 from lapg_rl.models import Tabular
+from lapg_rl.play.company import naive_learner
 from lapg_rl.play.coplayers import NaiveLearner
-from lapg_rl.play.pools import experience, naive_learner
 from lapg_rl.play.rollout import Trajectory, meta_batch
 from lapg_theory.game import MatrixGame
 
@@ -58,7 +59,7 @@ class Simulation:
     """What the levels take from `lapg_rl`: how to build the environment, the table of estimators, the co-players."""
 
     make_env: Callable[[MatrixGame], Any] = IteratedMatrixGame
-    estimators: Mapping[str, Estimator] = dataclasses.field(default_factory=lambda: ESTIMATORS)
+    estimators: Mapping[str, Callable[..., Any]] = dataclasses.field(default_factory=lambda: ESTIMATORS)
     coplayer: Callable[[Any], Any] = _unchanged
 
 
@@ -93,7 +94,7 @@ def estimates(simulation: Simulation, ego: Tabular, own: Trajectory, estimator: 
     in the first of them is the slope in the log-odds.
     """
     config = dataclasses.replace(PLAIN, estimator=estimator)  # type: ignore
-    played = experience(own, "naive", config, table=simulation.estimators)
+    played = experience(own, True, config, table=simulation.estimators)
     steps = math.prod(own.rewards.shape[2:])
     gradient = jax.vmap(lambda batch: eqx.filter_grad(loss, has_aux=True)(ego, batch, config)[0])(played)
     return -steps * gradient.logits[..., 0]

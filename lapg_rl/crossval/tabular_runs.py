@@ -19,10 +19,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from lapg_rl.crossval.simulation import HONEST, PLAIN, Simulation, learner, plain_learner, play
+from lapg_rl.learn.credit import experience
 from lapg_rl.learn.losses import loss
 from lapg_rl.models import Tabular
+from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.coplayers import MetaAgent
-from lapg_rl.play.pools import experience, make_optimiser
 from lapg_rl.play.rollout import Trajectory
 from lapg_rl.runs import checkpoint, files
 from lapg_rl.runs.progress import Progress
@@ -130,9 +131,9 @@ def with_baseline(own: Trajectory) -> Trajectory:
     return own._replace(values=jnp.broadcast_to(others, own.values.shape))
 
 
-def slope(simulation: Simulation, ego: Any, own: Trajectory, kind: str) -> Any:
+def slope(simulation: Simulation, ego: Any, own: Trajectory, learns: bool) -> Any:
     """The gradient of the production loss: minus the estimate of the slope of the return per step."""
-    played = experience(with_baseline(own), kind, TRAINING, table=simulation.estimators)
+    played = experience(with_baseline(own), learns, TRAINING, table=simulation.estimators)
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), played)
     return eqx.filter_grad(loss, has_aux=True)(ego, flat, TRAINING)[0]
 
@@ -149,13 +150,13 @@ def _update(
     for agent, k in zip(agents, keys[1:], strict=True):
         shape = {"batch": batch, "inner_episodes": episodes, "steps": steps}
         own, _ = play(simulation, game, agent, naive, (eta, tables(jnp.zeros(5))), k, meta_batch, **shape)
-        gradients.append(slope(simulation, agent, own, "naive"))
+        gradients.append(slope(simulation, agent, own, True))
     if len(agents) == 2:
         # The agents remember nothing, so an inner episode of their own is all there is to a game of the pair.
         sides = play(
             simulation, game, agents[0], MetaAgent(), agents[1], keys[0], games, batch=1, inner_episodes=1, steps=steps
         )
-        pair = [slope(simulation, agent, side, "meta") for agent, side in zip(agents, sides, strict=True)]
+        pair = [slope(simulation, agent, side, False) for agent, side in zip(agents, sides, strict=True)]
         mix = lambda a, b: share * a + (1 - share) * b  # noqa: E731
         gradients = [jax.tree.map(mix, a, b) for a, b in zip(gradients, pair, strict=True)]
     ascent, found = make_optimiser(TRAINING), []

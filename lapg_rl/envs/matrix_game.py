@@ -17,6 +17,7 @@ class IteratedMatrixGame(eqx.Module):
     """
 
     payoffs: Float[Array, "2 2 2"]
+    game: MatrixGame = eqx.field(static=True)
     num_actions: int = eqx.field(static=True, default=2)
     observation_size: int = eqx.field(static=True, default=5)
     one_hot: bool = eqx.field(static=True, default=True)
@@ -26,6 +27,7 @@ class IteratedMatrixGame(eqx.Module):
 
     def __init__(self, game: MatrixGame):
         """Play `game`: its payoff tables become `payoffs[player, row action, column action]`."""
+        self.game = game
         self.payoffs = jnp.asarray([game.row, game.column], jnp.float32)
         self.num_actions, self.observation_size, self.one_hot = 2, 5, True
 

@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
 
 class Reveal(eqx.Module):
@@ -39,6 +39,25 @@ class Reveal(eqx.Module):
     def binary(self) -> bool:
         """As the environment itself."""
         return getattr(self.env, "binary", False)
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """As of the environment itself."""
+        return self.env.shared
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """As of the environment itself."""
+        return self.env.compared
+
+    @property
+    def game(self) -> Any:
+        """The matrix game that the environment itself repeats, or None."""
+        return getattr(self.env, "game", None)
+
+    def measures(self, observations: Num[Array, "... o"], actions: Int[Array, "..."]) -> Any:
+        """What the environment itself measures."""
+        return self.env.measures(observations[..., : self.env.observation_size], actions)
 
     def _told(self, seen: Float[Array, "2 o"]) -> Float[Array, "2 p"]:
         told = jax.nn.one_hot(jnp.array([self.kind, self.ego_kind]), self.kinds, dtype=seen.dtype)

@@ -5,7 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
-from lapg_rl.config import ModelConfig
+from lapg_rl.config import ModelConfig, tables
+from lapg_rl.interfaces import Model, check_protocol
 from lapg_rl.models.gru import GRU as GRU
 from lapg_rl.models.hawk import Hawk as Hawk
 from lapg_rl.models.tabular import Tabular as Tabular
@@ -18,18 +19,11 @@ def build(
 ) -> Any:
     """The policy that `config` describes, for sequences of up to `context` steps, with parameters drawn from `key`.
 
-    `one_hot` says that every observation is one.
+    `one_hot` says that every observation is one. Raises ValueError for a model of the user's that is none.
     """
-    sizes = {name: getattr(config, name) for name in ("width", "depth", "heads", "mlp_width")}
-    match config.kind:
-        case "hawk":
-            return Hawk(observation_size, num_actions, **sizes, conv_width=config.conv_width, one_hot=one_hot, key=key)
-        case "transformer":
-            return Transformer(observation_size, num_actions, **sizes, context=context, key=key)
-        case "gru":
-            return GRU(observation_size, num_actions, width=config.width, key=key)
-        case "tabular":
-            return Tabular(observation_size, num_actions, spread=config.spread, key=key)
+    make = tables.find("model.kind", config.kind, tables.MODELS)
+    model = make(observation_size, num_actions, config=config, context=context, one_hot=one_hot, key=key)
+    return check_protocol(f"what {config.kind} makes", model, Model)
 
 
 def over_sequences(policy: Any, observations: Num[Array, "n l o"]) -> tuple[Float[Array, "n l a"], Float[Array, "n l"]]:
@@ -41,5 +35,5 @@ def over_sequences(policy: Any, observations: Num[Array, "n l o"]) -> tuple[Floa
 
 
 def with_context(policy: Any, context: int) -> Any:
-    """The policy for sequences of up to `context` steps; only a transformer needs to know."""
-    return policy.with_context(context) if isinstance(policy, Transformer) else policy
+    """The policy for sequences of up to `context` steps; a model that needs to know has a method of that name."""
+    return policy.with_context(context) if hasattr(policy, "with_context") else policy

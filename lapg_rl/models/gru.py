@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from lapg_rl.config import ModelConfig
 from lapg_rl.models.layers import Readout, fan_in, linear
 
 
@@ -44,3 +45,11 @@ class GRU(eqx.Module):
 
         inputs = linear(observations, self.embedding)
         return self.readout(jax.lax.scan(advance, jnp.zeros_like(inputs[0]), inputs)[1])
+
+
+def from_config(
+    observation_size: int, num_actions: int, *, config: ModelConfig, context: int, one_hot: bool, key: Array
+) -> GRU:
+    """The GRU policy of a config; see `lapg_rl.interfaces.Model`."""
+    del context, one_hot
+    return GRU(observation_size, num_actions, width=config.width, key=key)

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from lapg_rl.config import ModelConfig
 from lapg_rl.models.layers import GatedMLP, Readout, fan_in, gelu_gated, linear, norm_linear, split_linear
 from lapg_rl.models.recurrence import Route
 from lapg_rl.models.rg_lru import causal_convolution, rg_lru, rg_lru_step
@@ -144,3 +145,12 @@ class Hawk(eqx.Module):
             u = causal_convolution(value, block.conv, block.conv_bias)
             x = block.merge(x, gate, rg_lru(*block.gate_inputs(u), u, block.decay_rate(), self.route))
         return self.readout(x)
+
+
+def from_config(
+    observation_size: int, num_actions: int, *, config: ModelConfig, context: int, one_hot: bool, key: Array
+) -> Hawk:
+    """The Hawk policy of a config; see `lapg_rl.interfaces.Model`."""
+    del context
+    sizes = {name: getattr(config, name) for name in ("width", "depth", "heads", "conv_width", "mlp_width")}
+    return Hawk(observation_size, num_actions, **sizes, one_hot=one_hot, key=key)

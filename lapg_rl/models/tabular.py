@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from lapg_rl.config import ModelConfig
+
 
 class Tabular(eqx.Module):
     """Action logits and a value for each one-hot observation; logits start at N(0, spread^2), values at zero."""
@@ -38,3 +40,11 @@ def memory_one(policy: Any) -> Tabular:
     p = jnp.clip(jnp.asarray(policy, float), 1e-6, 1 - 1e-6)
     logits = jnp.stack([jnp.log(p), jnp.log1p(-p)], axis=-1)
     return eqx.tree_at(lambda table: table.logits, Tabular(5, 2, key=jax.random.key(0)), logits)
+
+
+def from_config(
+    observation_size: int, num_actions: int, *, config: ModelConfig, context: int, one_hot: bool, key: Array
+) -> Tabular:
+    """The table of logits of a config; see `lapg_rl.interfaces.Model`."""
+    del context, one_hot
+    return Tabular(observation_size, num_actions, spread=config.spread, key=key)

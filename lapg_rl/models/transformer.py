@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from lapg_rl.config import ModelConfig
 from lapg_rl.models.layers import GatedMLP, Readout, fan_in, linear, norm_linear
 
 #: Base of the rotary frequencies: pair i of a head of width w turns by position / BASE^(2 i / w).
@@ -146,3 +147,12 @@ class Transformer(eqx.Module):
         for block in self.blocks:
             x = block.merge(x, attend(*block.project(x, positions), positions + 1))
         return self.readout(x)
+
+
+def from_config(
+    observation_size: int, num_actions: int, *, config: ModelConfig, context: int, one_hot: bool, key: Array
+) -> Transformer:
+    """The transformer policy of a config; see `lapg_rl.interfaces.Model`."""
+    del one_hot
+    sizes = {name: getattr(config, name) for name in ("width", "depth", "heads", "mlp_width")}
+    return Transformer(observation_size, num_actions, **sizes, context=context, key=key)

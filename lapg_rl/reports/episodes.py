@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from lapg_rl.envs import CleanUp
+from lapg_rl.envs.build import environment
 from lapg_rl.envs.cleanup import ACTIONS, ZAP
+from lapg_rl.play.company import forgets, naive_learner, sizes
 from lapg_rl.play.coplayers import MetaAgent
-from lapg_rl.play.pools import environment, forgets, naive_learner, sizes
 from lapg_rl.play.rollout import meta_batch
 from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants

@@ -1,6 +1,6 @@
 """Gradient balance: how large the future-return part of a policy gradient is beside its current-return part.
 
-Each estimator's credits are a sum of two parts (`estimators.credit_parts`), and so is its policy gradient. LAPG keeps the
+Each estimator's credits are a sum of two parts (`Estimator.credit_parts`), and so is its policy gradient. LAPG keeps the
 ratio of their norms as the minibatch B grows; in M-FOS and the batch-unaware estimator it falls like 1/B, so that they
 come to see the present only (Meulemans et al. 2025, section 3).
 """
@@ -18,9 +18,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from lapg_rl.config import Config, PoolConfig
-from lapg_rl.estimators import ESTIMATORS, credit_parts
+from lapg_rl.estimators import ESTIMATORS
 from lapg_rl.models import over_sequences
-from lapg_rl.play.pools import Company, play_pool
+from lapg_rl.play.company import Company, play_pool
 from lapg_rl.play.rollout import Trajectory, log_prob
 
 Parts = Float[Array, "k 2 n"]
@@ -62,7 +62,7 @@ def gradient_parts(policy: Any, played: Trajectory, config: Config) -> dict[str,
 
         _, pull = jax.vjp(log_probs, parameters)
         discounts = {"gamma": learner.gamma, "gae_lambda": learner.gae_lambda}
-        weights = jnp.stack([jnp.stack(credit_parts(name, rewards, values, **discounts)) for name in ESTIMATORS])
+        weights = jnp.stack([jnp.stack(e.credit_parts(rewards, values, **discounts)) for e in ESTIMATORS.values()])
         (gradients,) = jax.lax.map(pull, weights.reshape(-1, *seen.shape[:2]))
         rows = jnp.concatenate([x.reshape(len(x), -1) for x in jax.tree.leaves(gradients)], axis=1)
         return rows.reshape(len(ESTIMATORS), 2, -1)
@@ -132,5 +132,5 @@ def balance(
     for n, batch in enumerate(batches):
         sized = dataclasses.replace(config, batch=batch, meta_batch=meta_batch, pool=pool, learner=learner)
         samples = _measure(sized)(policy, naive_policies, jax.random.fold_in(key, n))
-        found += [describe(name, batch, parts) for name, parts in samples.items() if name != "inner_episode"]
+        found += [describe(name, batch, parts) for name, parts in samples.items() if not ESTIMATORS[name].episodic]
     return found

@@ -15,7 +15,7 @@ from lapg_rl import config
 from lapg_rl.config import Config, PoolConfig
 from lapg_rl.learn.training_step import TrainState, initial_state
 from lapg_rl.models import memory_one
-from lapg_rl.play.pools import naive_copies
+from lapg_rl.play.company import naive_copies
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study.matches import Meeting
 from lapg_theory.game import NAMED, MatrixGame, extortioner, strategy

@@ -13,8 +13,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lapg_rl.config import Config, LearnerConfig, PoolConfig
+from lapg_rl.envs.build import bare_environment, environment
+from lapg_rl.play.company import forgets, naive_learner, sizes
 from lapg_rl.play.coplayers import FixedStrategy, MetaAgent
-from lapg_rl.play.pools import GAMES, environment, forgets, measure, naive_learner, sizes
+from lapg_rl.play.metrics import measure
 from lapg_rl.play.rollout import meta_batch
 from lapg_rl.study.intervals import short
 from lapg_rl.study.records import Player
@@ -41,13 +43,14 @@ def make_play(cfg: Config, coplayer: Any, kind: str = "naive") -> Any:
 
 
 def _play(cfg: Config, coplayer: Any, kind: str) -> Callable[[Any, Any, Array], Tally]:
-    env, game = environment(cfg, kind), GAMES[cfg.game.kind](cfg.game)
+    env, bare = environment(cfg, kind), bare_environment(cfg.game)
+    matrix = getattr(bare, "game", None) is not None
 
     def play(agent: Any, identities: Any, key: Array) -> Tally:
         sides = meta_batch(env, agent, coplayer, identities, key, **sizes(cfg))
         rewards = jnp.stack([side.rewards.mean(axis=(1, 3)) for side in sides])
-        if cfg.game.kind != "ipd":
-            found = [measure(game, side) for side in sides]
+        if not matrix:
+            found = [measure(bare, side) for side in sides]
             means = {name: jnp.stack([f[name].mean(axis=(1, 3)) for f in found]) for name in found[0]}
             return Tally(rewards, None, None, means)
         states = [side.observations[..., :5] for side in sides]
@@ -68,7 +71,12 @@ def what_matters(cfg: Config) -> Config:
     kept = {name: getattr(cfg, name) for name in ("game", "batch", "inner_episodes", "steps")}
     naive = dataclasses.replace(cfg.naive, model="same")
     learner = LearnerConfig(estimator="inner_episode", memory=cfg.learner.memory)
-    return Config(learner=learner, naive=naive, pool=PoolConfig(reveal=cfg.pool.reveal), **kept)
+    return Config(
+        learner=learner,
+        naive=naive,
+        pool=PoolConfig(reveal=cfg.pool.reveal, reveal_kinds=cfg.pool.reveal_kinds),
+        **kept,
+    )
 
 
 @functools.cache

@@ -11,7 +11,8 @@ import pytest
 
 from lapg_rl.commands.main import main
 from lapg_rl.crossval.figures import FIGURES
-from lapg_rl.crossval.ladder import LEVELS, chosen, l0_play, l1_coplayer, l2_exact, l3_sampled
+from lapg_rl.crossval.ladder import LEVELS, chosen
+from lapg_rl.crossval.levels import l0_play, l1_coplayer, l2_exact, l3_sampled
 from lapg_rl.crossval.sabotage import EXPECTED, SABOTAGES
 from lapg_rl.crossval.setting import EGO, NAIVE, Setting
 from lapg_rl.crossval.simulation import HONEST

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from lapg_rl.config import CleanUpConfig, Config, GameConfig, ModelConfig
-from lapg_rl.envs import CleanUp, FromGymnax, IteratedMatrixGame, ToGymnax, ToPettingZoo
+from lapg_rl.envs import CleanUp, FromGymnax, IteratedMatrixGame, ToGymnax, ToPettingZoo, build
 from lapg_rl.learn import training_step
-from lapg_rl.play import pools
 from lapg_theory.game import prisoners_dilemma
 
 SMALL = CleanUpConfig(rows=2, columns=3, initial_dirt=1)
@@ -164,7 +163,7 @@ def test_a_gymnax_environment_in_our_loop():
             training_step.initial_state(cfg, training_step.run_key(cfg)), training_step.run_key(cfg)
         )[1]
 
-    env = pools.environment(custom)
+    env = build.environment(custom)
     assert (env.num_actions, env.observation_size) == (2, 6)
     ours, found = metrics(Config(**sizes)), metrics(custom)
     for name in ("reward_vs_naive", "naive_reward", "policy_loss", "gradient_norm"):

@@ -15,7 +15,7 @@ from lapg_rl.learn import training_step
 from lapg_rl.learn.algorithms.lola_dice import _replay, look_ahead
 from lapg_rl.learn.algorithms.shaper import centred_ranks, search_gradient
 from lapg_rl.models import GRU, Tabular
-from lapg_rl.play import pools
+from lapg_rl.play import company
 from lapg_rl.play.coplayers.naive import a2c_loss
 from lapg_rl.play.rollout import Trajectory
 from lapg_theory.exact.precision import float64
@@ -109,7 +109,7 @@ def test_replayed_learners_are_those_that_played():
 
     @eqx.filter_jit
     def run(key):
-        played = pools.play_pool(LOLA, ego, pools.Company(jnp.array(0), agents, agents), key)["naive"]
+        played = company.play_pool(LOLA, ego, company.Company(jnp.array(0), agents, agents), key)["naive"]
         own, other, policy = jax.tree.map(lambda x: x[0], (played.own, played.other, played.identities))
         log_probs = _replay(ego, own)[0]
         for m in range(2):

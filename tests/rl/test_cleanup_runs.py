@@ -17,11 +17,11 @@ from lapg_rl import config
 from lapg_rl.commands.evaluate import evaluate_run, table
 from lapg_rl.commands.main import main
 from lapg_rl.config import CleanUpConfig, Config, GameConfig, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
-from lapg_rl.envs import CleanUp, IteratedMatrixGame
+from lapg_rl.envs import CleanUp, IteratedMatrixGame, build
 from lapg_rl.envs.cleanup import ACTIONS
 from lapg_rl.learn import training_step
 from lapg_rl.models import over_sequences
-from lapg_rl.play import pools
+from lapg_rl.play import company, metrics
 from lapg_rl.play.rollout import log_prob
 from lapg_rl.reports import episodes, write
 from lapg_rl.runs import checkpoint
@@ -62,7 +62,7 @@ def test_published_presets_are_the_tables():
         assert learner.reward_scale == naive.reward_scale == 0.1
         assert (naive.td_lambda, naive.gae_lambda, naive.normalize_advantages) == (1, 1, True)
         assert (learner.value_coef, learner.entropy_coef, naive.value_coef, naive.entropy_coef) == (0.5, 0, 0.5, 0)
-        assert pools.environment(cfg).observation_size == 102
+        assert build.environment(cfg).observation_size == 102
         assert dataclasses.replace(cfg.game, kind="cleanup").cleanup == CleanUpConfig()
     assert (shaping.naive.optimiser, shaping.naive.learning_rate, shaping.naive.gamma) == ("adam", 0.005, 0.99)
     assert (mixed.naive.optimiser, mixed.naive.learning_rate, mixed.naive.gamma) == ("sgd", 1, 1)
@@ -93,10 +93,10 @@ def test_metrics_are_those_of_the_recorded_play():
     """From states and actions, counted again: zaps of unfrozen players, steps at the river, dirt, and the discrepancy."""
     env = CleanUp(TINY.game.cleanup)
     agents = training_step.initial_state(TINY, jax.random.key(0))
-    company = pools.Company(jnp.array(0), agents.agents, agents.naive_policies)
+    others = company.Company(jnp.array(0), agents.agents, agents.naive_policies)
     me = jax.tree.map(lambda x: x[0], agents.agents)
-    played = jax.jit(lambda key: pools.play_pool(TINY, me, company, key))(jax.random.key(1))
-    found = pools.describe_play(TINY, played)
+    played = jax.jit(lambda key: company.play_pool(TINY, me, others, key))(jax.random.key(1))
+    found = metrics.describe_play(TINY, played)
     for kind, (own, other, _) in played.items():
         cells, names = 6, (f"{{}}_vs_{kind}", f"{kind}_{{}}")
         cleaning = []
@@ -211,7 +211,7 @@ def test_configs_from_before_other_games_load(tmp_path):
     file.write_text(re.sub(r"\[game.cleanup\]\n(\w+ = .*\n)+", "", kept))
     assert "cleanup" not in file.read_text()
     assert config.load(file, complete=True) == Config()
-    assert isinstance(pools.environment(Config()), IteratedMatrixGame)
+    assert isinstance(build.environment(Config()), IteratedMatrixGame)
 
 
 def dilemma():
@@ -241,13 +241,13 @@ def test_a_file_in_the_working_folder_is_an_environment(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place])  # as in an installed command
     assert main(["train", "--list"]) == 0
-    assert isinstance(pools.environment(Config(game=GameConfig(kind="custom", factory="my_world:CleanUp"))), CleanUp)
+    assert isinstance(build.environment(Config(game=GameConfig(kind="custom", factory="my_world:CleanUp"))), CleanUp)
 
 
 def test_environments_that_are_not_there_are_refused():
     for factory in ("nowhere:dilemma", f"{__name__}:nothing", "dilemma"):
         with pytest.raises(ValueError, match=r"package\.module:function"):
-            pools.environment(Config(game=GameConfig(kind="custom", factory=factory)))
+            build.environment(Config(game=GameConfig(kind="custom", factory=factory)))
     with pytest.raises(ValueError, match="give both"):
         GameConfig(kind="custom")
 

@@ -234,7 +234,7 @@ def test_value_targets_with_lambda_one_are_the_returns_whatever_the_values(episo
 
 
 def test_the_module_exports_the_four_estimators_under_their_public_names():
-    assert tuple(ESTIMATORS) == config.sections.ESTIMATORS == ("lapg", "batch_unaware", "mfos", "inner_episode")
+    assert tuple(ESTIMATORS) == tuple(config.tables.ESTIMATORS) == ("lapg", "mfos", "batch_unaware", "inner_episode")
     assert all(getattr(estimators, name) is function for name, function in ESTIMATORS.items())
 
 

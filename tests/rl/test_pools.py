@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from folders import logits
 
-from lapg_rl.config import KINDS, Config, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
+from lapg_rl.config import Config, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
+from lapg_rl.config.tables import COPLAYERS
 from lapg_rl.estimators import ESTIMATORS
-from lapg_rl.learn import training_step
+from lapg_rl.learn import credit, training_step
 from lapg_rl.models import GRU, Hawk, Tabular
-from lapg_rl.play import pools
+from lapg_rl.play import company
 from lapg_rl.play.rollout import Trajectory, log_prob
 from lapg_theory.game import ALLC, ALLD
 
@@ -37,14 +38,14 @@ def tables(policies):
 
 @functools.cache
 def player(cfg):
-    return eqx.filter_jit(lambda me, company, key: pools.play_pool(cfg, me, company, key))
+    return eqx.filter_jit(lambda me, others, key: company.play_pool(cfg, me, others, key))
 
 
 def play(cfg, agents, index=0, naive=None, seed=0):
     """What agent `index` meets: kind -> (own, other's) trajectories."""
-    company = pools.Company(jnp.array(index), agents, agents if naive is None else naive)
+    others = company.Company(jnp.array(index), agents, agents if naive is None else naive)
     me = jax.tree.map(lambda x: x[index], agents)
-    return {kind: sides[:2] for kind, sides in player(cfg)(me, company, jax.random.key(seed)).items()}
+    return {kind: sides[:2] for kind, sides in player(cfg)(me, others, jax.random.key(seed)).items()}
 
 
 def pool(cfg=POOL, **settings):
@@ -78,7 +79,7 @@ def test_fixed_strategies_are_met_equally_often_and_play_what_they_are():
 def test_random_memory_one_strategies_are_uniform_on_the_cube():
     """Kolmogorov-Smirnov distance of 2,000 draws of each entry below 0.05: a false alarm once in 2,000 keys."""
     cfg = pool(p_naive=0.0, p_memory_one=1.0)
-    _, drawn = pools.COPLAYERS["memory_one"](cfg, pools.Company(jnp.array(0), None, None), 2000, jax.random.key(0))
+    drawn = company.memory_one(cfg).draw(company.Company(jnp.array(0), None, None), 2000, jax.random.key(0))
     uniform = (np.arange(2000) + 0.5) / 2000
     assert np.abs(np.sort(np.asarray(drawn), axis=0) - uniform[:, None]).max() < 0.05
     assert np.abs(np.corrcoef(np.asarray(drawn).T) - np.eye(5)).max() < 0.1
@@ -94,7 +95,7 @@ def test_every_agent_learns_by_its_own_estimator():
     played = Trajectory(jnp.zeros((*shape, 5)), jnp.zeros(shape, int), draw(), draw(), draw())
     settings = LearnerConfig(estimator="mfos,lapg,mfos,inner_episode", reward_scale=1.0)
     for agent, name in enumerate(settings.estimators):
-        found = eqx.filter_jit(pools.experience)(played, "naive", settings, jnp.array(agent))
+        found = eqx.filter_jit(credit.experience)(played, True, settings, jnp.array(agent))
         for k in range(2):
             credits = ESTIMATORS[name](played.rewards[k], played.values[k], gamma=1.0, gae_lambda=1.0)
             np.testing.assert_allclose(found.credits[k], 3 * credits.reshape(3, 8), rtol=1e-4, atol=1e-5)
@@ -111,10 +112,12 @@ def test_lapg_needs_no_other_trajectory_where_nobody_learns(kind):
     zeros = jnp.zeros(rewards.shape)
     played = Trajectory(jnp.zeros((*rewards.shape, 5)), zeros.astype(int), rewards, zeros, zeros)
     changed = played._replace(rewards=rewards.at[0, 1].add(5.0))
-    credits = eqx.filter_jit(lambda t, kind: pools.experience(t, kind, LearnerConfig()).credits)
-    one, other = credits(played, kind), credits(changed, kind)
+    cfg = pool(p_naive=0.0, p_fixed=1.0, fixed="alld", agents=2)
+    learns = company.kind_of(cfg, kind).learns
+    credits = eqx.filter_jit(lambda t, learns: credit.experience(t, learns, LearnerConfig()).credits)
+    one, other = credits(played, learns), credits(changed, learns)
     np.testing.assert_array_equal(one[0, 0], other[0, 0])
-    assert np.all(one[0, 0, :4] != credits(changed, "naive")[0, 0, :4])
+    assert np.all(one[0, 0, :4] != credits(changed, True)[0, 0, :4])
 
 
 def test_reveal_tells_the_kind_and_nothing_else():
@@ -125,9 +128,9 @@ def test_reveal_tells_the_kind_and_nothing_else():
         lambda m: (m.logits, m.values), agents, (jnp.pad(agents.logits, ((0, 0), (0, 4), (0, 0))), jnp.zeros((2, 9)))
     )
     told = play(pool(reveal=True, **shares), wide)
-    assert set(plain) == set(told) == set(KINDS)
-    for n, kind in enumerate(KINDS):
-        for player, expected in ((0, n), (1, KINDS.index("meta"))):
+    assert set(plain) == set(told) == set(COPLAYERS)
+    for n, kind in enumerate(COPLAYERS):
+        for player, expected in ((0, n), (1, list(COPLAYERS).index("meta"))):
             seen = np.asarray(told[kind][player].observations)
             np.testing.assert_array_equal(seen[..., 5:], np.broadcast_to(np.eye(4)[expected], (*seen.shape[:-1], 4)))
         first = [x[kind][0] for x in (plain, told)]
@@ -149,7 +152,7 @@ def test_without_memory_each_inner_episode_is_a_sequence_of_its_own():
         out, values = evaluate(jax.tree.map(lambda x, n=n: x[n], agents), side.observations.reshape(-1, 3, 5))
         np.testing.assert_allclose(values, side.values.reshape(-1, 3), atol=1e-5)
         np.testing.assert_allclose(log_prob(out, side.actions.reshape(-1, 3)), side.log_probs.reshape(-1, 3), atol=1e-5)
-    experience = eqx.filter_jit(lambda side, settings: pools.experience(side, "meta", settings))
+    experience = eqx.filter_jit(lambda side, settings: credit.experience(side, False, settings))
     found = experience(sides[0], cfg.learner)
     np.testing.assert_array_equal(found.observations, sides[0].observations.reshape(2, 4, 3, 5))
     whole = experience(sides[0], dataclasses.replace(learner, memory="meta_episode"))

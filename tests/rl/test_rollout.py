@@ -9,7 +9,7 @@ import pytest
 from lapg_rl.config import NaiveConfig
 from lapg_rl.envs import IteratedMatrixGame
 from lapg_rl.models import Hawk, Tabular
-from lapg_rl.play import pools
+from lapg_rl.play import company
 from lapg_rl.play.coplayers import FixedStrategy, MetaAgent, NaiveLearner
 from lapg_rl.play.coplayers.naive import a2c_loss
 from lapg_rl.play.rollout import Trajectory, choose, log_prob, meta_batch
@@ -68,7 +68,7 @@ def test_another_meta_agent_remembers_and_does_not_learn():
 
 
 def naive_and_identities(**settings):
-    learner = pools.naive_learner(NaiveConfig(**settings))
+    learner = company.naive_learner(NaiveConfig(**settings))
     policy = make_hawk()
     return learner, policy, jax.tree.map(lambda x: jnp.stack([x, x]), policy)
 

@@ -11,10 +11,11 @@ import pytest
 from lapg_rl import config
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, PoolConfig
 from lapg_rl.estimators import ESTIMATORS
-from lapg_rl.learn import training_step
+from lapg_rl.learn import credit, training_step
+from lapg_rl.learn.algorithms.policy_gradient import _gradient, sequences_at_once
 from lapg_rl.learn.losses import Experience, loss
 from lapg_rl.models import Tabular
-from lapg_rl.play import pools
+from lapg_rl.play import company
 from lapg_rl.play.rollout import Trajectory
 
 TINY = Config(
@@ -88,8 +89,8 @@ def test_ppo_and_a2c_have_the_same_policy_gradient_at_the_policy_that_played():
 def test_the_gradient_is_the_same_whatever_the_chunk():
     batch, _ = some_experience(n=34)  # 34 sequences: chunks of 2 on a CPU
     settings = LearnerConfig()
-    assert training_step.sequences_at_once(34, on_cpu=True) == 2
-    chunked, parts = eqx.filter_jit(training_step._gradient)(policy(), batch, settings)
+    assert sequences_at_once(34, on_cpu=True) == 2
+    chunked, parts = eqx.filter_jit(_gradient)(policy(), batch, settings)
     (_, expected_parts), whole = eqx.filter_value_and_grad(loss, has_aux=True)(policy(), batch, settings)
     for one, other in zip(jax.tree.leaves((chunked, parts)), jax.tree.leaves((whole, expected_parts)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
@@ -99,7 +100,7 @@ def test_the_gradient_is_the_same_whatever_the_chunk():
 @pytest.mark.parametrize("kind", ["naive", "meta"])
 def test_experience_holds_the_credits_of_each_meta_episode_times_b(estimator, kind):
     played, settings = trajectory(), LearnerConfig(estimator=estimator, reward_scale=0.5)
-    found = pools.experience(played, kind, settings)
+    found = credit.experience(played, kind == "naive", settings)
     name = "batch_unaware" if (estimator, kind) == ("lapg", "meta") else estimator
     for k in range(3):
         expected = 2 * ESTIMATORS[name](0.5 * played.rewards[k], played.values[k], gamma=1.0, gae_lambda=1.0)
@@ -111,7 +112,7 @@ def test_credits_are_centred_and_normalised_apart_for_each_kind():
     for how, spread in (("centred", None), ("normalised", 1.0)):
         settings = LearnerConfig(advantages=how)
         for seed in (0, 1):
-            credits = np.asarray(pools.experience(trajectory(seed=seed), "naive", settings).credits)
+            credits = np.asarray(credit.experience(trajectory(seed=seed), True, settings).credits)
             assert credits.mean() == pytest.approx(0, abs=1e-5)
             assert spread is None or credits.std() == pytest.approx(spread, rel=1e-4)
 
@@ -123,7 +124,7 @@ def test_the_pool_has_exact_shares_and_nobody_meets_itself():
     naive = jax.tree.map(lambda x: jnp.stack([x] * 2), policy())
     cfg = dataclasses.replace(TINY, meta_batch=40)
     me = jax.tree.map(lambda x: x[0], agents)
-    run = eqx.filter_jit(lambda k: pools.play_pool(cfg, me, pools.Company(jnp.array(0), agents, naive), k))
+    run = eqx.filter_jit(lambda k: company.play_pool(cfg, me, company.Company(jnp.array(0), agents, naive), k))
     played = run(jax.random.key(0))
     assert {kind: len(own.rewards) for kind, (own, *_) in played.items()} == {"naive": 20, "meta": 20}
     assert np.all(played["meta"][1].actions == 1)

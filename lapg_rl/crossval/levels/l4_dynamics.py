@@ -32,9 +32,10 @@ from lapg_rl.crossval.simulation import (
 )
 from lapg_rl.crossval.statistics import compare_slope, fit_linear, fitted_slope
 from lapg_rl.crossval.verdict import Level, Sampled
+from lapg_rl.learn.credit import experience
 from lapg_rl.learn.losses import loss
 from lapg_rl.models import memory_one
-from lapg_rl.play.pools import experience, make_optimiser
+from lapg_rl.optimisers import make_optimiser
 from lapg_theory import exact_returns
 from lapg_theory.dynamics import integrate, iterate
 from lapg_theory.learning import Lapg
@@ -65,7 +66,7 @@ def _paths(
             simulation, game, ego, coplayer, memory_one(q), key, meta_batch,
             batch=batch, inner_episodes=episodes, steps=steps,
         )  # fmt: skip
-        played = experience(own, "naive", config, table=simulation.estimators)
+        played = experience(own, True, config, table=simulation.estimators)
         gradient, _ = eqx.filter_grad(loss, has_aux=True)(
             ego, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), played), config
         )

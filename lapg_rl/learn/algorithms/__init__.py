@@ -1,7 +1,5 @@
-"""Ways to update an agent other than by credits on sampled play: `(config, agent, optimiser state, company, key)` each.
-
-`lapg_rl.learn.training_step.ALGORITHMS` is the table of all.
-"""
+"""Ways to update an agent; see `lapg_rl.interfaces.Algorithm`."""
 
 from lapg_rl.learn.algorithms.lola_dice import lola_dice as lola_dice
+from lapg_rl.learn.algorithms.policy_gradient import policy_gradient as policy_gradient
 from lapg_rl.learn.algorithms.shaper import shaper as shaper

@@ -20,10 +20,13 @@ from jaxtyping import Array, Float
 
 from lapg_rl.config import Config, NaiveConfig
 from lapg_rl.estimators import discounted_sums, inner_episode, value_targets
+from lapg_rl.learn.credit import experience, transform
 from lapg_rl.learn.losses import Experience, loss
 from lapg_rl.machine import devices
 from lapg_rl.models import over_sequences
-from lapg_rl.play.pools import Company, describe_play, experience, make_optimiser, play_pool, transform
+from lapg_rl.optimisers import make_optimiser
+from lapg_rl.play.company import Company, play_pool
+from lapg_rl.play.metrics import describe_play
 from lapg_rl.play.rollout import Trajectory, log_prob
 
 Signal = Float[Array, "b t"]
@@ -131,10 +134,10 @@ def _aware(config: Config, agent: Any, identities: Any, own: Trajectory, other: 
     return devices.averaged(jax.tree.map(lambda x: x.mean(0), jax.lax.map(one, episodes)))
 
 
-def _unaware(config: Config, agent: Any, kind: str, own: Trajectory) -> Gradient:
+def _unaware(config: Config, agent: Any, own: Trajectory) -> Gradient:
     """Mean policy gradient and figures against co-players that don't learn: every inner episode on its own."""
     learner = dataclasses.replace(config.learner, estimator="inner_episode")
-    played: Experience = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), experience(own, kind, learner))
+    played: Experience = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), experience(own, False, learner))
     part = devices.own(played, "games")
     (_, parts), gradient = eqx.filter_value_and_grad(loss, has_aux=True)(agent, part, learner)
     return devices.averaged((gradient, parts))
@@ -144,9 +147,8 @@ def lola_gradient(config: Config, agent: Any, company: Company, key: Array) -> t
     """The gradient of the loss (descend it), and metrics, from one meta-batch of play."""
     played = play_pool(config, agent, company, key)
     found = []
-    for kind, (own, other, identities) in played.items():
-        aware = kind == "naive"
-        part = _aware(config, agent, identities, own, other) if aware else _unaware(config, agent, kind, own)
+    for kind, (own, other, identities, learns) in played.items():
+        part = _aware(config, agent, identities, own, other) if learns else _unaware(config, agent, own)
         found.append(jax.tree.map(lambda x, s=config.shares[kind] / config.meta_batch: s * x, part))
     gradient, metrics = jax.tree.map(lambda *x: sum(x), *found)
     return gradient, metrics | describe_play(config, played)

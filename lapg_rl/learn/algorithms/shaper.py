@@ -14,7 +14,9 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from lapg_rl.config import Config
-from lapg_rl.play.pools import Company, describe_play, make_optimiser, play_pool
+from lapg_rl.optimisers import make_optimiser
+from lapg_rl.play.company import Company, play_pool
+from lapg_rl.play.metrics import describe_play
 
 
 def centred_ranks(scores: Float[Array, " n"]) -> Float[Array, " n"]:

@@ -1,0 +1,58 @@
+"""The environment of a config."""
+
+from typing import Any
+
+from lapg_rl.config import Config, GameConfig, tables
+from lapg_rl.envs.cleanup import CleanUp
+from lapg_rl.envs.matrix_game import IteratedMatrixGame
+from lapg_rl.envs.reveal import Reveal
+from lapg_rl.interfaces import Environment, check_protocol
+from lapg_theory.game import MatrixGame
+
+
+def iterated_prisoners_dilemma(game: GameConfig) -> IteratedMatrixGame:
+    """The repeated matrix game with the payoffs of the section."""
+    return IteratedMatrixGame(game.build())
+
+
+def cleanup(game: GameConfig) -> CleanUp:
+    """CleanUp-lite as the section `cleanup` says."""
+    return CleanUp(game.cleanup)
+
+
+def custom(game: GameConfig) -> Environment:
+    """The environment that `game.factory`, or `game.kind` if it is an address, returns.
+
+    Raises:
+        ValueError: where there is no such function, or it returns no environment.
+    """
+    field, address = ("game.factory", game.factory) if game.factory else ("game.kind", game.kind)
+    needs = f"{field} must name a function without arguments that returns an environment, as package.module:function"
+    if not tables.is_address(address):
+        raise ValueError(f"{needs}, got {address!r}")
+    factory = tables.load(field, address)
+    try:
+        env = factory()
+    except Exception as error:
+        raise ValueError(f"{needs}; {address} failed with {type(error).__name__}: {error}") from error
+    return check_protocol(f"what {address} returns", env, Environment)
+
+
+def bare_environment(game: GameConfig) -> Environment:
+    """The environment of a game, which tells nobody whom it meets."""
+    return custom(game) if game.is_custom else tables.find("game.kind", game.kind, tables.GAMES)(game)
+
+
+def environment(config: Config, kind: str = "naive") -> Environment:
+    """The environment in which co-players of that kind are met; the kinds differ if they are revealed."""
+    env = bare_environment(config.game)
+    if not config.pool.reveal:
+        return env
+    kinds = config.pool.reveal_kinds.split(",")
+    return Reveal(env, kinds.index(kind), kinds.index("meta"), len(kinds))
+
+
+def matrix_game(game: GameConfig) -> MatrixGame | None:
+    """The 2x2 game that is repeated, which is what fixed strategies and exact theory speak of; None for other environments."""
+    env: Any = bare_environment(game)
+    return getattr(env, "game", None)

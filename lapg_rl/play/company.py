@@ -1,0 +1,137 @@
+"""Whom an agent meets in one update: the kinds of co-players, how each is drawn, and the play against them."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from lapg_rl.config import Config, NaiveConfig, tables
+from lapg_rl.envs.build import environment
+from lapg_rl.interfaces import CoPlayer, Kind, check_protocol
+from lapg_rl.optimisers import make_optimiser
+from lapg_rl.play.coplayers import FixedStrategy, MetaAgent, NaiveLearner
+from lapg_rl.play.rollout import Trajectory, meta_batch
+from lapg_theory.game import NAMED, check_policy
+
+
+class Company(NamedTuple):
+    """Whom agent `index` can meet: the meta agents as they are now, and the fixed population of naive policies."""
+
+    index: Int[Array, ""]
+    agents: Any
+    naive_policies: Any
+
+
+class Played(NamedTuple):
+    """Meta-episodes against one kind of co-player: both sides' trajectories `[k, b, m, t]`, and who the co-players were.
+
+    `learns`: whether those co-players learnt.
+    """
+
+    own: Trajectory
+    other: Trajectory
+    identities: Any
+    learns: bool = False
+
+
+def naive_learner(config: NaiveConfig) -> NaiveLearner:
+    """The naive co-player that `config` describes."""
+    return NaiveLearner(make_optimiser(config), config)
+
+
+def naive_copies(naive_policies: Any, agents: Any) -> Any:
+    """Agents as naive policies: their parameters, with what is static (how far back they look) of `naive_policies`."""
+    return jax.tree.unflatten(jax.tree.structure(naive_policies), jax.tree.leaves(agents))
+
+
+def _others(config: Config, company: Company, count: int, key: Array) -> Any:
+    """Agents other than oneself, uniformly with replacement."""
+    shift = jax.random.randint(key, (count,), 1, config.pool.agents)
+    return jax.tree.map(lambda x: x[jnp.mod(company.index + shift, config.pool.agents)], company.agents)
+
+
+def naive(config: Config) -> Kind:
+    """Naive learners, from the fixed population or as copies of the other agents."""
+
+    def draw(company: Company, count: int, key: Array) -> Any:
+        if config.pool.naive_start == "dynamic":
+            return naive_copies(company.naive_policies, _others(config, company, count, key))
+        drawn = jax.random.randint(key, (count,), 0, config.pool.naive_population)
+        return jax.tree.map(lambda x: x[drawn], company.naive_policies)
+
+    return Kind(naive_learner(config.naive), draw, learns=True)
+
+
+def meta(config: Config) -> Kind:
+    """The other agents of the pool."""
+    return Kind(MetaAgent(forgets(config)), lambda company, count, key: _others(config, company, count, key))
+
+
+def fixed_strategy(name: str) -> tuple[float, ...]:
+    """The five probabilities of a named strategy, or of an address. Raises ValueError where there are none."""
+    return NAMED[name] if name in NAMED else tuple(check_policy(name, tables.load("pool.fixed", name)))
+
+
+def fixed(config: Config) -> Kind:
+    """The strategies of `pool.fixed`, each equally often: from a drawn one on, in turn."""
+    table = jnp.array(np.array([fixed_strategy(name) for name in config.pool.strategies]), jnp.float32)
+
+    def draw(company: Company, count: int, key: Array) -> Any:
+        del company
+        return table[(jax.random.randint(key, (), 0, len(table)) + jnp.arange(count)) % len(table)]
+
+    return Kind(FixedStrategy(), draw)
+
+
+def memory_one(config: Config) -> Kind:
+    """Memory-one strategies drawn uniformly from the cube, a new one each meta-episode."""
+    del config
+    return Kind(FixedStrategy(), lambda company, count, key: jax.random.uniform(key, (count, 5)))
+
+
+def kind_of(config: Config, name: str) -> Kind:
+    """The kind of co-player of a name or an address. Raises ValueError where it is none."""
+    kind = tables.find("pool.coplayers", name, tables.COPLAYERS)(config)
+    if not isinstance(kind, Kind):
+        raise ValueError(f"{name} must return a lapg_rl.interfaces.Kind, got {kind!r:.60}")
+    check_protocol(f"the co-player of {name}", kind.coplayer, CoPlayer)
+    return kind
+
+
+def forgets(config: Config) -> bool:
+    """Whether the agents remember nothing but the current inner episode."""
+    return config.learner.memory == "inner_episode"
+
+
+def sizes(config: Config) -> dict[str, Any]:
+    """What `rollout.meta_batch` needs to know of the config."""
+    numbers = {name: getattr(config, name) for name in ("batch", "inner_episodes", "steps")}
+    return {**numbers, "forget": forgets(config)}
+
+
+def _keys(config: Config, key: Array) -> dict[str, tuple[Array, Array]]:
+    """For each kind the key of its draw and that of its play.
+
+    The first two kinds share one split, as they did when there were no others; every later one has a `fold_in` of its place.
+    So a kind that is added at the end changes the numbers of no run without it.
+    """
+    first, kinds = jax.random.split(key, 4), list(config.pool.shares)
+    later = [(kind, jax.random.split(jax.random.fold_in(key, n))) for n, kind in enumerate(kinds) if n >= 2]
+    return {kinds[0]: (first[0], first[2]), kinds[1]: (first[1], first[3])} | {kind: (k[0], k[1]) for kind, k in later}
+
+
+def play_pool(config: Config, agent: Any, company: Company, key: Array) -> dict[str, Played]:
+    """Play an agent's `meta_batch` meta-episodes against every kind of co-player that it meets.
+
+    The shares of the kinds are exact, not drawn. Agents are met uniformly, with replacement, and never oneself; so are the
+    initial policies of naive learners.
+    """
+    keys, played = _keys(config, key), {}
+    for name, count in config.shares.items():
+        kind, (draw_key, play_key) = kind_of(config, name), keys[name]
+        identities = kind.draw(company, count, draw_key)
+        sides = meta_batch(environment(config, name), agent, kind.coplayer, identities, play_key, **sizes(config))
+        played[name] = Played(*sides, identities, kind.learns)
+    return played

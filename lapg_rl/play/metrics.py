@@ -1,0 +1,41 @@
+"""What happened in play, as figures a step."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lapg_rl.config import Config
+from lapg_rl.envs.build import bare_environment
+from lapg_rl.play.company import Played
+from lapg_rl.play.rollout import Trajectory
+
+
+def describe_play(config: Config, played: dict[str, Played]) -> dict[str, Float[Array, ""]]:
+    """Rewards, and what the environment measures, per step against each kind of co-player.
+
+    A `discrepancy` is the absolute difference between the players' means over a meta-episode, averaged over meta-episodes.
+    """
+    figures = {}
+    env = bare_environment(config.game)
+    for name, (own, other, *_) in played.items():
+        kind = name.rpartition(":")[2]
+        figures |= {
+            f"reward_vs_{kind}": own.rewards.mean(),
+            f"{kind}_reward": other.rewards.mean(),
+            f"{kind}_reward_last_episode": other.rewards[:, :, -1].mean(),
+        }
+        mine, theirs = (measure(env, side) for side in (own, other))
+        for measured in mine:
+            figures[f"{measured}_vs_{kind}"] = mine[measured].mean()
+            if measured not in env.shared:
+                figures[f"{kind}_{measured}"] = theirs[measured].mean()
+            if measured in env.compared:
+                apart = jnp.abs(mine[measured].mean(axis=(1, 2, 3)) - theirs[measured].mean(axis=(1, 2, 3)))
+                figures[f"{measured}_discrepancy_vs_{kind}"] = apart.mean()
+    return figures
+
+
+def measure(env: Any, side: Trajectory) -> dict[str, Any]:
+    """What the environment measures of one player, per step; a co-player's kind, told after an observation, is left out."""
+    return env.measures(side.observations[..., : env.observation_size].astype(jnp.float32), side.actions)
