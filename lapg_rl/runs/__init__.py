@@ -1,0 +1,1 @@
+"""Runs in their folders: start, resume, crash, resume again."""

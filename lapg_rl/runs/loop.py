@@ -1,0 +1,200 @@
+"""Train runs in their folders: start, resume, crash, resume again; one seed, or several in one program."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from lapg_rl.runs import checkpoint, files
+from lapg_rl.machine import devices
+from lapg_rl.runs import folder as on_disk
+from lapg_rl.config import Config
+from lapg_rl.runs.folder import RunFolder as RunFolder
+from lapg_rl.runs.folder import fresh_state as fresh_state
+from lapg_rl.runs.folder import open_run as open_run
+from lapg_rl.runs.preemption import Preempted, listen
+from lapg_rl.runs.progress import Progress
+from lapg_rl.learn.training_step import TrainState, make_train_step, run_key
+
+
+def train(cfg: Config, path: str | Path, **how: Any) -> TrainState:
+    """Run `cfg` in the folder `path`, from its newest sound checkpoint if it has one, to its last update.
+
+    A killed run, started again, ends with the parameters, optimiser state and metrics of an uninterrupted one: bit for bit
+    on the same kind of CPU with as many threads, and on a GPU where XLA picks the same kernels (`--xla_gpu_deterministic_ops`).
+
+    Args:
+        cfg: what to train.
+        path: the run folder.
+        **how: see `train_together`.
+
+    Raises:
+        ValueError: see `open_run`; also where the checkpoints of a begun run are gone or all damaged.
+        FloatingPointError: when a metric, parameter or optimiser state becomes non-finite; that state is not saved.
+        OSError: when the folder can't be written any more, as on a full disk; what is there stays as it was.
+        Preempted: after SIGTERM, when the update in hand is saved.
+    """
+    return train_together([(cfg, path)], **how)[0]
+
+
+def train_together(
+    runs: Sequence[tuple[Config, str | Path]],
+    *,
+    label: str = "train",
+    quiet: bool = False,
+    count: int | Literal["all"] | None = None,
+) -> list[TrainState]:
+    """Train runs that differ in nothing but their seed side by side in one program, each in its own folder.
+
+    That is how a GPU is filled; a CPU gains nothing. Each run is the one that `train` makes of its config, up to rounding.
+    They carry on from the newest update of which all have a sound checkpoint. Where several processes train together (see
+    `devices.join`), all make the same call and the first has the folders.
+
+    Args:
+        runs: configs and folders.
+        label: stands before the progress.
+        quiet: no progress.
+        count: how many devices to use; see `devices.make_mesh`.
+
+    Raises:
+        ValueError: for configs that differ in more than the seed, or don't fit the devices; see also `train`.
+        FloatingPointError: where one of them becomes non-finite; all stop before they save that state.
+        OSError, Preempted: see `train`.
+    """
+    configs, cfg = [c for c, _ in runs], runs[0][0]
+    for other in configs[1:]:
+        if dataclasses.replace(other, seed=cfg.seed) != cfg:
+            raise ValueError(
+                f"runs trained together may differ in their seeds only, got {on_disk.difference(cfg, other)}"
+            )
+    mesh = devices.make_mesh(cfg, len(runs), count)
+    with listen() as asked, ExitStack() as opened:
+        folders, states = _begin(runs, opened)
+        try:
+            return _train(configs, folders, states, mesh, Progress(label, quiet=quiet or not devices.writes()), asked)
+        except OSError as error:
+            raise OSError(
+                f"cannot write {error.filename or folders[0].path}: {error.strerror or error}; the run so far is intact: "
+                f"make room, then carry on with `lapg train --resume {folders[0].path}`"
+            ) from error
+
+
+def _train(
+    configs: list[Config],
+    folders: list[RunFolder],
+    states: list[TrainState],
+    mesh: Mesh | None,
+    progress: Progress,
+    asked: Callable[[], bool],
+) -> list[TrainState]:
+    cfg, count, start = configs[0], len(configs), int(states[0].update)
+    if start >= cfg.updates:
+        return states
+    _note(folders, {**on_disk.provenance(), "from_update": start, **_apart(configs, mesh)})
+    began = time.monotonic()
+    elapsed = lambda: round(time.monotonic() - began, 1)  # noqa: E731
+    keys, step = [run_key(c) for c in configs], make_train_step(cfg, count, mesh)
+    state = devices.place(_stack(states), mesh)
+    progress.begin(start, cfg.updates)
+    if devices.any_process(asked()):
+        raise Preempted(folders[0].path, start)
+    for update in range(start, cfg.updates):
+        key = devices.place(_stack([jax.random.fold_in(key, update) for key in keys]), mesh)
+        state, metrics = step(state, key)
+        rows = _rows_of(update, metrics, count)
+        for row, run in zip(rows, folders, strict=True):
+            on_disk.check_finite(row, update, run)
+        for row, run in zip(rows, folders, strict=True):
+            _append(run.metrics_file, row)
+        if update == start:
+            _note(folders, {"first_update_after_s": elapsed()})
+        done, stop = update + 1, devices.any_process(asked())
+        if done % cfg.checkpoint_every == 0 or done == cfg.updates or stop:
+            for one, run in zip(_unstack(state, count), folders, strict=True):
+                on_disk.save(run, cfg, one)
+        progress.show(done, _headline(rows))
+        if stop and done < cfg.updates:
+            raise Preempted(folders[0].path, done)
+    _note(folders, {"finished_after_s": elapsed(), "updates": cfg.updates - start})
+    progress.done()
+    return _unstack(state, count)
+
+
+def _begin(runs: Sequence[tuple[Config, str | Path]], opened: ExitStack) -> tuple[list[RunFolder], list[TrainState]]:
+    """The folders, kept open, and the states to go on from, which the first process gives to all."""
+    states, refused = [] if devices.writes() else [fresh_state(c) for c, _ in runs], None
+    folders = [RunFolder(path) for _, path in runs]
+    if devices.writes():
+        try:
+            folders = [opened.enter_context(on_disk.opened(*one)) for one in runs]
+            states = _newest_of_all([c for c, _ in runs], folders)
+        except (ValueError, OSError) as error:
+            refused = error
+    if devices.any_process(refused is not None):
+        raise refused or ValueError(f"the first process cannot train in {folders[0].path}; it says why")
+    return folders, devices.from_first(states)
+
+
+def _newest_of_all(configs: list[Config], folders: list[RunFolder]) -> list[TrainState]:
+    """The states at the newest update that all runs have. What is later is dropped, and made again."""
+    states = [on_disk.begin(run, c) for run, c in zip(folders, configs, strict=True)]
+    start = min(int(state.update) for state in states)
+    for n, (run, c) in enumerate(zip(folders, configs, strict=True)):
+        if int(states[n].update) != start:
+            states[n] = run.state_at(c, start)
+    for run in folders:
+        checkpoint.drop_after(run.checkpoints, start)
+        on_disk.truncate_metrics(run, start)
+    return states
+
+
+def _apart(configs: list[Config], mesh: Mesh | None) -> dict[str, Any]:
+    """What provenance says of a run that is not alone, or not on one device."""
+    note: dict[str, Any] = {"together_with_seeds": [c.seed for c in configs]} if len(configs) > 1 else {}
+    return note | ({"mesh": dict(mesh.shape), "processes": jax.process_count()} if mesh else {})
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    if devices.writes():
+        files.append(path, row)
+
+
+def _note(folders: list[RunFolder], row: dict[str, Any]) -> None:
+    for run in folders:
+        _append(run.provenance_file, row)
+
+
+def _rows_of(update: int, metrics: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """The row of each of `count` runs; with several, the metrics have a leading axis over them."""
+    fetched = sorted(jax.device_get(metrics).items())
+    return [
+        {"update": update, **{name: (value if count == 1 else value[n]).tolist() for name, value in fetched}}
+        for n in range(count)
+    ]
+
+
+def _stack(trees: Sequence[Any]) -> Any:
+    """One tree with a new leading axis; a single tree stays as it is."""
+    if len(trees) == 1:
+        return trees[0]
+    return jax.tree.map(lambda *x: jnp.stack(x) if eqx.is_array(x[0]) else x[0], *trees)
+
+
+def _unstack(tree: Any, count: int) -> list[Any]:
+    if count == 1:
+        return [tree]
+    return [jax.tree.map(lambda x, n=n: x[n] if eqx.is_array(x) else x, tree) for n in range(count)]
+
+
+def _headline(rows: Sequence[dict[str, Any]]) -> str:
+    names = {"reward_vs_naive": "agent", "naive_reward": "naive", "reward_vs_meta": "among agents"}
+    means = {short: [row[name] for row in rows] for name, short in names.items() if name in rows[0]}
+    return "  ".join(f"{short} {np.mean(values):+.2f}" for short, values in means.items())
