@@ -15,6 +15,9 @@ from lapg_theory.game.conventions import state_index as state_index
 from lapg_theory.game.converters import PEERS as PEERS
 from lapg_theory.game.converters import from_peer as from_peer
 from lapg_theory.game.converters import to_peer as to_peer
+from lapg_theory.game.extortion import NearestExtortioner as NearestExtortioner
+from lapg_theory.game.extortion import extortioner as extortioner
+from lapg_theory.game.extortion import nearest_extortioner as nearest_extortioner
 from lapg_theory.game.horizons import Discounted as Discounted
 from lapg_theory.game.horizons import FiniteHorizon as FiniteHorizon
 from lapg_theory.game.horizons import Horizon as Horizon
@@ -36,5 +39,4 @@ from lapg_theory.game.strategies import NAMED as NAMED
 from lapg_theory.game.strategies import TFT as TFT
 from lapg_theory.game.strategies import WSLS as WSLS
 from lapg_theory.game.strategies import check_policy as check_policy
-from lapg_theory.game.strategies import extortioner as extortioner
 from lapg_theory.game.strategies import strategy as strategy

@@ -2,8 +2,9 @@
 
 import dataclasses
 import numbers
-import sys
 from typing import Any
+
+from lapg_theory.game.numbers import check_number, is_jax, is_traced
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:
@@ -12,17 +13,11 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
 
 
-def is_traced(value: Any) -> bool:
-    """Whether JAX is tracing the value (to differentiate, map or compile), so that it has no number to check."""
-    jax = sys.modules.get("jax")
-    return jax is not None and isinstance(value, jax.core.Tracer)
-
-
 @dataclasses.dataclass(frozen=True)
 class Discounted:
     """An infinitely repeated game with discount factor `gamma`: J = sum over t >= 0 of gamma^t r_t.
 
-    gamma may be traced by JAX, to differentiate or map over it; it is then not checked.
+    gamma may be any real number (kept as a float), or an array of JAX; where JAX traces it, it is not checked.
 
     Raises:
         ValueError: unless 0 <= gamma < 1.
@@ -32,13 +27,15 @@ class Discounted:
 
     def __post_init__(self):
         try:
-            inside = is_traced(self.gamma) or bool(0 <= self.gamma < 1)
-        except (TypeError, ValueError):  # no number, or several
-            inside = False
-        if not inside:
+            gamma = check_number("gamma", self.gamma)
+        except ValueError:  # no number, or several
+            gamma = None
+        if gamma is None or not (is_traced(gamma) or 0 <= gamma < 1):
             raise ValueError(
                 f"gamma must lie in [0, 1), got {self.gamma!r}; for an undiscounted game use FiniteHorizon"
             )
+        if not is_jax(self.gamma):
+            object.__setattr__(self, "gamma", gamma)
 
     @property
     def weight(self) -> Any:

@@ -4,8 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from lapg_theory.game.matrix_game import MatrixGame
-
 ALLC = (1.0, 1.0, 1.0, 1.0, 1.0)
 ALLD = (0.0, 0.0, 0.0, 0.0, 0.0)
 RANDOM = (0.5, 0.5, 0.5, 0.5, 0.5)
@@ -54,29 +52,3 @@ def strategy(name: str) -> tuple[float, ...]:
     if name not in NAMED:
         raise ValueError(f"unknown strategy {name!r}; known: {', '.join(NAMED)}")
     return NAMED[name]
-
-
-def extortioner(game: MatrixGame, factor: Any, scale: Any = None) -> tuple[float, ...]:
-    """The zero-determinant strategy that holds its surplus over P at `factor` times its co-player's; it starts with D.
-
-    With a = (R - P) / (P - S), c = (T - P) / (P - S), x the factor and f the scale it cooperates after CC, CD, DC, DD with
-    probability 1 - f (x - 1) a, 1 - f (1 + x c), f (x + c), 0. Exact in endlessly repeated play without discount
-    (Press & Dyson 2012, PNAS 109).
-
-    Args:
-        game: a symmetric game.
-        factor: x >= 1.
-        scale: f > 0, at most min(1 / (1 + x c), 1 / (x + c)); by default half of that.
-
-    Raises:
-        ValueError: for a factor or scale outside its range, or a game that is not symmetric.
-    """
-    T, R, P, S = game.trps
-    if not factor >= 1:
-        raise ValueError(f"factor must be at least 1, got {factor}; 1 is tit-for-tat")
-    a, c = (R - P) / (P - S), (T - P) / (P - S)
-    most = min(1 / (1 + factor * c), 1 / (factor + c))
-    f = most / 2 if scale is None else scale
-    if not 0 < f <= most:
-        raise ValueError(f"scale must lie in (0, {most:.6g}] at factor {factor:g}, got {f}")
-    return (0.0, *(float(p) for p in (1 - f * (factor - 1) * a, 1 - f * (1 + factor * c), f * (factor + c), 0.0)))

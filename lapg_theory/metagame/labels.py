@@ -3,10 +3,11 @@
 import numpy as np
 from jaxtyping import Float
 
+from lapg_theory.game.words import WORDS, words
 from lapg_theory.metagame.objective import Policies, Setting, Values, partial, shaping
 
 #: Names of behaviours, in the order in which reports list them.
-LABELS = ("cooperate", "alternate", "extort", "defect", "other")
+LABELS = WORDS
 
 
 def self_play(setting: Setting, p: Policies, q: Policies) -> tuple[Values, Float[np.ndarray, "n 2"]]:
@@ -16,20 +17,11 @@ def self_play(setting: Setting, p: Policies, q: Policies) -> tuple[Values, Float
 
 
 def labels(setting: Setting, p: Policies, q: Policies) -> list[str]:
-    """One of LABELS for each pair (p, q) of agents of a pool; lengths in units of R - P.
+    """One of LABELS for each pair (p, q) of agents of a pool, from their mean reward and its gain from naive learners.
 
-    cooperate: they earn at least 0.8 together and open with cooperation; alternate: at least 0.8, but by another way;
-    extort: at most 0.2 together, and at least 0.05 more from naive learners than unconditional defection earns;
-    defect: at most 0.2, and no such gain; other: in between.
+    See `lapg_theory.game.words`.
     """
-    _, R, P, _ = setting.game.trps
     together, openings = self_play(setting, p, q)
-    level = (together - P) / (R - P)
     shaped = (shaping(setting, p)[0] + shaping(setting, q)[0]) / 2
-    gain = (shaped - shaping(setting, np.zeros_like(p))[0]) / (R - P)
-    found = np.full(len(p), "other", dtype=object)
-    found[level <= 0.2] = "defect"
-    found[(level <= 0.2) & (gain >= 0.05)] = "extort"
-    found[level >= 0.8] = "alternate"
-    found[(level >= 0.8) & (openings.min(1) >= 0.5)] = "cooperate"
-    return found.tolist()
+    gain = shaped - shaping(setting, np.zeros_like(p))[0]
+    return words(setting.game, together, gain=gain, opening=openings.min(1)).tolist()

@@ -1,13 +1,11 @@
 """How near a given policy comes to enforcing a line, and to the extortion family of the learning-aware literature."""
 
 import dataclasses
-import itertools
-import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from lapg_theory.game import MatrixGame
+from lapg_theory.game import MatrixGame, NearestExtortioner, check_game, nearest_extortioner
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.zd.enforce import COOPERATED, check_gamma, payoffs_by_outcome
 
@@ -75,34 +73,11 @@ def fit(game: MatrixGame, p: Any, gamma: float | int) -> Fit:
 def extortion_fit(game: MatrixGame, p: Any) -> ExtortionFit:
     """Least-squares fit of the two-parameter, undiscounted extortion family to p_CC, p_CD, p_DC, p_DD.
 
-    p_CC = 1 - phi (chi - 1) a, p_CD = 1 - phi (1 + chi t), p_DC = phi (chi + t), p_DD = 0, with a = (R - P) / (P - S),
-    t = (T - P) / (P - S), chi >= 1 and 0 <= phi <= 1 / (1 + chi t). Linear in phi and phi chi, so a convex problem on a
-    triangle. (Press & Dyson 2012; used by Meulemans et al. 2025, arXiv 2410.18636.)
+    See `lapg_theory.game.extortion`, with chi the factor and phi the scale.
 
     Raises:
-        ValueError: for no policy, or a game that is not symmetric with P > S.
+        ValueError: for no policy, or a game that is not symmetric with R >= P > S and T >= P.
     """
-    T, R, P, S = (float(payoff) for payoff in game.trps)
-    if not P > S:
-        raise ValueError(f"the extortion family divides by P - S, which must be positive; got P = {P:g}, S = {S:g}")
-    target = _one("p", p)[1:] - COOPERATED
-    a, t = (R - P) / (P - S), (T - P) / (P - S)
-    basis = np.array([[a, -a], [-1, -t], [t, 1], [0, 0]])  # columns: phi, phi chi
-    corners = np.array([[0, 0], [1, 1], [0, (1 + t) / t]]) / (1 + t)
-    free = np.linalg.lstsq(basis, target)[0]
-    if 0 < free[0] <= free[1] and free[0] + t * free[1] <= 1:
-        best = free
-    else:
-        edges = [_nearest(basis, target, *edge) for edge in itertools.combinations(corners, 2)]
-        best = min(edges, key=lambda x: float(np.sum((basis @ x - target) ** 2)))
-    phi, product = map(float, best)
-    policy = basis @ best + COOPERATED
-    loss = float(np.sum((policy - COOPERATED - target) ** 2))
-    return ExtortionFit(product / phi if phi > 0 else math.inf, phi, tuple(map(float, policy)), loss)
-
-
-def _nearest(basis: np.ndarray, target: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The best point on the segment from `start` to `end`."""
-    along = basis @ (end - start)
-    share = np.clip(along @ (target - basis @ start) / (along @ along), 0, 1)
-    return start + share * (end - start)
+    check_game(game)
+    found = cast(NearestExtortioner, nearest_extortioner(game, _one("p", p)))  # all states count
+    return ExtortionFit(found.factor, found.scale, found.policy, found.loss)
