@@ -27,6 +27,7 @@ _LATER = {
     "DefectionCertificate": "lapg_theory.certificate",
     "defection_certificate": "lapg_theory.certificate",
     "MetaGame": "lapg_theory.metagame",
+    "general_returns": "lapg_theory.exact.general",
 }
 
 

@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from lapg_rl import config
-from lapg_rl.runs import checkpoint, files
-from lapg_rl.machine import devices
 from lapg_rl.config import Config
 from lapg_rl.learn.training_step import TrainState, initial_state, run_key
+from lapg_rl.machine import devices
+from lapg_rl.runs import checkpoint, files
 
 
 class RunFolder:

@@ -13,16 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from lapg_rl.runs import checkpoint, files
-from lapg_rl.machine import devices
-from lapg_rl.runs import folder as on_disk
 from lapg_rl.config import Config
+from lapg_rl.learn.training_step import TrainState, make_train_step, run_key
+from lapg_rl.machine import devices
+from lapg_rl.runs import checkpoint, files
+from lapg_rl.runs import folder as on_disk
 from lapg_rl.runs.folder import RunFolder as RunFolder
 from lapg_rl.runs.folder import fresh_state as fresh_state
 from lapg_rl.runs.folder import open_run as open_run
 from lapg_rl.runs.preemption import Preempted, listen
 from lapg_rl.runs.progress import Progress
-from lapg_rl.learn.training_step import TrainState, make_train_step, run_key
 
 
 def train(cfg: Config, path: str | Path, **how: Any) -> TrainState:

@@ -31,6 +31,12 @@ from lapg_theory.game.matrix_game import matching_pennies as matching_pennies
 from lapg_theory.game.matrix_game import prisoners_dilemma as prisoners_dilemma
 from lapg_theory.game.matrix_game import stag_hunt as stag_hunt
 from lapg_theory.game.matrix_game import symmetric_game as symmetric_game
+from lapg_theory.game.normal_form import AnonymousGame as AnonymousGame
+from lapg_theory.game.normal_form import NormalFormGame as NormalFormGame
+from lapg_theory.game.normal_form import graded_dilemma as graded_dilemma
+from lapg_theory.game.normal_form import normal_form as normal_form
+from lapg_theory.game.normal_form import public_goods as public_goods
+from lapg_theory.game.normal_form import rock_paper_scissors as rock_paper_scissors
 from lapg_theory.game.strategies import ALLC as ALLC
 from lapg_theory.game.strategies import ALLD as ALLD
 from lapg_theory.game.strategies import GRIM as GRIM
@@ -39,4 +45,5 @@ from lapg_theory.game.strategies import NAMED as NAMED
 from lapg_theory.game.strategies import TFT as TFT
 from lapg_theory.game.strategies import WSLS as WSLS
 from lapg_theory.game.strategies import check_policy as check_policy
+from lapg_theory.game.strategies import group_strategy as group_strategy
 from lapg_theory.game.strategies import strategy as strategy

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from lapg_theory.game.horizons import check_count
+
 ALLC = (1.0, 1.0, 1.0, 1.0, 1.0)
 ALLD = (0.0, 0.0, 0.0, 0.0, 0.0)
 RANDOM = (0.5, 0.5, 0.5, 0.5, 0.5)
@@ -52,3 +54,26 @@ def strategy(name: str) -> tuple[float, ...]:
     if name not in NAMED:
         raise ValueError(f"unknown strategy {name!r}; known: {', '.join(NAMED)}")
     return NAMED[name]
+
+
+def group_strategy(name: str, players: Any) -> tuple[float, ...]:
+    """A named strategy for an anonymous group: 2 n + 1 probabilities in the order that `AnonymousGame` gives.
+
+    "allc", "alld", "random"; "tft" cooperates with a chance equal to the share of co-players that cooperated and opens
+    with C (proportional tit-for-tat); "grim" cooperates while everybody does. For n = 2 those of `NAMED`.
+
+    Raises:
+        ValueError: for an unknown name, or players that are no integer >= 2.
+    """
+    check_count("players", players, least=2)
+    others, n = range(players - 1, -1, -1), players
+    known = {
+        "allc": (1.0,) * (2 * n + 1),
+        "alld": (0.0,) * (2 * n + 1),
+        "random": (0.5,) * (2 * n + 1),
+        "tft": (1.0, *(j / (n - 1) for j in others), *(j / (n - 1) for j in others)),
+        "grim": (1.0, 1.0, *(0.0,) * (2 * n - 1)),
+    }
+    if name not in known:
+        raise ValueError(f"unknown strategy {name!r} for a group; known: {', '.join(known)}")
+    return known[name]

@@ -11,5 +11,6 @@ from lapg_theory.zd.fit import ExtortionFit as ExtortionFit
 from lapg_theory.zd.fit import Fit as Fit
 from lapg_theory.zd.fit import extortion_fit as extortion_fit
 from lapg_theory.zd.fit import fit as fit
+from lapg_theory.zd.group import enforce_in_group as enforce_in_group
 from lapg_theory.zd.polygon import PayoffPolygon as PayoffPolygon
 from lapg_theory.zd.polygon import payoff_polygon as payoff_polygon

@@ -76,7 +76,7 @@ REFUSALS = {
         ["p_naive=0.3", "agents=2", "meta_batch=4"], r"p_naive \* meta_batch must be an integer, got 1.2"
     ),
     "nobody to meet": (["p_naive=0.5"], r"pool.agents = 1; set pool.agents >= 2, or pool.p_naive=1"),
-    "a2c with epochs": (["algorithm=a2c"], r"a2c needs learner.epochs = 1 \(it takes one on-policy step\), got 4; set learner.epochs=1"),
+    "a2c with epochs": (["algorithm=a2c"], r"a2c needs learner.epochs = 1 .*one on-policy step\), got 4; set learner.epochs=1"),
     "one of the estimators is unknown": (["estimator=lapg,mfoss", "agents=2"], r"'mfoss' in .*did you mean mfos\?"),
     "estimators and agents": (["estimator=lapg,mfos", "agents=3"], r"names 2 estimators for pool.agents = 3"),
     "shares above one": (["p_fixed=0.5", "fixed=tft"], r"must be at most 1, got 1.5; lower one"),
