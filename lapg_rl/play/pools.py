@@ -1,6 +1,5 @@
 """Whom a meta agent meets in one update, and with which credits it learns from each kind of co-player."""
 
-import importlib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from lapg_rl.config import KINDS, Config, GameConfig, LearnerConfig, NaiveConfig
 from lapg_rl.envs import CleanUp, IteratedMatrixGame, Reveal
+from lapg_rl.envs.custom import custom
 from lapg_rl.estimators import ESTIMATORS, Estimator, value_targets
 from lapg_rl.learn.losses import Experience
 from lapg_rl.play.coplayers import FixedStrategy, MetaAgent, NaiveLearner
@@ -131,23 +131,11 @@ def _memory_one(config: Config, company: Company, count: int, key: Array) -> tup
 COPLAYERS = dict(zip(KINDS, (_naive, _meta, _fixed, _memory_one), strict=True))
 
 
-def _custom(factory: str) -> Any:
-    """The environment that the function `package.module:function` returns."""
-    module, _, name = factory.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)()
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"game.factory must name a function without arguments that returns an environment, as package.module:function, "
-            f"got {factory!r} ({error})"
-        ) from error
-
-
 #: kind of game -> the environment that its section of a config describes
 GAMES: dict[str, Callable[[GameConfig], Any]] = {
     "ipd": lambda game: IteratedMatrixGame(game.build()),
     "cleanup": lambda game: CleanUp(game.cleanup),
-    "custom": lambda game: _custom(game.factory),
+    "custom": lambda game: custom(game.factory),
 }
 
 
@@ -206,7 +194,7 @@ def describe_play(config: Config, played: dict[str, Played]) -> dict[str, Float[
     for kind, (own, other, _) in played.items():
         figures |= {
             f"reward_vs_{kind}": own.rewards.mean(),
-            f"{kind}_reward": other.rewards.mean(),
+            f"{kind}_reward": _if_finite(other, other.rewards.mean()),
             f"{kind}_reward_last_episode": other.rewards[:, :, -1].mean(),
         }
         mine, theirs = (measure(env, side) for side in (own, other))
@@ -218,6 +206,11 @@ def describe_play(config: Config, played: dict[str, Played]) -> dict[str, Float[
                 apart = jnp.abs(mine[name].mean(axis=(1, 2, 3)) - theirs[name].mean(axis=(1, 2, 3)))
                 figures[f"{name}_discrepancy_vs_{kind}"] = apart.mean()
     return figures
+
+
+def _if_finite(other: Trajectory, value: Float[Array, ""]) -> Float[Array, ""]:
+    """The figure, or NaN where a co-player's policy became non-finite: its actions and rewards would not tell."""
+    return jnp.where(jnp.all(jnp.isfinite(other.log_probs)), value, jnp.nan)
 
 
 def measure(env: Any, side: Trajectory) -> dict[str, Any]:
