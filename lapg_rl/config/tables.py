@@ -5,13 +5,13 @@ name that holds a colon is such an address itself: `package.module:name` of the 
 """
 
 import dataclasses
-import importlib
 import re
 import types
 from collections.abc import Mapping
 from typing import Any
 
 from lapg_rl.config.checks import unknown
+from lapg_rl.config.loading import load
 
 ADDRESS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
@@ -145,21 +145,6 @@ def row(name: str, table: Mapping[str, Any]) -> Any:
     return table[name] if name in table else type(next(iter(table.values())))(name, name.split(":")[1])
 
 
-def load(field: str, address: str) -> Any:
-    """What lies at an address.
-
-    Raises:
-        ValueError: where its module can't be imported, or has no such name; it names the field and what went wrong.
-    """
-    module, _, attribute = address.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(
-            f"{field} = {address} can't be used ({error}); it must be package.module:name, of a module that Python finds"
-        ) from error
-
-
 def find(field: str, name: str, table: Mapping[str, Any]) -> Any:
-    """What a name in a config stands for, or what lies at an address. Raises ValueError as `load`."""
+    """What a name in a config stands for, or what lies at an address. Raises ValueError as `loading.load`."""
     return load(field, row(name, table).address)

@@ -15,6 +15,9 @@ import tomli_w
 from lapg_rl.config.checks import unknown
 from lapg_rl.config.whole import Config
 
+#: Bytes of a config file.
+LARGEST = 1_000_000
+
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 
 
@@ -66,19 +69,20 @@ def dumps(config: Config) -> str:
 
 def save(config: Config, path: Path) -> None:
     """Write the config as TOML."""
-    path.write_text(dumps(config))
+    path.write_text(dumps(config), encoding="utf-8")
 
 
-def load(path: Path, complete: bool = False) -> Config:
+def load(path: str | Path, complete: bool = False) -> Config:
     """Read a config written by `save`, or by hand: keys that are left out take their defaults.
 
     Raises:
         ValueError: for a file that is empty, no TOML, or no config; with `complete` also where a section is missing,
             because then the file was cut.
     """
+    text = _text(Path(path))
     try:
-        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        data = tomllib.loads(text.decode())
+    except (ValueError, RecursionError) as error:  # a TOMLDecodeError, no UTF-8, a number of thousands of digits
         raise ValueError(f"{path} is no TOML file: {error}") from None
     if not data:
         raise ValueError(f"{path} is empty; a config sets at least one key")
@@ -89,6 +93,16 @@ def load(path: Path, complete: bool = False) -> Config:
         return from_dict(data)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _text(path: Path) -> bytes:
+    """The bytes of a file; a FIFO or a device would hang."""
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a FIFO" if path.is_fifo() else "a device or socket"
+        raise ValueError(f"{path} is {what}, not a regular file; a config is a TOML file")
+    if path.exists() and (size := path.stat().st_size) > LARGEST:
+        raise ValueError(f"{path} has {size} bytes, and a config has at most {LARGEST}; is it another file?")
+    return path.read_bytes()
 
 
 def flat(config: Config) -> dict[str, Any]:

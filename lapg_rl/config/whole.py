@@ -4,6 +4,7 @@ import dataclasses
 
 from lapg_rl.config import tables
 from lapg_rl.config.checks import check
+from lapg_rl.config.schedule import stage_configs
 from lapg_rl.config.sections import GameConfig, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig, check_required
 from lapg_rl.config.tables import ALGORITHMS, COPLAYERS, ESTIMATORS
 from lapg_theory.game import check_count
@@ -16,6 +17,8 @@ LEAST_SHAPING_SIGNAL = 0.01
 class Config:
     """A run: sizes, sections, seed. The run is a pure function of this object.
 
+    `schedule` changes keys in the course of the run, in stages: see `lapg_rl.config.schedule.parse`.
+
     The newest `keep_checkpoints` checkpoints are kept, and for ever those after every `keep_every` updates (0: none).
     """
 
@@ -25,6 +28,7 @@ class Config:
     batch: int = 16
     inner_episodes: int = 20
     steps: int = 10
+    schedule: str = ""
     seed: int = 0
     checkpoint_every: int = 20
     keep_checkpoints: int = 3
@@ -75,6 +79,8 @@ class Config:
         check(alike or self.pool.naive_start == "static", "naive.model", self.naive.model, "the agents' own", remedy)
         self._check_look_ahead()
         self._check_signal()
+        if self.schedule:
+            stage_configs(self)
 
     def _check_look_ahead(self):
         if not self.pool.p_naive:

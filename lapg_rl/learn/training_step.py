@@ -1,6 +1,7 @@
 """The one training step: play, credit, update; a pure function of state and key."""
 
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,12 +12,14 @@ from jaxtyping import Array, Float, Int
 
 from lapg_rl import models
 from lapg_rl.config import Config, ModelConfig, tables
+from lapg_rl.config.schedule import with_numbers
 from lapg_rl.envs.build import environment
 from lapg_rl.machine import devices
 from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.company import Company, forgets
 
 Metrics = dict[str, Float[Array, "..."]]
+NONE: Mapping[str, Any] = types.MappingProxyType({})
 
 
 class TrainState(NamedTuple):
@@ -65,20 +68,25 @@ def run_key(config: Config) -> Array:
 
 def make_train_step(
     config: Config, seeds: int = 1, mesh: Mesh | None = None
-) -> Callable[[TrainState, Array], tuple[TrainState, Metrics]]:
+) -> Callable[..., tuple[TrainState, Metrics]]:
     """The jitted `train_step(state, key) -> (state, metrics)`; it consumes (donates) the state.
 
     Each metric has a leading axis over the P meta agents. With `seeds` > 1 state, key and metrics have an axis over the
     seeds before all others. With a mesh (see `lapg_rl.machine.devices`) state and key must be placed on it; the numbers are the
-    same up to rounding.
+    same up to rounding. A third argument may hold numbers of the config by their keys, which then replace those in `config`
+    (see `lapg_rl.config.schedule`): they are traced, so that other numbers need no new program.
     """
     update = tables.find("learner.algorithm", config.learner.algorithm, tables.ALGORITHMS)
     on_cpu = jax.default_backend() == "cpu"
 
-    def train_step(state: TrainState, key: Array) -> tuple[TrainState, Metrics]:
+    def train_step(
+        state: TrainState, key: Array, numbers: Mapping[str, Float[Array, ""]] = NONE
+    ) -> tuple[TrainState, Metrics]:
+        now = with_numbers(config, numbers)
+
         def one_agent(inputs):
             agent, optimiser, index, key = inputs
-            return update(config, agent, optimiser, Company(index, state.agents, state.naive_policies), key)
+            return update(now, agent, optimiser, Company(index, state.agents, state.naive_policies), key)
 
         indices = jnp.arange(config.pool.agents)
         inputs = (state.agents, state.optimisers, indices, jax.random.split(key, config.pool.agents))
@@ -88,7 +96,10 @@ def make_train_step(
         agents, optimisers, metrics = devices.gathered(results, "agents")
         return TrainState(agents, optimisers, state.naive_policies, state.update + 1), metrics
 
-    def all_seeds(state: TrainState, key: Array) -> tuple[TrainState, Metrics]:
-        return devices.gathered(eqx.filter_vmap(train_step)(*devices.own((state, key), "seeds")), "seeds")
+    def all_seeds(
+        state: TrainState, key: Array, numbers: Mapping[str, Float[Array, ""]] = NONE
+    ) -> tuple[TrainState, Metrics]:
+        mapped = eqx.filter_vmap(train_step, in_axes=(eqx.if_array(0), 0, None))
+        return devices.gathered(mapped(*devices.own((state, key), "seeds"), numbers), "seeds")
 
     return eqx.filter_jit(devices.spread(train_step if seeds == 1 else all_seeds, mesh), donate="all")

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from lapg_rl.config import Config, NaiveConfig, tables
+from lapg_rl.config.loading import load
 from lapg_rl.envs.build import environment
 from lapg_rl.interfaces import CoPlayer, Kind, check_protocol
 from lapg_rl.optimisers import make_optimiser
@@ -71,7 +72,7 @@ def meta(config: Config) -> Kind:
 
 def fixed_strategy(name: str) -> tuple[float, ...]:
     """The five probabilities of a named strategy, or of an address. Raises ValueError where there are none."""
-    return NAMED[name] if name in NAMED else tuple(check_policy(name, tables.load("pool.fixed", name)))
+    return NAMED[name] if name in NAMED else tuple(check_policy(name, load("pool.fixed", name)))
 
 
 def fixed(config: Config) -> Kind:

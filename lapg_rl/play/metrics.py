@@ -22,7 +22,7 @@ def describe_play(config: Config, played: dict[str, Played]) -> dict[str, Float[
         kind = name.rpartition(":")[2]
         figures |= {
             f"reward_vs_{kind}": own.rewards.mean(),
-            f"{kind}_reward": other.rewards.mean(),
+            f"{kind}_reward": _if_finite(other, other.rewards.mean()),
             f"{kind}_reward_last_episode": other.rewards[:, :, -1].mean(),
         }
         mine, theirs = (measure(env, side) for side in (own, other))
@@ -34,6 +34,11 @@ def describe_play(config: Config, played: dict[str, Played]) -> dict[str, Float[
                 apart = jnp.abs(mine[measured].mean(axis=(1, 2, 3)) - theirs[measured].mean(axis=(1, 2, 3)))
                 figures[f"{measured}_discrepancy_vs_{kind}"] = apart.mean()
     return figures
+
+
+def _if_finite(other: Trajectory, value: Float[Array, ""]) -> Float[Array, ""]:
+    """The figure, or NaN where a co-player's policy became non-finite: its actions and rewards would not tell."""
+    return jnp.where(jnp.all(jnp.isfinite(other.log_probs)), value, jnp.nan)
 
 
 def measure(env: Any, side: Trajectory) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 import hashlib
 import io
 import json
-import shutil
-import sys
+import re
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,13 @@ import jax
 import numpy as np
 
 from lapg_rl.runs import files
+from lapg_rl.runs.progress import say
 
 SCHEMA = 1
+#: The keys of `meta.json`; the last two are absent in older versions.
+KEYS = ("schema", "step", "sha256", "jax", "config", "crc32")
+X64 = {"float32", "float64"}
+NAME = re.compile(r"step_\d{9}")
 
 
 class DamagedError(ValueError):
@@ -29,7 +35,7 @@ def leaves(tree: Any) -> dict[str, Any]:
 
 def folders(directory: Path) -> list[Path]:
     """The finished checkpoints in `directory`, oldest first."""
-    return sorted(p for p in directory.glob("step_*") if p.suffix != ".tmp")
+    return sorted(p for p in directory.glob("step_*") if NAME.fullmatch(p.name))
 
 
 def folder(directory: Path, step: int) -> Path:
@@ -42,10 +48,17 @@ def updates(folder: Path) -> int:
     return int(folder.name.removeprefix("step_"))
 
 
-def save(directory: Path, step: int, tree: Any, keep: int, every: int = 0) -> Path:
-    """Write the arrays of `tree` as checkpoint `step`, then drop all but the newest `keep` and the multiples of `every`.
+def save(directory: Path, step: int, tree: Any, keep: int, every: int = 0, config: Any = None) -> Path:
+    """`write` checkpoint `step`, then `prune`."""
+    final = write(directory, step, tree, config)
+    prune(directory, keep, every)
+    return final
 
-    The checkpoint appears under its final name only when it is complete on disk. With `every` 0 none is kept for ever.
+
+def write(directory: Path, step: int, tree: Any, config: Any = None) -> Path:
+    """Write the arrays of `tree` as checkpoint `step` of a run of `config` (plain data).
+
+    The checkpoint appears under its final name only when it is complete on disk.
 
     Raises:
         OSError: where it can't be written, as on a full disk; the checkpoints before it are then as they were.
@@ -56,77 +69,134 @@ def save(directory: Path, step: int, tree: Any, keep: int, every: int = 0) -> Pa
     data = buffer.getvalue()
     final = folder(directory, step)
     partial = final.with_suffix(".tmp")
-    shutil.rmtree(partial, ignore_errors=True)
     meta = {"schema": SCHEMA, "step": step, "sha256": hashlib.sha256(data).hexdigest(), "jax": jax.__version__}
+    meta |= {"config": config}
     try:
+        files.drop(partial)
         partial.mkdir(parents=True)
         files.write(partial / "arrays.npz", data)
-        files.write(partial / "meta.json", json.dumps(meta, indent=1).encode())
+        files.write(partial / "meta.json", json.dumps(meta | {"crc32": _sum(meta)}, indent=1).encode())
         files.sync(partial)
     except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial.is_dir():
+            files.drop(partial)
         raise
     for later in (f for f in folders(directory) if f.name >= final.name):  # unsound, or the run would be beyond them
-        shutil.rmtree(later)
+        files.drop(later)
     partial.replace(final)
     files.sync(directory)
+    return final
+
+
+def prune(directory: Path, keep: int, every: int = 0) -> None:
+    """Drop all checkpoints but the newest `keep` and the multiples of `every`; with 0 none is kept for ever."""
     for old in folders(directory)[:-keep]:
         if not (every and updates(old) and updates(old) % every == 0):
-            shutil.rmtree(old)
-    return final
+            files.drop(old)
 
 
 def drop_after(directory: Path, step: int) -> None:
     """Drop the checkpoints of later updates, the newest first; those updates are to be made again."""
     for later in reversed(folders(directory)):
         if updates(later) > step:
-            shutil.rmtree(later)
+            files.drop(later)
+
+
+def _sum(meta: dict[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(meta).encode()):08x}"
+
+
+def meta_of(folder: Path) -> dict[str, Any]:
+    """What `meta.json` says of a checkpoint: schema, step, hash, versions, config (None in older versions).
+
+    Raises:
+        DamagedError: for a missing or altered file, or one of another schema.
+    """
+    try:
+        meta = json.loads(files.read(folder / "meta.json", limit=1_000_000))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedError(f"checkpoint {folder} is unreadable: {_reason(error)}") from None
+    known = isinstance(meta, dict) and tuple(meta) in (KEYS, KEYS[:4])
+    if not known or meta.get("crc32") not in (None, _sum({key: meta[key] for key in KEYS[:5] if key in meta})):
+        raise DamagedError(f"checkpoint {folder} is damaged: meta.json is not what was written")
+    if meta["schema"] != SCHEMA or meta["step"] != updates(folder):
+        raise DamagedError(
+            f"checkpoint {folder} is not of schema {SCHEMA} and update {updates(folder)}: damaged, or written by another "
+            "version of lapg"
+        )
+    return meta | {"config": meta.get("config")}
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
 
 
 def load(folder: Path, like: Any) -> Any:
     """The checkpoint in `folder` as a tree of the structure, shapes and dtypes of `like`.
 
+    No array is unpacked before its header says that it has the size of the one in `like`.
+
     Raises:
-        DamagedError: for a missing, truncated or altered file.
-        ValueError: for another schema, or arrays that don't match `like`; it names the folder and the arrays.
+        DamagedError: for a missing, truncated or altered file, or one of another schema.
+        ValueError: for arrays that don't match `like`; it names the folder and the arrays.
     """
+    meta, wanted = meta_of(folder), leaves(like)
+    size = sum(leaf.nbytes + 1024 for leaf in wanted.values())
     try:
-        meta = json.loads((folder / "meta.json").read_text())
-        data = (folder / "arrays.npz").read_bytes()
+        data = files.read(folder / "arrays.npz", limit=2 * size + 1_000_000)
     except (OSError, ValueError) as error:
-        raise DamagedError(f"checkpoint {folder} is unreadable: {error}") from None
-    if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
-        raise ValueError(f"checkpoint {folder} is not of schema {SCHEMA}; it was written by another version of lapg")
-    if hashlib.sha256(data).hexdigest() != meta.get("sha256"):
+        raise DamagedError(f"checkpoint {folder} is unreadable: {_reason(error)}") from None
+    if hashlib.sha256(data).hexdigest() != meta["sha256"]:
         raise DamagedError(f"checkpoint {folder} is damaged: arrays.npz does not match its SHA-256")
-    stored = np.load(io.BytesIO(data))
-    wanted = leaves(like)
-    if missing := sorted(wanted.keys() ^ set(stored.files)):
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as stored:
+            return _filled(folder, stored, like, wanted)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error) as error:
+        raise DamagedError(f"checkpoint {folder} is damaged: arrays.npz: {error}") from None
+
+
+def _filled(folder: Path, stored: zipfile.ZipFile, like: Any, wanted: dict[str, Any]) -> Any:
+    """`like` with the arrays of an open archive instead of its own; see `load`."""
+    names = [name.removesuffix(".npy") for name in stored.namelist()]
+    if missing := sorted(wanted.keys() ^ set(names)):
         raise ValueError(f"checkpoint {folder} has other arrays than this run: {', '.join(missing)}")
+    found = {}
     for name, leaf in wanted.items():
-        if (stored[name].shape, stored[name].dtype) != (leaf.shape, leaf.dtype):
+        with stored.open(f"{name}.npy") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(file)
+        if (shape, dtype) != (leaf.shape, leaf.dtype):
             raise ValueError(
-                f"checkpoint {folder}: {name} is {stored[name].dtype}{stored[name].shape}, this run needs "
-                f"{leaf.dtype}{leaf.shape}"
+                f"checkpoint {folder}: {name} is {dtype}{shape}, this run needs {leaf.dtype}{leaf.shape}"
+                + ("; JAX_ENABLE_X64 was set otherwise in the run" if {str(dtype), str(leaf.dtype)} == X64 else "")
             )
+        with stored.open(f"{name}.npy") as file:
+            found[name] = np.lib.format.read_array(file, allow_pickle=False)
     arrays, static = eqx.partition(like, eqx.is_array)
     paths, structure = jax.tree_util.tree_flatten_with_path(arrays)
-    filled = [jax.numpy.asarray(stored[jax.tree_util.keystr(path)]) for path, _ in paths]
+    filled = [jax.numpy.asarray(found[jax.tree_util.keystr(path)]) for path, _ in paths]
     return eqx.combine(jax.tree_util.tree_unflatten(structure, filled), static)
 
 
 def newest(directory: Path, like: Any) -> Any | None:
-    """The newest sound checkpoint, or None where there is none at all; damaged ones are named and skipped.
+    """The newest sound checkpoint, or None where there is none at all; see `newest_folder`."""
+    found = newest_folder(directory, like)
+    return None if found is None else found[1]
+
+
+def newest_folder(directory: Path, like: Any) -> tuple[Path, Any] | None:
+    """The newest sound checkpoint and its folder, or None where there is none at all; damaged ones are named and skipped.
 
     Raises:
-        ValueError: where there are checkpoints but none is sound, or one belongs to another model or schema.
+        ValueError: where there are checkpoints but none is sound, or one belongs to another model.
     """
     present = folders(directory)
     for folder in reversed(present):
         try:
-            return load(folder, like)
+            return folder, load(folder, like)
         except DamagedError as error:
-            print(f"lapg: {error}; trying the checkpoint before it", file=sys.stderr)
+            say(f"lapg: {error}; trying the checkpoint before it")
     if present:
         raise ValueError(
             f"no checkpoint in {directory} is sound; restore one, or delete the folder to train from the start"

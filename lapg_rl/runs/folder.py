@@ -1,26 +1,25 @@
 """The folder of a run: config, provenance, metrics, checkpoints; opened by one process at a time, never left half written."""
 
 import dataclasses
-import json
 import os
 import platform
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
+import lapg_rl
 from lapg_rl import config
 from lapg_rl.config import Config
-from lapg_rl.learn.training_step import TrainState, initial_state, run_key
-from lapg_rl.machine import devices
-from lapg_rl.runs import checkpoint, files
+from lapg_rl.runs import files, trust
+from lapg_rl.runs.lock import Lock, locked
+
+if TYPE_CHECKING:  # arguments are checked before JAX is imported
+    from lapg_rl.learn.training_step import TrainState
 
 
 class RunFolder:
@@ -32,45 +31,115 @@ class RunFolder:
         self.metrics_file = self.path / "metrics.jsonl"
         self.provenance_file = self.path / "provenance.jsonl"
         self.checkpoints = self.path / "checkpoints"
+        self.lock: Lock | None = None
 
     def config(self) -> Config:
-        """The run's configuration. Raises ValueError where the folder holds no run."""
+        """The run's configuration. Raises ValueError where the folder holds no run, or not the one that was trained."""
+        files.check_regular(self.config_file)
         if not self.config_file.is_file():
             raise ValueError(
-                f"{self.path} holds no run (no config.toml); start one with `lapg train PRESET --run {self.path}`"
+                f"{self.path} holds no run (no config.toml); start one with `lapg train PRESET --run "
+                f"{shlex.quote(str(self.path))}`"
             )
-        return config.load(self.config_file, complete=True)
+        found = config.load(self.config_file, complete=True)
+        trained = [row["config"] for row in self.provenance() if "config" in row]
+        self.check_same(trained[-1] if trained else None, found, "its provenance")
+        return found
+
+    def check_same(self, trained: Any, found: Config, where: str) -> None:
+        """Refuse a configuration that is not the one (plain data, None in older versions) that was trained with.
+
+        Only `updates` may have been raised.
+        """
+        if trained is None:
+            return
+        try:
+            one = config.from_dict(trained)
+            what = "" if one == found or longer(one, found) else difference(one, found, f"in {where}", "now")
+        except (ValueError, TypeError) as error:
+            what = f"{where}: {error}"
+        if what:
+            raise ValueError(
+                f"{self.config_file} is not what the run was trained with ({what}); restore it, or train in another folder"
+            )
 
     def metrics(self) -> list[dict[str, Any]]:
-        """One dictionary an update, in order; a torn line (a crash) ends the list."""
+        """One dictionary an update, in order; a torn line at the end (a crash) is left out.
+
+        Raises:
+            ValueError: for a damaged line, or a file that ends before what is known to be done; it names file and line.
+        """
+        done = self.done()
         rows = files.rows(self.metrics_file)
-        return rows[: rows.index(None)] if None in rows else rows
+        check_updates(self.metrics_file, rows)
+        if rows and rows[-1]["update"] + 1 < done:
+            raise _was_cut(self.metrics_file, rows[-1]["update"] + 1, f"of the {done} that were made")
+        return rows
+
+    def done(self) -> int:
+        """How many updates are done for certain: those of the newest checkpoint, or that provenance tells of."""
+        known = self.provenance()
+        starts = [n for n, row in enumerate(known) if "from_update" in row]
+        last = known[starts[-1] :] if starts else []
+        told = sum(
+            row.get(key, 0) for row in last for key in ("from_update", "updates") if isinstance(row.get(key, 0), int)
+        )
+        return max([told, *(int(p.name[5:]) for p in self.checkpoints.glob("step_" + 9 * "[0-9]"))])
 
     def provenance(self) -> list[dict[str, Any]]:
-        """What is known of every start of the run, in order; torn lines are left out."""
-        return [row for row in files.rows(self.provenance_file) if row is not None]
+        """What is known of every start of the run, in order. Raises ValueError for a damaged line."""
+        return files.rows(self.provenance_file, torn=True)
 
-    def newest_state(self, cfg: Config) -> TrainState | None:
+    def newest_state(self, cfg: Config) -> "TrainState | None":
         """The newest sound checkpoint as a train state, or None where there is no checkpoint yet."""
-        return checkpoint.newest(self.checkpoints, fresh_state(cfg))
+        from lapg_rl.runs import checkpoint, state
 
-    def state_at(self, cfg: Config, update: int) -> TrainState:
+        if (found := checkpoint.newest_folder(self.checkpoints, state.fresh_state(cfg))) is None:
+            return None
+        self.check_same(checkpoint.meta_of(found[0])["config"], cfg, f"the checkpoint {found[0].name}")
+        return found[1]
+
+    def state_at(self, cfg: Config, update: int) -> "TrainState":
         """The state after `update` updates. Raises ValueError where no sound checkpoint holds it."""
-        return checkpoint.load(checkpoint.folder(self.checkpoints, update), fresh_state(cfg))
+        from lapg_rl.runs import checkpoint, state
 
-    def final_state(self) -> TrainState:
+        return checkpoint.load(checkpoint.folder(self.checkpoints, update), state.fresh_state(cfg))
+
+    def final_state(self) -> "TrainState":
         """The state to evaluate. Raises ValueError where the run has no sound checkpoint of a trained state."""
-        state = self.newest_state(self.config())
+        cfg = self.config()
+        trust.check(cfg, self.path)
+        state = self.newest_state(cfg)
         if state is None or not int(state.update):
             raise ValueError(
-                f"{self.path} has no sound checkpoint yet; train it with `lapg train --resume {self.path}`"
+                f"{self.path} has no sound checkpoint yet; train it with `lapg train --resume "
+                f"{shlex.quote(str(self.path))}`"
             )
         return state
 
+    def append(self, path: Path, row: dict[str, Any]) -> None:
+        """Add a row to one of the files, as long as the folder is this process's own."""
+        if self.lock:
+            self.lock.check()
+        files.append(path, row)
 
-def fresh_state(cfg: Config) -> TrainState:
-    """The state that a run starts from; its key is outside the range of update numbers."""
-    return initial_state(cfg, jax.random.fold_in(run_key(cfg), 2**32 - 1))
+
+def check_updates(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Refuse metrics whose updates do not rise, or are no counts."""
+    before = -1
+    for number, row in enumerate(rows, start=1):
+        update = row.get("update")
+        if not isinstance(update, int) or update <= before:
+            raise ValueError(
+                f"{path}, line {number}, has no update after {before}; restore the file from a copy, or train in another folder"
+            )
+        before = update
+
+
+def _was_cut(path: Path, end: int, before: str) -> ValueError:
+    return ValueError(
+        f"{path} ends at update {end}, before {before}: it was cut; restore it, or train in another folder"
+    )
 
 
 def _commit() -> str:
@@ -87,81 +156,75 @@ def _commit() -> str:
 
 def provenance() -> dict[str, Any]:
     """Where and with what this process runs: versions, device, commit of the source (if any), time."""
-    packages = ("lapg", "jax", "jaxlib", "equinox", "optax", "numpy")
+    import jax
+    import jax.numpy as jnp
+
+    packages = ("jax", "jaxlib", "equinox", "optax", "numpy")
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in packages},
+        "versions": {"lapg": lapg_rl.__version__} | {name: metadata.version(name) for name in packages},
         "platform": platform.platform(),
         "devices": [f"{d.platform}:{d.device_kind}" for d in jax.devices()],
         "cores": os.cpu_count(),
+        "dtype": str(jnp.result_type(float)),
         "commit": _commit(),
     }
 
 
 def truncate_metrics(run: RunFolder, updates: int) -> None:
-    """Keep the rows of the first `updates` updates: those after the checkpoint are made again."""
-    rows = [row for row in run.metrics() if row["update"] < updates]
-    if len(rows) < updates:
-        raise ValueError(
-            f"{run.metrics_file} ends at update {len(rows)}, before the checkpoint of update {updates}: it was cut; "
-            "restore it, or train in another folder"
-        )
-    files.replace(run.metrics_file, "".join(json.dumps(row) + "\n" for row in rows))
+    """Keep the rows of the first `updates` updates: those after the checkpoint are made again, damaged or not."""
+    rows = files.rows(run.metrics_file, upto=updates)
+    check_updates(run.metrics_file, rows)
+    if len(rows) < updates or (rows and rows[-1]["update"] != updates - 1):
+        raise _was_cut(run.metrics_file, len(rows), f"the checkpoint of update {updates}")
+    text, total = b"", 0
+    for row in rows:
+        line, total = files.line(row, total)
+        text += line
+    files.replace(run.metrics_file, text.decode())
 
 
-def check_finite(values: dict[str, Any], update: int, run: RunFolder) -> None:
-    """Refuse metrics, parameters or optimiser states that are not finite, by their names."""
-    bad = [name.lstrip(".") for name, value in values.items() if not np.all(np.isfinite(value))]
-    if bad:
-        good = checkpoint.folders(run.checkpoints)
-        raise FloatingPointError(
-            f"{', '.join(bad)} became non-finite in update {update} of {run.path}; the last good checkpoint is "
-            f"{good[-1] if good else 'none'}. Lower learner.learning_rate or learner.clip_norm and train in another folder"
-        )
-
-
-def save(run: RunFolder, cfg: Config, state: TrainState) -> None:
-    """Write a checkpoint of a state, if it is finite; of several processes that train together, the first does."""
-    done = int(state.update)
-    numbers = {name: x for name, x in checkpoint.leaves(state).items() if jnp.issubdtype(x.dtype, jnp.inexact)}
-    check_finite(jax.device_get(numbers), done - 1, run)
-    if devices.writes():
-        checkpoint.save(run.checkpoints, done, state, cfg.keep_checkpoints, cfg.keep_every)
-
-
-def difference(there: Config, wanted: Config) -> str:
+def difference(there: Config, wanted: Config, one: str = "there", other: str = "here") -> str:
     """The keys in which two configurations differ, with both values."""
-    one, other = (config.flat(c) for c in (there, wanted))
-    return ", ".join(f"{key} {one[key]} there, {other[key]} here" for key in one if one[key] != other[key])
+    first, second = (config.flat(c) for c in (there, wanted))
+    return ", ".join(f"{key} {first[key]} {one}, {second[key]} {other}" for key in first if first[key] != second[key])
 
 
-def _longer(there: Config, wanted: Config) -> bool:
+def longer(there: Config, wanted: Config) -> bool:
     """Whether `wanted` is the same run with more updates."""
     return wanted.updates > there.updates and dataclasses.replace(there, updates=wanted.updates) == wanted
+
+
+def unwritable(path: Path, error: OSError) -> ValueError:
+    """The refusal of a folder that a run can't be kept in."""
+    return ValueError(
+        f"cannot write the run folder {path}: {error.strerror or error}; choose another folder, or make room there"
+    )
 
 
 @contextmanager
 def opened(cfg: Config, path: str | Path) -> Iterator[RunFolder]:
     """The folder of a run of `cfg`, for this process alone; see `open_run`."""
+    from lapg_rl.machine import memory
+
+    memory.check(cfg)
     run = RunFolder(path)
     with ExitStack() as lock:
         try:
             run.path.mkdir(parents=True, exist_ok=True)
-            lock.enter_context(files.locked(run.path))
-            there = run.config() if run.config_file.exists() else None
-            if there is None or _longer(there, cfg):
+            run.lock = lock.enter_context(locked(run.path))
+            there = run.config() if run.config_file.exists() or run.config_file.is_symlink() else None
+            if there is None or longer(there, cfg):
                 files.replace(run.config_file, config.dumps(cfg))
             elif there != cfg:
-                what = difference(there, cfg)
                 raise ValueError(
-                    f"{run.path} holds a run with another configuration ({what}); choose another folder (only updates can be "
-                    "changed, and only raised)"
+                    f"{run.path} holds a run with another configuration ({difference(there, cfg)}); choose another folder "
+                    "(only updates can be changed, and only raised)"
                 )
+            run.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
-            raise ValueError(
-                f"cannot write the run folder {run.path}: {error.strerror}; choose another with --run"
-            ) from None
+            raise unwritable(run.path, error) from None
         yield run
 
 
@@ -169,21 +232,8 @@ def open_run(cfg: Config, path: str | Path) -> RunFolder:
     """Prepare `path` for a run of `cfg`: new, or the same run to be continued, or made longer by a larger `updates`.
 
     Raises:
-        ValueError: where the folder holds a run with another configuration, can't be written, or is being trained in.
+        ValueError: where the run needs more memory than there is, or the folder holds a run with another configuration, can't
+            be written, or is being trained in.
     """
     with opened(cfg, path) as run:
         return run
-
-
-def begin(run: RunFolder, cfg: Config) -> TrainState:
-    """The state to go on from: the newest sound checkpoint, or in a new folder a fresh state, saved as checkpoint 0."""
-    fresh = fresh_state(cfg)
-    state = checkpoint.newest(run.checkpoints, fresh)
-    if state is None and (rows := len(run.metrics())):
-        raise ValueError(
-            f"{run.metrics_file} has {rows} updates, but {run.checkpoints} holds no checkpoint: restore it, or delete "
-            "metrics.jsonl as well to train from the start"
-        )
-    if state is None:
-        save(run, cfg, fresh)
-    return fresh if state is None else state

@@ -1,6 +1,8 @@
 """Train runs in their folders: start, resume, crash, resume again; one seed, or several in one program."""
 
 import dataclasses
+import functools
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,16 +15,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from lapg_rl import config
 from lapg_rl.config import Config
+from lapg_rl.config.schedule import parse
 from lapg_rl.learn.training_step import TrainState, make_train_step, run_key
-from lapg_rl.machine import devices
-from lapg_rl.runs import checkpoint, files
+from lapg_rl.machine import devices, memory
 from lapg_rl.runs import folder as on_disk
+from lapg_rl.runs import state as states_of
+from lapg_rl.runs.course import Course, all_configs
 from lapg_rl.runs.folder import RunFolder as RunFolder
-from lapg_rl.runs.folder import fresh_state as fresh_state
 from lapg_rl.runs.folder import open_run as open_run
 from lapg_rl.runs.preemption import Preempted, listen
 from lapg_rl.runs.progress import Progress
+from lapg_rl.runs.state import fresh_state as fresh_state
 
 
 def train(cfg: Config, path: str | Path, **how: Any) -> TrainState:
@@ -75,16 +80,30 @@ def train_together(
             raise ValueError(
                 f"runs trained together may differ in their seeds only, got {on_disk.difference(cfg, other)}"
             )
-    mesh = devices.make_mesh(cfg, len(runs), count)
+    mesh = _check_stages(cfg, len(runs), count)
     with listen() as asked, ExitStack() as opened:
         folders, states = _begin(runs, opened)
         try:
             return _train(configs, folders, states, mesh, Progress(label, quiet=quiet or not devices.writes()), asked)
         except OSError as error:
             raise OSError(
-                f"cannot write {error.filename or folders[0].path}: {error.strerror or error}; the run so far is intact: "
-                f"make room, then carry on with `lapg train --resume {folders[0].path}`"
+                f"cannot write {error.filename or folders[0].path}: {error.strerror or error}; the run so far is intact: make "
+                f"room, then carry on with `lapg train --resume {shlex.quote(str(folders[0].path))}`"
             ) from error
+
+
+def _check_stages(cfg: Config, seeds: int, count: int | Literal["all"] | None) -> Mesh | None:
+    """The mesh; refuse a schedule whose stages take too much memory, don't fit the devices or would part the runs."""
+    if any(stage.metric for stage in parse(cfg.schedule)) and (seeds > 1 or jax.process_count() > 1):
+        raise ValueError(
+            "the schedule waits for metrics, which can't be told alike to several seeds or processes in one program; train the "
+            "runs one by one, or start stages at given updates"
+        )
+    meshes = []
+    for stage in all_configs(cfg):
+        memory.check(stage, seeds)
+        meshes.append(devices.make_mesh(stage, seeds, count))
+    return meshes[0]
 
 
 def _train(
@@ -98,28 +117,33 @@ def _train(
     cfg, count, start = configs[0], len(configs), int(states[0].update)
     if start >= cfg.updates:
         return states
-    _note(folders, {**on_disk.provenance(), "from_update": start, **_apart(configs, mesh)})
+    for run, c in zip(folders, configs, strict=True):
+        more = {"config": config.to_dict(c), "from_update": start, **_apart(configs, mesh)}
+        _append(run, run.provenance_file, {**on_disk.provenance(), **more})
     began = time.monotonic()
     elapsed = lambda: round(time.monotonic() - began, 1)  # noqa: E731
-    keys, step = [run_key(c) for c in configs], make_train_step(cfg, count, mesh)
+    keys = [run_key(c) for c in configs]
+    step = functools.cache(lambda stage: make_train_step(stage, count, mesh))
+    course = Course(cfg, folders[0].metrics() if cfg.schedule and devices.writes() else [{}] * start)
     state = devices.place(_stack(states), mesh)
     progress.begin(start, cfg.updates)
     if devices.any_process(asked()):
         raise Preempted(folders[0].path, start)
     for update in range(start, cfg.updates):
         key = devices.place(_stack([jax.random.fold_in(key, update) for key in keys]), mesh)
-        state, metrics = step(state, key)
+        numbers = course.numbers
+        state, metrics = step(course.config)(state, key, *([numbers] if numbers else []))
         rows = _rows_of(update, metrics, count)
+        course.see(rows[0])
         for row, run in zip(rows, folders, strict=True):
-            on_disk.check_finite(row, update, run)
+            states_of.check_finite(row, update, run)
         for row, run in zip(rows, folders, strict=True):
-            _append(run.metrics_file, row)
+            _append(run, run.metrics_file, row)
         if update == start:
             _note(folders, {"first_update_after_s": elapsed()})
         done, stop = update + 1, devices.any_process(asked())
         if done % cfg.checkpoint_every == 0 or done == cfg.updates or stop:
-            for one, run in zip(_unstack(state, count), folders, strict=True):
-                on_disk.save(run, cfg, one)
+            states_of.save(folders, configs, _unstack(state, count))
         progress.show(done, _headline(rows))
         if stop and done < cfg.updates:
             raise Preempted(folders[0].path, done)
@@ -135,25 +159,14 @@ def _begin(runs: Sequence[tuple[Config, str | Path]], opened: ExitStack) -> tupl
     if devices.writes():
         try:
             folders = [opened.enter_context(on_disk.opened(*one)) for one in runs]
-            states = _newest_of_all([c for c, _ in runs], folders)
-        except (ValueError, OSError) as error:
+            states = states_of.begin_together(folders, [c for c, _ in runs])
+        except ValueError as error:
             refused = error
+        except OSError as error:
+            refused = on_disk.unwritable(folders[0].path, error)
     if devices.any_process(refused is not None):
         raise refused or ValueError(f"the first process cannot train in {folders[0].path}; it says why")
     return folders, devices.from_first(states)
-
-
-def _newest_of_all(configs: list[Config], folders: list[RunFolder]) -> list[TrainState]:
-    """The states at the newest update that all runs have. What is later is dropped, and made again."""
-    states = [on_disk.begin(run, c) for run, c in zip(folders, configs, strict=True)]
-    start = min(int(state.update) for state in states)
-    for n, (run, c) in enumerate(zip(folders, configs, strict=True)):
-        if int(states[n].update) != start:
-            states[n] = run.state_at(c, start)
-    for run in folders:
-        checkpoint.drop_after(run.checkpoints, start)
-        on_disk.truncate_metrics(run, start)
-    return states
 
 
 def _apart(configs: list[Config], mesh: Mesh | None) -> dict[str, Any]:
@@ -162,14 +175,14 @@ def _apart(configs: list[Config], mesh: Mesh | None) -> dict[str, Any]:
     return note | ({"mesh": dict(mesh.shape), "processes": jax.process_count()} if mesh else {})
 
 
-def _append(path: Path, row: dict[str, Any]) -> None:
+def _append(run: RunFolder, path: Path, row: dict[str, Any]) -> None:
     if devices.writes():
-        files.append(path, row)
+        run.append(path, row)
 
 
 def _note(folders: list[RunFolder], row: dict[str, Any]) -> None:
     for run in folders:
-        _append(run.provenance_file, row)
+        _append(run, run.provenance_file, row)
 
 
 def _rows_of(update: int, metrics: dict[str, Any], count: int) -> list[dict[str, Any]]:

@@ -4,6 +4,17 @@ import sys
 import time
 
 
+def say(text: str, end: str = "\n") -> bool:
+    """Write to standard error, and tell whether it could be written: a reader that is gone is no reason to stop a run."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(text + end)
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _clock(seconds: float) -> str:
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -15,7 +26,7 @@ class Progress:
 
     def __init__(self, label: str, start: int = 0, total: int = 0, *, quiet: bool = False, log_every: float = 30.0):
         self.label, self.quiet = label, quiet
-        self.terminal = sys.stderr.isatty()
+        self.terminal = sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
         self.log_every = log_every
         self.begin(start, total)
 
@@ -37,11 +48,10 @@ class Progress:
         since, at = self.first
         left = f"{_clock((now - since) / (done - at) * (self.total - done))} left" if done > at else "first step done"
         line = f"{self.label}: {done}/{self.total}  {_clock(now - self.began)} gone, {left}  {note}"
-        print(
-            f"\r\x1b[K{line}" if self.terminal else line, end="" if self.terminal else "\n", file=sys.stderr, flush=True
-        )
+        if not say(f"\r\x1b[K{line}" if self.terminal else line, "" if self.terminal else "\n"):
+            self.quiet = True
 
     def done(self) -> None:
         """End the line."""
         if self.terminal and not self.quiet:
-            print(file=sys.stderr)
+            say("")

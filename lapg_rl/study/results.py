@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -146,8 +147,9 @@ def _columns(run: RunFolder, rows: list[Any], agents: int) -> dict[str, np.ndarr
     """Metrics as arrays: the updates, and for every other name `[updates, agents]`."""
     refuse = f"{run.metrics_file} is no metrics file of this run: "
     remedy = "; restore it, or train in another folder"
+    staged = bool(run.config().schedule)  # whom the agents meet changes then, and what is measured with it
     for number, row in enumerate(rows, start=1):
-        if row.keys() != rows[0].keys() or not isinstance(row.get("update"), int):
+        if (row.keys() != rows[0].keys() and not staged) or not isinstance(row.get("update"), int):
             raise ValueError(f"{refuse}line {number} has no update, or other names than line 1{remedy}")
         for name, values in row.items():
             numbers = isinstance(values, list) and all(isinstance(v, int | float) for v in values)
@@ -155,7 +157,11 @@ def _columns(run: RunFolder, rows: list[Any], agents: int) -> dict[str, np.ndarr
                 raise ValueError(f"{refuse}{name} in line {number} is not {agents} numbers, one an agent{remedy}")
         if number > 1 and row["update"] <= rows[number - 2]["update"]:
             raise ValueError(f"{refuse}the updates of lines {number - 1} and {number} do not rise{remedy}")
-    return {name: np.array([row[name] for row in rows], int if name == "update" else float) for name in rows[0]}
+    names = dict.fromkeys(name for row in rows for name in row)
+    absent = [math.nan] * agents
+    return {
+        name: np.array([row.get(name, absent) for row in rows], int if name == "update" else float) for name in names
+    }
 
 
 def _provenance(run: RunFolder) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ MISTAKES = {
     "train ipd-shaping steps=100 learner.gamma=0.96 learner.gae_lambda=0.95": "(gamma * gae_lambda)^steps = (0.96 * 0.95)^100",
     "train ipd-shaping estimator=lola": "learner.estimator",
     "train ipd-shaping meta_batch=3": "meta_batch must be a multiple of learner.minibatches = 2, got 3",
-    "train ipd-shaping --run file/run": "cannot write the run folder file/run: Not a directory; choose another with --run",
+    "train ipd-shaping --run file/run": "cannot write the run folder file/run: Not a directory; choose another folder",
     "train ipd-shaping --seeds 0": "--seeds must be an integer >= 1, got 0",
     "train ipd-shaping --jobs 0": "--jobs must be an integer >= 1, got 0",
     "train ipd-shaping --seeds 2 --jobs 2 --together": "--together is one program, got --jobs 2 as well",

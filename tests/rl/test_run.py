@@ -14,7 +14,8 @@ import pytest
 
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, PoolConfig
 from lapg_rl.learn import training_step
-from lapg_rl.runs import checkpoint, files, loop
+from lapg_rl.runs import checkpoint, loop
+from lapg_rl.runs.lock import locked
 from lapg_rl.runs.loop import RunFolder
 
 TINY = Config(
@@ -144,19 +145,21 @@ def test_another_configuration_in_the_same_folder_is_refused(uninterrupted):
 
 
 def test_two_processes_cannot_train_in_one_folder(uninterrupted):
-    with files.locked(uninterrupted[0]), pytest.raises(ValueError, match="another process is training"):
+    with locked(uninterrupted[0]), pytest.raises(ValueError, match="another process is training"):
         loop.train(TINY, uninterrupted[0], quiet=True)
 
 
 def test_a_second_process_cannot_slip_its_configuration_under_a_first(tmp_path):
-    with files.locked(tmp_path), pytest.raises(ValueError, match="another process is training"):
+    with locked(tmp_path), pytest.raises(ValueError, match="another process is training"):
         loop.open_run(TINY, tmp_path)
     assert not (tmp_path / "config.toml").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ValueError, match=r"cannot write the run folder .*file/run.*--run"):
+    with pytest.raises(
+        ValueError, match=r"cannot write the run folder .*file/run: Not a directory; choose another folder"
+    ):
         loop.open_run(TINY, tmp_path / "file" / "run")
 
 

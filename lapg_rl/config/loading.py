@@ -1,0 +1,46 @@
+"""Import what a config names by its address, `package.module:name`."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def working_folder_on_path() -> Iterator[None]:
+    """Let modules in the working folder be imported, after all that are installed, while this lasts.
+
+    JAX has looked for its plugins before, which are imported by their names from wherever they are found.
+    """
+    import jax
+
+    jax.devices()
+    added = "" not in sys.path
+    if added:
+        sys.path.append("")
+    try:
+        yield
+    finally:
+        if added:
+            sys.path.remove("")
+
+
+def load(field: str, address: str) -> Any:
+    """What lies at an address; where it is the user's, also in the working folder.
+
+    Raises:
+        ValueError: where its module can't be imported, or has no such name; it names the field and what went wrong.
+    """
+    module, _, name = address.partition(":")
+    if module.split(".")[0] == "lapg_rl":
+        return getattr(importlib.import_module(module), name)
+    try:
+        with working_folder_on_path():
+            return getattr(importlib.import_module(module), name)
+    except Exception as error:  # of any kind: it is the user's code
+        reason = next(iter(str(error).splitlines()), "")
+        raise ValueError(
+            f"{field} must name something that Python finds, as package.module:name, got {address!r} "
+            f"({type(error).__name__}: {reason})"
+        ) from error
