@@ -1,5 +1,10 @@
 import os
+from pathlib import Path
 
+# What one test compiled another one finds, in this run or the next, and in the processes that tests start.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # Each worker of pytest-xdist gets its share of the processors; XLA reads this when it starts.
 os.environ.setdefault(
     "NPROC", str(max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))))

@@ -4,9 +4,6 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from lapg_rl.study import comparison, records
-from lapg_rl.study.results import collect, runs_in
-
 EPILOGUE = """examples:
   lapg compare runs/cleanup-mixed-small-*
   lapg compare runs/sweep-ipd-mixed-small --metrics reward_vs_meta,cooperation_vs_meta
@@ -32,17 +29,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
-    compared = comparison.settings([collect(folder) for folder in runs_in(arguments.runs)])
-    labels = [setting.label for setting in compared]
-    reference = arguments.reference or ("lapg" if "lapg" in labels else labels[0])
-    if reference not in labels:
-        raise ValueError(f"--reference must be one of the settings {'; '.join(labels)}, got {reference!r}")
-    compared.sort(key=lambda setting: setting.label != reference)
+    from lapg_rl.study import records
+    from lapg_rl.study.comparison import compare
+
     names = [name.strip() for name in (arguments.metrics or "").split(",") if name.strip()]
-    rows = comparison.table(compared, names, arguments.upto)
+    found = compare(arguments.runs, names, upto=arguments.upto, reference=arguments.reference)
     if arguments.json:
-        names = [setting.label for setting in compared]
-        print(records.compact({"settings": names, "rows": [dataclasses.asdict(row) for row in rows]}))
+        labels = [setting.label for setting in found.settings]
+        print(records.compact({"settings": labels, "rows": [dataclasses.asdict(row) for row in found.rows]}))
     else:
-        print(comparison.markdown(compared, rows))
+        print(found)
     return 0

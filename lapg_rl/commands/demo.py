@@ -2,14 +2,15 @@
 
 import argparse
 import dataclasses
+import sys
 from pathlib import Path
 
 from lapg_rl import config
-from lapg_rl.commands.report import gather, predict_run, write
 from lapg_rl.commands.train import consecutive_seeds, default_folder, train_all
 from lapg_rl.config import Config
 from lapg_rl.study.records import Prediction
-from lapg_rl.study.results import LITTLE, MUCH, Result
+from lapg_rl.study.results import Result
+from lapg_theory.game.words import LITTLE, MUCH
 
 PRESET = "ipd-shaping-small"
 ESTIMATORS = ("lapg", "mfos")
@@ -27,7 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what is left to do: finished runs are used again, begun ones carried on."""
-    from lapg_rl.runs.loop import open_run  # takes seconds to import
+    from lapg_rl.reports.make import gather, predict_run, report  # takes seconds to import
+    from lapg_rl.runs.loop import open_run
 
     updates = [] if arguments.updates is None else [f"updates={arguments.updates}"]
     base = config.override(config.preset(PRESET), [*arguments.settings, *updates])
@@ -35,16 +37,22 @@ def run(arguments: argparse.Namespace) -> int:
     folders = [open_run(cfg, folder).path for cfg, folder in runs]
     print("1. Derive: what the exact theory says of an agent against naive learners in this game", flush=True)
     if base.inner_episodes > 1:
-        predictions = [predict_run(folder) for folder in folders]  # of one game: derived once, kept in every folder
+        predictions = [
+            predict_run(folder, _say) for folder in folders
+        ]  # of one game: derived once, kept in every folder
         print(describe(predictions[0], base.batch), flush=True)
     print(f"2. Train: {', '.join(str(folder) for folder in folders)}", flush=True)
     if status := train_all(runs, arguments.quiet, jobs=_jobs() if arguments.jobs is None else arguments.jobs):
         return status
     print("3. Compare: the trained agents meet fresh naive learners, fixed strategies and random ones", flush=True)
-    results = gather(folders)
-    write(results, arguments.run_root / "report.html")
+    results = gather(folders, say=_say)
+    print(*(f"wrote {path}" for path in report(folders, arguments.run_root / "report.html", quick=True)), sep="\n")
     print("\n".join(verdict_line(result) for result in results))
     return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _jobs() -> int:

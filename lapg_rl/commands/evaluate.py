@@ -34,8 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate the run and print what came out."""
+    from lapg_rl.study.evaluation import evaluate
+
     folder, opponents = arguments.run_folder, arguments.opponents or None
-    evaluation = fitted(folder, arguments.meta_batch, arguments.seed, opponents)
+    evaluation = evaluate(folder, opponents, meta_batch=arguments.meta_batch, seed=arguments.seed)
     # shown before it is kept: a folder that can't be written costs nothing but the file
     print(records.compact(dataclasses.asdict(evaluation)) if arguments.json else table(folder, evaluation), flush=True)
     if arguments.out:
@@ -43,28 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
     if opponents is None:
         records.save(evaluation, folder)
     return 0
-
-
-def evaluate_run(folder: Path, meta_batch: int = 128, seed: int = 0) -> Evaluation:
-    """Evaluate a run, and keep that in its folder."""
-    evaluation = fitted(folder, meta_batch, seed)
-    records.save(evaluation, folder)
-    return evaluation
-
-
-def fitted(folder: Path, meta_batch: int = 128, seed: int = 0, opponents: Sequence[str] | None = None) -> Evaluation:
-    """Evaluate a run and fit the theory's extortion family to its agents."""
-    from lapg_rl.crossval.extortion import fit_extortion
-    from lapg_rl.runs.loop import RunFolder
-    from lapg_rl.study.evaluation import evaluate
-
-    evaluation = evaluate(folder, opponents, meta_batch=meta_batch, seed=seed)
-    game = RunFolder(folder).config().game
-    if game.kind == "ipd":
-        against = [m for m in evaluation.matches if m.opponent == "naive"]
-        fits = [fit_extortion(game.build(), m.own.signature, m.agent) for m in against]
-        evaluation = dataclasses.replace(evaluation, extortion=[fit for fit in fits if fit is not None])
-    return evaluation
 
 
 def table(folder: Path, evaluation: Evaluation) -> str:

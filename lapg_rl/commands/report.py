@@ -2,13 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-
-from lapg_rl.reports import findings
-from lapg_rl.study import records
-from lapg_rl.study.records import Evaluation, Prediction
-from lapg_rl.study.results import Result, collect, export, runs_in
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,69 +20,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Complete the run folders, then write what was asked for."""
-    folders, figures = runs_in(arguments.runs), figure_files(arguments.runs)
-    results = gather(folders, complete=not arguments.quick)
-    write(results, arguments.out, arguments.figure, figures)
-    if arguments.findings:
-        arguments.findings.parent.mkdir(parents=True, exist_ok=True)
-        page = findings.markdown(findings.rows(results, figures), arguments.findings)
-        arguments.findings.write_text(page, encoding="utf-8")
-        print(f"wrote {arguments.findings}")
-    if arguments.export:
-        export(folders, arguments.export)
-        print(f"wrote {arguments.export}")
-    return 0
+    from lapg_rl.reports.make import report
 
-
-def figure_files(paths: Iterable[Path]) -> dict[str, Path]:
-    """The numbers of the figures that findings look at, wherever they lie inside `paths`."""
-    found = {name: sorted(file for path in paths for file in path.glob(f"**/{name}.json")) for name in findings.FIGURES}
-    return {name: files[0] for name, files in found.items() if files}
-
-
-def write(
-    results: Sequence[Result], out: Path, figure: Path | None = None, figures: Mapping[str, Path] | None = None
-) -> None:
-    """Write the report and, if asked for, the overview figure, and say so."""
-    from lapg_rl import reports
-
-    written = reports.write(results, out, figures or {})
-    if figure:
-        reports.write_figure(results, figure)
-        written.append(figure)
+    written = report(
+        arguments.runs,
+        arguments.out,
+        quick=arguments.quick,
+        figure=arguments.figure,
+        table=arguments.findings,
+        copies=arguments.export,
+        say=lambda text: print(text, file=sys.stderr),
+    )
     print(*(f"wrote {path}" for path in written), sep="\n")
-
-
-def gather(folders: Iterable[Path], complete: bool = True) -> list[Result]:
-    """The results of runs; with `complete`, evaluations and predictions that are missing or out of date are made first."""
-    results = []
-    for folder in folders:
-        result = collect(folder)
-        if complete:
-            if result.evaluation is None or result.evaluation.updates < result.updates:
-                _evaluate(folder)
-            if result.prediction is None and result.config.inner_episodes > 1 and result.config.game.kind == "ipd":
-                predict_run(folder)
-            result = collect(folder)
-        results.append(result)
-    return results
-
-
-def predict_run(folder: Path) -> Prediction:
-    """What the theory says about a run, from its folder if it is there, else derived and kept there."""
-    from lapg_rl.crossval.prediction import predict
-    from lapg_rl.runs.loop import RunFolder
-
-    prediction = records.load(Prediction, folder)
-    if prediction is None:
-        print(f"deriving what to expect of {folder} ...", file=sys.stderr)
-        prediction = predict(RunFolder(folder).config())
-        records.save(prediction, folder)
-    return prediction
-
-
-def _evaluate(folder: Path) -> Evaluation:
-    from lapg_rl.commands.evaluate import evaluate_run
-
-    print(f"evaluating {folder} ...", file=sys.stderr)
-    return evaluate_run(folder)
+    return 0

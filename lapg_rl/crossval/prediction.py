@@ -19,11 +19,10 @@ import numpy as np
 from scipy import optimize
 
 from lapg_rl.config import Config, LearnerConfig, PoolConfig
-from lapg_rl.crossval.extortion import fit_extortion
 from lapg_rl.models import memory_one
 from lapg_rl.play.company import naive_learner
 from lapg_rl.runs.loop import fresh_state
-from lapg_rl.study.evaluation import fit_line, u_shaped
+from lapg_rl.study.evaluation import fit_extortion, fit_line, u_shaped
 from lapg_rl.study.matches import make_play
 from lapg_rl.study.records import Calibration, Escape, Outcome, Prediction, Simulated
 from lapg_theory import exact_returns, naive_course, shaping_value_and_gradient

@@ -54,6 +54,14 @@ def environment(config: Config, kind: str = "naive") -> Environment:
     return Reveal(env, kinds.index(kind), kinds.index("meta"), len(kinds))
 
 
+def two_by_two(game: GameConfig) -> MatrixGame:
+    """The 2x2 game that is repeated. Raises ValueError for other environments, which have no such states and strategies."""
+    found = matrix_game(game)
+    if found is None:
+        raise ValueError(f"this needs a run of a repeated 2x2 game, but here game.kind = {game.kind}")
+    return found
+
+
 def matrix_game(game: GameConfig) -> MatrixGame | None:
     """The 2x2 game that is repeated, which is what fixed strategies and exact theory speak of; None for other environments."""
     env: Any = bare_environment(game)

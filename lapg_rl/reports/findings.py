@@ -18,7 +18,8 @@ from lapg_rl import config
 from lapg_rl.config import Config
 from lapg_rl.study import intervals
 from lapg_rl.study.intervals import Estimate
-from lapg_rl.study.results import LITTLE, MUCH, Result, by_setting
+from lapg_rl.study.results import Result, by_setting
+from lapg_theory.game.words import LITTLE, MUCH
 
 NO_RUN = "no run yet"
 
@@ -69,8 +70,7 @@ def _by_estimator(r: Result) -> dict[str, float]:
 
 def _pure(r: Result, *names: str) -> bool:
     """Whether all agents learn by one of these estimators; LOLA-DiCE and Shaper have none."""
-    credited = r.config.learner.algorithm in ("ppo", "a2c")
-    return credited and len(set(r.config.estimators)) == 1 and r.config.estimators[0] in names
+    return r.config.learner.credited and len(set(r.config.estimators)) == 1 and r.config.estimators[0] in names
 
 
 def _shaping(r: Result, *names: str) -> bool:
@@ -107,11 +107,11 @@ FEW = 4
 FINDINGS = (
     Finding(
         "a", "LAPG extorts naive learners", "extorts",
-        lambda r: _shaping(r, "lapg"), _against_naive, lambda r: r.verdict == "extorts",
+        lambda r: _shaping(r, "lapg"), _against_naive, lambda r: r.verdict == "extort",
     ),
     Finding(
         "a", "baselines defect against naive learners and earn less", "defect from the start, earn much less",
-        lambda r: _shaping(r, *BASELINES), _against_naive, lambda r: r.verdict == "defects",
+        lambda r: _shaping(r, *BASELINES), _against_naive, lambda r: r.verdict == "defect",
     ),
     Finding(
         "b", "in a mixed pool LAPG agents cooperate with each other", "cooperate",
@@ -155,7 +155,7 @@ def rows(results: Iterable[Result], figures: Mapping[str, Path] = types.MappingP
         results: of run folders; those that differ in their seed only make one row.
         figures: the JSON files of figures, by name.
     """
-    results = sorted((r for r in results if r.config.game.kind == "ipd"), key=lambda r: r.config.seed)
+    results = sorted((r for r in results if r.config.game.matrix), key=lambda r: r.config.seed)
     found = []
     for finding in FINDINGS:
         settings = by_setting(filter(finding.about, results))

@@ -16,7 +16,8 @@ from lapg_rl.reports.figures import label as name_of
 from lapg_rl.reports.html import dot, figure, number, table
 from lapg_rl.study.entrants import STRATEGIES
 from lapg_rl.study.records import ExtortionFit, PayoffLine, Prediction
-from lapg_rl.study.results import LAST, LITTLE, MUCH, RARELY, Result, summary
+from lapg_rl.study.results import LAST, Result, summary
+from lapg_theory.game.words import LITTLE, MUCH, RARELY
 
 READING = (
     f"Means over the last {LAST} updates and over seeds; rewards per step. Measured in shares of what mutual cooperation "

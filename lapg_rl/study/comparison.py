@@ -4,10 +4,11 @@ import dataclasses
 import difflib
 import itertools
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from lapg_rl.study import intervals
 from lapg_rl.study.intervals import Estimate
-from lapg_rl.study.results import LAST, Result, by_setting, training_settings
+from lapg_rl.study.results import LAST, Result, by_setting, collect, runs_in, training_settings
 
 #: Figures of the optimiser, which are shown only if asked for.
 TECHNICAL = ("policy_loss", "value_loss", "gradient_norm", "entropy")
@@ -48,6 +49,49 @@ def settings(results: Iterable[Result]) -> list[Setting]:
     methods = [group[0].estimator for group in groups]
     labels = methods if len(set(methods)) == len(methods) else _distinctions([group[0] for group in groups])
     return [Setting(label, group) for label, group in zip(labels, groups, strict=True)]
+
+
+def compare(
+    paths: Iterable[str | Path], metrics: Sequence[str] = (), *, upto: int | None = None, reference: str | None = None
+) -> "Comparison":
+    """Compare the settings of some runs: means over the last 20 updates, with intervals over seeds, and differences.
+
+    Args:
+        paths: run folders, or folders with runs inside.
+        metrics: names; all that every run has, but for those of the optimiser, if none is named.
+        upto: leave out what came after so many updates.
+        reference: the label of the setting that differences are to; "lapg", or else the first.
+
+    Raises:
+        ValueError: for an unknown metric or setting, the same run twice, runs of unequal length without `upto`.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> compared = rl.compare([run], ["reward_vs_naive"])
+        >>> [setting.label for setting in compared.settings], [row.metric for row in compared.rows]
+        (['lapg'], ['reward_vs_naive'])
+    """
+    compared = settings([collect(folder) for folder in runs_in(map(Path, paths))])
+    labels = [setting.label for setting in compared]
+    chosen = reference or ("lapg" if "lapg" in labels else labels[0])
+    if chosen not in labels:
+        raise ValueError(f"--reference must be one of the settings {'; '.join(labels)}, got {chosen!r}")
+    compared.sort(key=lambda setting: setting.label != chosen)
+    return Comparison(compared, table(compared, metrics, upto))
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Settings, the reference first, and a row for every metric; printed, it is a table."""
+
+    settings: list[Setting]
+    rows: list[Row]
+
+    def __str__(self) -> str:
+        return markdown(self.settings, self.rows)
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _distinctions(results: Sequence[Result]) -> list[str]:

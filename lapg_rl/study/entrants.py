@@ -12,13 +12,13 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from lapg_rl import config
-from lapg_rl.config import Config, PoolConfig
+from lapg_rl.config import Config, PoolConfig, tables
 from lapg_rl.learn.training_step import TrainState, initial_state
 from lapg_rl.models import memory_one
-from lapg_rl.play.company import naive_copies
+from lapg_rl.play.company import fixed_strategy, naive_copies
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study.matches import Meeting
-from lapg_theory.game import NAMED, MatrixGame, extortioner, strategy
+from lapg_theory.game import NAMED, MatrixGame, extortioner
 
 NAIVE = "naive"
 EXTORTIONER = re.compile(r"zd-extort-(\d+(?:\.\d+)?)")
@@ -55,9 +55,9 @@ def meeting(row: Entrant, column: Entrant, count: int, key: Array) -> Meeting:
 
 
 def fixed(name: str, game: MatrixGame) -> Entrant:
-    """A fixed strategy by name: one of `STRATEGIES`, or zd-extort-X with another factor X."""
+    """A fixed strategy by name: one of `STRATEGIES`, zd-extort-X with another factor X, or an address."""
     found = EXTORTIONER.fullmatch(name)
-    policy = extortioner(game, float(found[1])) if found else strategy(name)
+    policy = extortioner(game, float(found[1])) if found else fixed_strategy(name)
     return Entrant(name, "fixed", jnp.array(policy, jnp.float32))
 
 
@@ -106,7 +106,7 @@ def labels(folders: Sequence[Path]) -> list[str]:
 def check_name(name: str) -> None:
     """Refuse what is no fixed strategy and not `naive`."""
     known = (NAIVE, *STRATEGIES)
-    if name not in known and not EXTORTIONER.fullmatch(name):
+    if name not in known and not EXTORTIONER.fullmatch(name) and not tables.is_address(name):
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = (
             f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}, zd-extort-X, or a run folder"

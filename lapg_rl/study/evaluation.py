@@ -1,5 +1,6 @@
 """How a trained agent behaves: against naive learners, fixed strategies, random co-players, and other agents."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lapg_rl.envs.build import matrix_game, two_by_two
 from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants, intervals
 from lapg_rl.study.entrants import NAIVE, STRATEGIES, Entrant
 from lapg_rl.study.intervals import short
 from lapg_rl.study.matches import Meeting, describe, discrepancies, matches_at_once, play_all
-from lapg_rl.study.records import Evaluation, Match, PayoffLine
-from lapg_theory.game import check_count
+from lapg_rl.study.records import Evaluation, ExtortionFit, Match, PayoffLine
+from lapg_theory.game import MatrixGame, check_count, nearest_extortioner
 
 #: Evaluations draw from keys that no training step uses: `fold_in(run key, KEY_OFFSET + seed)`.
 KEY_OFFSET = 2**31
@@ -48,9 +50,10 @@ def evaluate(
     run = RunFolder(folder)
     cfg, state = run.config(), run.final_state()
     pool = [agent._replace(name=f"agent {agent.agent}") for agent in entrants.agents(run.path)]
-    matrix = cfg.game.kind == "ipd"
+    game = matrix_game(cfg.game)
+    dilemma = game if game is not None and game.is_dilemma else None
     if opponents is None:
-        fixed = [entrants.fixed(name, cfg.game.build()) for name in STRATEGIES] if matrix else []
+        fixed = [entrants.fixed(name, dilemma) for name in STRATEGIES] if dilemma else []
         met = [LEARNERS, *fixed, *pool]
     else:
         met = _named(opponents, run.path)
@@ -58,7 +61,7 @@ def evaluate(
     played: list[tuple[int, str, Meeting]] = []
     for index, agent in enumerate(pool):
         own_key, naive = jax.random.fold_in(key, index), entrants.naive_of(cfg, state, index)
-        if opponents is None and matrix:
+        if opponents is None and dilemma:
             drawn = u_shaped(jax.random.uniform(jax.random.fold_in(own_key, 0), (meta_batch, 5)))
             played.append((index, CLOUD, Meeting(agent.policy, "fixed", drawn, jax.random.fold_in(own_key, 1))))
         for salt, other in enumerate(met, start=2):
@@ -68,12 +71,26 @@ def evaluate(
     tallies = dict(play_all(cfg, [meeting for *_, meeting in played], matches_at_once(cfg, meta_batch)))
     matches, lines = [], []
     for n, (index, name, _) in enumerate(played):
-        if name == CLOUD:
-            lines.append(payoff_line(index, tallies[n].rewards, cfg.game.P))
+        if name == CLOUD and dilemma:
+            lines.append(payoff_line(index, tallies[n].rewards, dilemma.trps[2]))
         else:
             sides = (describe(tallies[n], player) for player in (0, 1))
             matches.append(Match(index, name, *sides, discrepancies=discrepancies(tallies[n])))
-    return Evaluation(int(state.update), meta_batch, seed, matches, lines, naive_start=cfg.pool.naive_start)
+    signatures = [(m.own.signature, m.agent) for m in matches if m.opponent == NAIVE]
+    fits = [fit for s in signatures if dilemma and (fit := fit_extortion(dilemma, *s)) is not None]
+    return Evaluation(int(state.update), meta_batch, seed, matches, lines, fits, cfg.pool.naive_start)
+
+
+def fit_extortion(game: MatrixGame, signature: Sequence[float | None], agent: int = 0) -> ExtortionFit | None:
+    """The extortion policy nearest to a signature; None where too few states were visited to tell.
+
+    See `lapg_theory.game.nearest_extortioner`.
+    """
+    found = nearest_extortioner(game, np.array(signature, float))
+    if found is None:
+        return None
+    factor = found.factor if math.isfinite(found.factor) else None
+    return ExtortionFit(agent, factor, found.scale, found.distance, list(found.policy))
 
 
 def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
@@ -90,7 +107,7 @@ def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
             met += entrants.agents(Path(name), label)
         else:
             entrants.check_name(name)
-            met.append(LEARNERS if name == NAIVE else entrants.fixed(name, cfg.game.build()))
+            met.append(LEARNERS if name == NAIVE else entrants.fixed(name, two_by_two(cfg.game)))
     return met
 
 

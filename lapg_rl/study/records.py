@@ -83,7 +83,7 @@ class ExtortionFit:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Everything that `evaluate` measures; plain data. `lapg evaluate` adds the fits, which need the theory.
+    """Everything that `evaluate` measures; plain data.
 
     `naive_start` says how the naive learners started: from the run's initial policies ("static"), or as copies of its other
     agents ("dynamic").

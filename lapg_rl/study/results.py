@@ -5,7 +5,7 @@ import functools
 import json
 import math
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,14 @@ import numpy as np
 
 from lapg_rl import config
 from lapg_rl.config import Config
+from lapg_rl.config.tables import ESTIMATORS
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study import records
 from lapg_rl.study.records import Evaluation, Prediction
+from lapg_theory.game.words import words
 
 #: Headline numbers are means over this many last updates.
 LAST = 20
-#: Shares of the surplus of mutual cooperation over mutual defection, (reward - P) / (R - P), that a verdict needs.
-MUCH, LITTLE = 0.75, 0.35
-#: Below this frequency of cooperation an agent is said to defect.
-RARELY = 0.1
 #: A copied metrics file above this size is thinned.
 LARGE = 64_000
 
@@ -71,45 +69,26 @@ class Result:
 
     @property
     def pool_verdict(self) -> str:
-        """What the agents do among themselves.
-
-        They *defect* if they cooperate in less than 10 % of the steps, *cooperate* if their share of what mutual
-        cooperation yields over mutual defection is at least 0.75, and are *undecided* otherwise.
-        """
+        """What the agents do among themselves, in the words of `lapg_theory.game.words`."""
         if "reward_vs_meta" not in self.last:
             return "met no agents"
-        if self.config.game.kind != "ipd":
-            return "-"
-        if self.last["cooperation_vs_meta"] < RARELY:
-            return "defect"
-        game = self.config.game
-        share = (self.last["reward_vs_meta"] - game.P) / (game.R - game.P)
-        return "cooperate" if share >= MUCH else "undecided"
+        return verdict(self.config, self.last, "meta")
 
     @property
     def verdict(self) -> str:
-        """See `verdict`; there is none in other games than the iterated prisoner's dilemma."""
-        last = self.last
-        if "reward_vs_naive" not in last:
+        """What the agents do to naive learners, in the words of `lapg_theory.game.words`."""
+        if "reward_vs_naive" not in self.last:
             return "met no naive learners"
-        if self.config.game.kind != "ipd":
-            return "-"
-        return verdict(self.config, last["reward_vs_naive"], last["naive_reward"], last["cooperation_vs_naive"])
+        return verdict(self.config, self.last, "naive")
 
 
-def verdict(cfg: Config, reward: float, naive_reward: float, cooperation: float) -> str:
-    """What an agent does to naive learners, from rewards per step and how often it cooperates.
-
-    With surplus shares (reward - P) / (R - P): it *defects* if it cooperates in less than 10 % of the steps, *cooperates*
-    if both players' shares reach 0.75, *extorts* if its own does and the other's stays within 0.35, and is *undecided*
-    otherwise.
-    """
-    own, other = ((r - cfg.game.P) / (cfg.game.R - cfg.game.P) for r in (reward, naive_reward))
-    if cooperation < RARELY:
-        return "defects"
-    if own >= MUCH and other >= MUCH:
-        return "cooperates"
-    return "extorts" if own >= MUCH and other <= LITTLE else "undecided"
+def verdict(cfg: Config, last: Mapping[str, float], kind: str) -> str:
+    """What an agent does to a kind of co-player, from its last metrics; "-" in games that are no prisoner's dilemma."""
+    game = cfg.game.matrix
+    if game is None or not game.is_dilemma:
+        return "-"
+    own, left, often = (last[name] for name in (f"reward_vs_{kind}", f"{kind}_reward", f"cooperation_vs_{kind}"))
+    return words(game, left, own=own, cooperation=often).item()
 
 
 def collect(folder: str | Path) -> Result:
@@ -203,8 +182,7 @@ def by_estimator(results: Iterable[Result]) -> dict[str, list[Result]]:
     groups: dict[str, list[Result]] = {}
     for result in sorted(results, key=lambda r: r.config.seed):
         groups.setdefault(result.estimator, []).append(result)
-    order = ("lapg", "mfos", "batch_unaware", "inner_episode")
-    return {name: groups[name] for name in (*order, *groups) if name in groups}
+    return {name: groups[name] for name in (*ESTIMATORS, *groups) if name in groups}
 
 
 def summary(results: Sequence[Result]) -> list[dict[str, Any]]:

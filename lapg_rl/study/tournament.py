@@ -9,6 +9,7 @@ import numpy as np
 
 from lapg_rl import config
 from lapg_rl.config import Config
+from lapg_rl.envs.build import two_by_two
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study import entrants, standings
 from lapg_rl.study.entrants import KINDS, NAIVE, Entrant
@@ -78,7 +79,7 @@ def _players(
     if not configs:
         raise ValueError("no runs to play; name at least one run folder")
     for label, cfg in zip(labels, configs, strict=True):
-        cfg.game.build()  # refuses other games, whose cells have no cooperation
+        two_by_two(cfg.game)  # refuses other games, whose cells have no cooperation
         if cfg.pool.reveal:
             raise ValueError(f"the agents of {label} are told whom they face (pool.reveal); nobody can tell them here")
     entrants.check_compatible((labels[0], configs[0]), zip(labels[1:], configs[1:], strict=True), NAIVE in others)
@@ -94,7 +95,7 @@ def _players(
         players.append(
             entrants.fresh_naive(configs[0], meta_batch, key)
             if naive
-            else entrants.fixed(name, configs[0].game.build())
+            else entrants.fixed(name, two_by_two(configs[0].game))
         )
     if len(players) < 2:
         raise ValueError("a tournament needs at least two players; name more runs, or strategies with --with")

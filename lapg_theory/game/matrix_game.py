@@ -47,6 +47,14 @@ class MatrixGame:
         return self.row_payoffs == self.column_payoffs
 
     @property
+    def is_dilemma(self) -> bool:
+        """Whether it is a prisoner's dilemma: symmetric, with T > R > P > S."""
+        if not self.is_symmetric:
+            return False
+        T, R, P, S = self.trps
+        return bool(T > R > P > S)
+
+    @property
     def trps(self) -> tuple[Any, Any, Any, Any]:
         """(T, R, P, S) of a symmetric game.
 

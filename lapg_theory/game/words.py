@@ -10,7 +10,7 @@ from lapg_theory.game.matrix_game import MatrixGame
 WORDS = ("cooperate", "alternate", "extort", "defect", "other")
 #: Surplus shares, (reward - P) / (R - P), from which on a reward is much, up to which it is little, and by which an agent
 #: must earn more from naive learners than unconditional defection does, to extort.
-MUCH, LITTLE, GAIN = 0.8, 0.2, 0.05
+MUCH, LITTLE, GAIN = 0.75, 0.25, 0.05
 #: Chance of opening with C that tells cooperating from taking turns, and frequency of C below which an agent defects.
 OPENING, RARELY = 0.5, 0.1
 
@@ -34,10 +34,11 @@ def words(
 ) -> np.ndarray:
     """What agents do to those they meet, each in one of WORDS; arguments broadcast, rewards are per step.
 
-    In surplus shares: cooperate: both sides earn at least 0.8; alternate: the same without opening with C; extort: the
-    other side is left at most 0.2, and the agent takes at least 0.05 more from naive learners than unconditional
-    defection; defect: at most 0.2 without that; other: in between. Where nobody measured what defection earns, an agent
-    extorts that earns at least 0.8 itself and cooperates in at least a tenth of the steps.
+    In surplus shares: cooperate: both sides earn at least 0.75; alternate: the same without opening with C; extort: the
+    other side is left at most 0.25, and the agent takes at least 0.05 more from naive learners than unconditional
+    defection; defect: at most 0.25 without that; other: in between. Where nobody measured what defection earns, an agent
+    extorts that earns at least 0.75 itself and cooperates in at least a tenth of the steps, and defects if it cooperates
+    in fewer.
 
     Args:
         game: the symmetric game that sets P and R.
@@ -59,9 +60,10 @@ def words(
         raise ValueError(f"rewards must be finite, got surplus shares {left} left and {own} own; look at the run")
     _, R, P, _ = game.trps
     gain = np.asarray(np.nan if gain is None else gain, dtype=float) / (R - P)
-    cooperation = np.asarray(0.0 if cooperation is None else cooperation, dtype=float)
+    cooperation = np.asarray(np.nan if cooperation is None else cooperation, dtype=float)
     takes = np.where(np.isnan(gain), (own >= MUCH) & (cooperation >= RARELY), gain >= GAIN)
+    takes_nothing = ~np.isnan(gain) | ~(cooperation >= RARELY)
     opens = np.asarray(OPENING if opening is None else opening, dtype=float) >= OPENING
     shares, little = (left >= MUCH) & (own >= MUCH), left <= LITTLE
-    rules = [shares & opens, shares, little & takes, little]
+    rules = [shares & opens, shares, little & takes, little & takes_nothing]
     return np.select(np.broadcast_arrays(*rules), WORDS[:-1], WORDS[-1])

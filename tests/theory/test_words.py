@@ -25,7 +25,7 @@ PD = prisoners_dilemma()
         (-0.1, {"own": 0.3, "cooperation": 0.01}, "defect"),
         (-0.1, {"own": 0.9, "cooperation": 0.3}, "extort"),
         (-0.1, {"own": 0.9, "cooperation": 0.05}, "defect"),  # naive learners who cooperate with a defector
-        (-0.1, {"own": 0.5, "cooperation": 0.3}, "defect"),
+        (-0.1, {"own": 0.5, "cooperation": 0.3}, "other"),
         (-0.1, {"own": 0.5, "cooperation": 0.3, "gain": 0.1}, "extort"),
         (-0.1, {"own": 0.9, "cooperation": 0.3, "gain": 0.01}, "defect"),
         (-0.1, {"own": 0.9, "cooperation": 0.3, "gain": np.nan}, "extort"),
@@ -44,12 +44,12 @@ def test_every_word_in_every_unit(left, more, word, unit, constant):
 def test_words_begin_at_their_thresholds():
     """Payoffs 0 and 1 for P and R, so a reward is its share."""
     game = symmetric_game(2.0, 1.0, 0.0, -1.0)
-    assert words(game, [0.8 - 1e-12, 0.8]).tolist() == ["other", "cooperate"]
-    assert words(game, [0.2, 0.2 + 1e-12]).tolist() == ["defect", "other"]
+    assert words(game, [0.75 - 1e-12, 0.75]).tolist() == ["other", "cooperate"]
+    assert words(game, [0.25, 0.25 + 1e-12]).tolist() == ["defect", "other"]
     assert words(game, 0.0, gain=[0.05 - 1e-12, 0.05]).tolist() == ["defect", "extort"]
-    assert words(game, 0.0, own=[0.8 - 1e-12, 0.8], cooperation=0.1).tolist() == ["defect", "extort"]
-    assert words(game, 0.0, own=0.8, cooperation=[0.1 - 1e-12, 0.1]).tolist() == ["defect", "extort"]
-    assert words(game, 0.8, opening=[0.5 - 1e-12, 0.5]).tolist() == ["alternate", "cooperate"]
+    assert words(game, 0.0, own=[0.75 - 1e-12, 0.75], cooperation=0.1).tolist() == ["other", "extort"]
+    assert words(game, 0.0, own=0.75, cooperation=[0.1 - 1e-12, 0.1]).tolist() == ["defect", "extort"]
+    assert words(game, 0.75, opening=[0.5 - 1e-12, 0.5]).tolist() == ["alternate", "cooperate"]
     assert set(WORDS) == {"cooperate", "alternate", "extort", "defect", "other"}
 
 

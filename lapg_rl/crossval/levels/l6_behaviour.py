@@ -20,14 +20,13 @@ from typing import Any
 import numpy as np
 
 from lapg_rl.config import Config
-from lapg_rl.crossval.extortion import fit_extortion
 from lapg_rl.crossval.prediction import payoff_line, predict
 from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.simulation import HONEST, Simulation
 from lapg_rl.crossval.verdict import Level, Sampled
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study import records
-from lapg_rl.study.evaluation import evaluate
+from lapg_rl.study.evaluation import evaluate, fit_extortion
 from lapg_rl.study.records import Evaluation, Match, PayoffLine, Prediction
 from lapg_theory import zd
 from lapg_theory.game import TFT, FiniteHorizon

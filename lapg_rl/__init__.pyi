@@ -1,0 +1,43 @@
+# The flat interface: what `import lapg_rl as rl` offers, and where each name lives.
+from .config import PRESETS as PRESETS
+from .config import Config as Config
+from .config import override as override
+from .config import preset as preset
+from .config.tables import ALGORITHMS as ALGORITHMS
+from .config.tables import COPLAYERS as COPLAYERS
+from .config.tables import GAMES as GAMES
+from .config.tables import MODELS as MODELS
+from .envs import CleanUp as CleanUp
+from .envs import IteratedMatrixGame as IteratedMatrixGame
+from .estimators import ESTIMATORS as ESTIMATORS
+from .estimators import Estimator as Estimator
+from .interfaces import Algorithm as Algorithm
+from .interfaces import CoPlayer as CoPlayer
+from .interfaces import Environment as Environment
+from .interfaces import Kind as Kind
+from .interfaces import Model as Model
+from .learn.training_step import TrainState as TrainState
+from .learn.training_step import initial_state as initial_state
+from .learn.training_step import make_train_step as make_train_step
+from .learn.training_step import run_key as run_key
+from .play.rollout import Trajectory as Trajectory
+from .play.rollout import meta_batch as meta_batch
+from .play.rollout import meta_episode as meta_episode
+from .reports.episodes import record as record
+from .reports.make import report as report
+from .runs.folder import RunFolder as RunFolder
+from .runs.loop import train as train
+from .runs.loop import train_together as train_together
+from .study.agents import load as load
+from .study.balance import balance as balance
+from .study.comparison import Comparison as Comparison
+from .study.comparison import compare as compare
+from .study.evaluation import evaluate as evaluate
+from .study.records import Evaluation as Evaluation
+from .study.results import Result as Result
+from .study.results import collect as collect
+from .study.results import export as export
+from .study.standings import Tournament as Tournament
+from .study.tournament import tournament as tournament
+
+__version__: str
