@@ -1,5 +1,7 @@
 """Learning rules, one file each, one signature: `rule.step(game, horizon, joint_policy) -> joint_policy`."""
 
+from lapg_theory.learning.alignment import AdvantageAlignment as AdvantageAlignment
+from lapg_theory.learning.alignment import Loqa as Loqa
 from lapg_theory.learning.cgd import Cgd as Cgd
 from lapg_theory.learning.dice import LolaDice as LolaDice
 from lapg_theory.learning.lapg import Lapg as Lapg
