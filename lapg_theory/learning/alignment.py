@@ -50,7 +50,7 @@ def _surprises(row: Play, column: Play, after: Any, weights: Any) -> Any:
     return chances * weights * (after - (chances @ after)[:, None])
 
 
-def _contrasts(column: Play, after: Any) -> Any:
+def gains(column: Play, after: Any) -> Any:
     """What our C rather than D is worth to the one whose values of outcomes are given, in each state, [5]."""
     if_c, if_d = after[0] - after[2], after[1] - after[3]
     return stacked([c * if_c + d * if_d for c, d in zip(*column, strict=True)])
@@ -65,7 +65,7 @@ def _discounted(row: Play, column: Play, values: Sequence[Any], weights: Any, ho
     slower = horizon.gamma * decay
     chain = eliminate(row, column, Discount(slower, 1 / (1 - slower)))
     M = horizon.gamma * stacked(visited(chain, list(inflow)))
-    return _contrasts(column, other)[1:] * M
+    return gains(column, other)[1:] * M
 
 
 def _finite(row: Play, column: Play, values: Sequence[Any], weights: Any, horizon: Any, decay: Any) -> Any:
@@ -76,7 +76,7 @@ def _finite(row: Play, column: Play, values: Sequence[Any], weights: Any, horizo
 
     def body(M, step):
         seen, own_later, other_later = step
-        added = _contrasts(column, other_later)[1:] * M
+        added = gains(column, other_later)[1:] * M
         return decay * (M @ onward) + seen @ _surprises(row, column, own_later, weights)[1:], added
 
     _, added = jax.lax.scan(body, first, (before, own[1:], other[1:]))
@@ -101,7 +101,8 @@ def alignment(stage: Stage, own: Logits, other: Logits, weights: Any, decay: Any
     return scale * jnp.concatenate([jnp.zeros_like(later[:1]), later])
 
 
-def _check(name: str, value: Any, least: Any, most: Any = math.inf) -> None:
+def check_number(name: str, value: Any, least: Any, most: Any = math.inf) -> None:
+    """Refuse what is no finite number within its bounds."""
     if not (isinstance(value, numbers.Real) and least <= float(value) <= most and math.isfinite(value)):
         bound = f">= {least:g}" if most == math.inf else f"in [{least:g}, {most:g}]"
         raise ValueError(f"{name} must be a finite number {bound}, got {value!r}")
@@ -124,7 +125,7 @@ class AdvantageAlignment(Rule):
 
     def __post_init__(self):
         Rule.__post_init__(self)
-        _check("beta", self.beta, 0)
+        check_number("beta", self.beta, 0)
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """Own gradient and alignment."""
@@ -152,9 +153,9 @@ class Loqa(Rule):
 
     def __post_init__(self):
         Rule.__post_init__(self)
-        _check("temperature", self.temperature, 1e-12)
-        _check("decay", self.decay, 0, 1)
-        _check("weight", self.weight, 0)
+        check_number("temperature", self.temperature, 1e-12)
+        check_number("decay", self.decay, 0, 1)
+        check_number("weight", self.weight, 0)
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """Own gradient, and what our actions do to the co-player's choices."""
