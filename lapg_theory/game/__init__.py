@@ -37,6 +37,8 @@ from lapg_theory.game.normal_form import graded_dilemma as graded_dilemma
 from lapg_theory.game.normal_form import normal_form as normal_form
 from lapg_theory.game.normal_form import public_goods as public_goods
 from lapg_theory.game.normal_form import rock_paper_scissors as rock_paper_scissors
+from lapg_theory.game.stochastic import StochasticGame as StochasticGame
+from lapg_theory.game.stochastic import ecological_public_good as ecological_public_good
 from lapg_theory.game.strategies import ALLC as ALLC
 from lapg_theory.game.strategies import ALLD as ALLD
 from lapg_theory.game.strategies import GRIM as GRIM

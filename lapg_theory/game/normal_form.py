@@ -15,8 +15,8 @@ from lapg_theory.game.matrix_game import MatrixGame
 MOST_ENTRIES = 2**20  # of a payoff table
 
 
-def _finite(name: str, values: Any) -> np.ndarray:
-    """The values as a read-only float array."""
+def finite_table(name: str, values: Any) -> np.ndarray:
+    """The values as a read-only float array, refused where they are not finite or no full table."""
     try:
         array = np.array(values, dtype=float, ndmin=1) + 0.0  # no negative zeros: equal games have equal bytes
     except (TypeError, ValueError):
@@ -46,7 +46,7 @@ class NormalFormGame:
     name: str = "game"
 
     def __post_init__(self):
-        table = _finite("payoffs", self.payoffs)
+        table = finite_table("payoffs", self.payoffs)
         if table.ndim < 2 or table.shape[0] != table.ndim - 1 or 0 in table.shape:
             raise ValueError(
                 f"payoffs must have the shape [n, k1, ..., kn] for n players with k1, ..., kn >= 1 actions, "
@@ -120,7 +120,7 @@ class AnonymousGame:
     name: str = dataclasses.field(default="anonymous game", compare=False)
 
     def __post_init__(self):
-        both = _finite("cooperator", self.cooperator), _finite("defector", self.defector)
+        both = finite_table("cooperator", self.cooperator), finite_table("defector", self.defector)
         if both[0].ndim != 1 or both[0].shape != both[1].shape or not both[0].size:
             raise ValueError(
                 f"cooperator and defector must be vectors of one payoff for each number 0, ..., n - 1 of cooperating "

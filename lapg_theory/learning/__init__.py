@@ -1,6 +1,10 @@
 """Learning rules, one file each, one signature: `rule.step(game, horizon, joint_policy) -> joint_policy`."""
 
+from lapg_theory.learning.alignment import AdvantageAlignment as AdvantageAlignment
+from lapg_theory.learning.alignment import Loqa as Loqa
 from lapg_theory.learning.cgd import Cgd as Cgd
+from lapg_theory.learning.crld import ActorCritic as ActorCritic
+from lapg_theory.learning.crld import Sarsa as Sarsa
 from lapg_theory.learning.dice import LolaDice as LolaDice
 from lapg_theory.learning.lapg import Lapg as Lapg
 from lapg_theory.learning.lapg import effective_p_naive as effective_p_naive

@@ -1,0 +1,91 @@
+"""Markov chains of any size: what is visited, what is earned, and which policies are refused."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lapg_theory.exact.precision import as_floats
+from lapg_theory.game import FiniteHorizon
+
+MOST_STATES = 4096
+
+
+def visited(chances: Any, horizon: Any) -> Any:
+    """Expected (discounted) visits to every state, [..., s], from chances [..., 1 + s, s], the start first.
+
+    (I - gamma M^T)^-1 start, or summed step by step.
+    """
+    start, onward = chances[..., 0, :], chances[..., 1:, :]
+    if isinstance(horizon, FiniteHorizon):
+
+        def body(now, _):
+            return jnp.einsum("...s,...st->...t", now, onward), now
+
+        last, before = jax.lax.scan(body, start, length=horizon.steps - 1)
+        return before.sum(0) + last
+    system = jnp.eye(start.shape[-1], dtype=start.dtype) - horizon.gamma * jnp.swapaxes(onward, -1, -2)
+    return jnp.linalg.solve(system, start[..., None])[..., 0]
+
+
+def total(chances: Any, rewards: Any, horizon: Any) -> Any:
+    """Expected returns [i, ...] of all players from chances [..., 1 + s, s] and rewards [i, s] in the states."""
+    seen = visited(chances, horizon)
+    return jnp.moveaxis(jnp.einsum("...s,is->...i", seen, jnp.asarray(rewards, seen.dtype)), -1, 0)
+
+
+def side_by_side(independent: Sequence[Any]) -> Any:
+    """Joint chances [..., s, k1 * ... * kn] of independent choices [..., s, ki], the last one counting fastest."""
+    joint = independent[0]
+    for chances in independent[1:]:
+        joint = joint[..., :, None] * chances[..., None, :]
+        joint = joint.reshape(*joint.shape[:-2], -1)
+    return joint
+
+
+def known(policy: Any) -> Any:
+    """The policy's numbers, or None where they are traced."""
+    return None if isinstance(policy, jax.core.Tracer) else np.asarray(policy, dtype=float)
+
+
+def refuse_chances(name: str, policy: Any) -> None:
+    """Refuse entries outside [0, 1]."""
+    values = known(policy)
+    if values is not None and not ((values >= 0) & (values <= 1)).all():
+        worst = values[~((values >= 0) & (values <= 1))].flat[0]
+        raise ValueError(f"{name} holds {worst}, which is no probability: every entry must lie in [0, 1]")
+
+
+def broadcast(policies: Sequence[Any], inner: int) -> list[Any]:
+    """The policies as arrays of one dtype, refused where their leading axes do not fit together."""
+    shapes = [np.shape(policy)[:-inner] for policy in policies]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(f"leading axes {shapes} of the policies do not broadcast: make them equal or 1") from None
+    return list(as_floats(*policies))
+
+
+def check_players(policies: Any, players: int) -> None:
+    """Refuse another number of policies than of players."""
+    if len(policies) != players:
+        raise ValueError(f"policies must be one for each of the {players} players, got {len(policies)}")
+
+
+def distributions(name: str, policy: Any, rows: int, k: int, short: bool = True) -> Any:
+    """A checked policy as [..., rows, k]; with two actions also from `short` [..., rows] chances of action 0."""
+    shape = np.shape(policy)
+    if short and k == 2 and shape[-1:] == (rows,):
+        refuse_chances(name, policy)
+        policy = policy if isinstance(policy, jax.Array) else np.asarray(policy, dtype=float)
+        return (jnp if isinstance(policy, jax.Array) else np).stack([policy, 1 - policy], axis=-1)
+    if shape[-2:] != (rows, k):
+        also = f", or [..., {rows}] chances of action 0" if short and k == 2 else ""
+        raise ValueError(f"{name} must have the shape [..., {rows}, {k}]{also}, got {shape}")
+    refuse_chances(name, policy)
+    values = known(policy)
+    if values is not None and np.abs(values.sum(-1) - 1).max(initial=0) > 1e-6:
+        raise ValueError(f"{name} must hold distributions over actions in its last axis, but their sums are not all 1")
+    return policy

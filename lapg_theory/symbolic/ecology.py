@@ -1,0 +1,53 @@
+"""The ecological public good in symbols: from which discount on caring for the future keeps the resource.
+
+n players, factor f, cost c, loss m in a degraded resource, collapse chance q_c d / n for d defectors, recovery chance q_r.
+Values are per step. The gap between a prosperous and a degraded resource is solved for, and one deviation compared.
+"""
+
+import functools
+
+import sympy as sp
+
+from lapg_theory.symbolic.returns import gamma
+from lapg_theory.symbolic.thresholds import Statement
+
+n, f, c, m, q_c, q_r = sp.symbols("n f c m q_c q_r", real=True)
+gap = sp.Symbol("gap", real=True)
+
+
+def _collapse(defectors: sp.Expr) -> sp.Expr:
+    return q_c * defectors / n
+
+
+def _reward(own: int, cooperators: sp.Expr) -> sp.Expr:
+    """Expected reward in the prosperous state, the chance of a collapse included, with so many cooperators in all."""
+    lost = _collapse(n - cooperators)
+    return (1 - lost) * (f * c * cooperators / n - own * c) + lost * m
+
+
+def _indifferent(reward: sp.Expr, deviant: sp.Expr, now: sp.Expr, then: sp.Expr) -> sp.Expr:
+    """The discount at which deviating once pays nothing; `now` and `then` are the chances to collapse."""
+    equation = sp.Eq(gap, (1 - gamma) * (reward - m) + gamma * (1 - now - q_r) * gap)
+    (found,) = sp.solve(equation, gap)
+    gain = (1 - gamma) * (deviant - reward) + gamma * (now - then) * found
+    (root,) = sp.solve(sp.numer(sp.cancel(gain / (1 - gamma))), gamma)
+    return sp.factor(root)
+
+
+@functools.cache
+def cooperation_from() -> Statement:
+    """The discount from which on nobody gains by defecting among unconditional cooperators (f < n)."""
+    root = _indifferent(_reward(1, n), _reward(0, n - 1), sp.S.Zero, _collapse(sp.S.One))
+    return Statement("cooperation from", "all cooperate: stable for a gamma above it", root)
+
+
+@functools.cache
+def defection_until() -> Statement:
+    """The discount up to which nobody gains by cooperating among unconditional defectors."""
+    root = _indifferent(_reward(0, sp.S.Zero), _reward(1, sp.S.One), _collapse(n), _collapse(n - 1))
+    return Statement("defection until", "all defect: stable for a gamma below it", root)
+
+
+def prosperity_under_defection() -> Statement:
+    """How often the resource is prosperous in the long run if everybody defects."""
+    return Statement("prosperity under defection", "stationary weight of the prosperous state", q_r / (q_r + q_c))
