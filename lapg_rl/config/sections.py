@@ -3,8 +3,17 @@
 import dataclasses
 from typing import Literal
 
-from lapg_rl.config.checks import check, check_at_least_zero, check_choices, check_discounts, check_names
-from lapg_theory.game import NAMED, MatrixGame, check_count, prisoners_dilemma
+from lapg_rl.config.checks import (
+    LARGE,
+    check,
+    check_at_least_zero,
+    check_counts,
+    check_discounts,
+    check_kinds,
+    check_names,
+    check_positive,
+)
+from lapg_theory.game import NAMED, MatrixGame, prisoners_dilemma
 
 #: The estimators of `lapg_rl.estimators`, by the names that configs use.
 ESTIMATORS = ("lapg", "batch_unaware", "mfos", "inner_episode")
@@ -41,19 +50,17 @@ class CleanUpConfig:
     alone: bool = False
 
     def __post_init__(self):
-        check_choices("game.cleanup", self)
-        check_count("game.cleanup.rows", self.rows)
-        check(self.rows <= 31, "game.cleanup.rows", self.rows, "at most 31", "the river is the bits of one word")
-        check_count("game.cleanup.columns", self.columns, least=2)
-        for field in ("initial_dirt", "zap_range", "freeze_steps"):
-            check_count(f"game.cleanup.{field}", getattr(self, field), least=0)
+        check_kinds("game.cleanup", self)
+        check_counts("game.cleanup", self, 31, "rows")  # the river is the bits of one word
+        check_counts("game.cleanup", self, 1000, "columns", least=2)
+        check_counts("game.cleanup", self, 1_000_000, "initial_dirt", "zap_range", "freeze_steps", least=0)
         remedy = "the river has as many cells as the grid has rows"
         dirt = self.initial_dirt
         check(dirt <= self.rows, "game.cleanup.initial_dirt", dirt, f"at most game.cleanup.rows = {self.rows}", remedy)
         for field in ("dirt_rate", "hit_rate"):
             value = getattr(self, field)
             check(0 <= value <= 1, f"game.cleanup.{field}", value, "a probability", "it is that of one step")
-        check(self.dirt_limit > 0, "game.cleanup.dirt_limit", self.dirt_limit, "> 0", "the published value is 3")
+        check_positive("game.cleanup", self, "the published value is 3", "dirt_limit")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,13 +80,26 @@ class GameConfig:
     cleanup: CleanUpConfig = dataclasses.field(default_factory=CleanUpConfig)
 
     def __post_init__(self):
-        check_choices("game", self)
+        check_kinds("game", self)
+        for field in "TRPS":
+            value = getattr(self, field)
+            check(
+                abs(value) <= LARGE,
+                f"game.{field}",
+                value,
+                f"a finite number between -{LARGE:g} and {LARGE:g}",
+                "rescale",
+            )
         prisoners_dilemma(self.T, self.R, self.P, self.S)
         if (self.kind == "custom") != bool(self.factory):
             raise ValueError(
                 f"game.kind = {self.kind} and game.factory = {self.factory!r} don't fit; give both, as in game.kind=custom "
                 "game.factory=package.module:function, or neither"
             )
+        parts = self.factory.replace(":", ".", 1).split(".")
+        named = not self.factory or (self.factory.count(":") == 1 and all(part.isidentifier() for part in parts))
+        how = "the name of a function, as package.module:function"
+        check(named, "game.factory", self.factory, how, "the module is installed or in the working folder")
 
     def build(self) -> MatrixGame:
         """The matrix game. Raises ValueError for another kind of game."""
@@ -105,10 +125,9 @@ class ModelConfig:
     spread: float = 0.0
 
     def __post_init__(self):
-        check_choices("model", self)
+        check_kinds("model", self)
         check_at_least_zero("model", self, "spread")
-        for field in ("width", "depth", "heads", "conv_width", "mlp_width"):
-            check_count(f"model.{field}", getattr(self, field))
+        check_counts("model", self, 1_000_000, "width", "depth", "heads", "conv_width", "mlp_width")
         parts = {"hawk": self.heads, "transformer": 2 * self.heads}.get(self.kind, 1)  # a transformer turns pairs
         bound = f"a multiple of {'2 * ' * (self.kind == 'transformer')}heads = {parts}"
         check(self.width % parts == 0, "model.width", self.width, bound, "change model.width or model.heads")
@@ -135,10 +154,11 @@ class NaiveConfig:
     reward_scale: float = 0.05
 
     def __post_init__(self):
-        check_choices("naive", self)
+        check_kinds("naive", self)
         check_discounts("naive", self)
         check_at_least_zero("naive", self, "learning_rate", "adam_eps", "value_coef", "entropy_coef")
-        check(self.clip_norm > 0, "naive.clip_norm", self.clip_norm, "> 0", "use a large number to turn clipping off")
+        check_positive("naive", self, "use a large number to turn clipping off", "clip_norm", most=1e30)
+        check_positive("naive", self, "the published values are 0.05 and 0.1", "reward_scale")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,23 +198,23 @@ class LearnerConfig:
         return tuple(self.estimator.split(","))
 
     def __post_init__(self):
-        check_choices("learner", self)
+        check_kinds("learner", self)
         object.__setattr__(self, "estimator", check_names("learner.estimator", self.estimator, ESTIMATORS))
-        check_count("learner.epochs", self.epochs)
-        check_count("learner.minibatches", self.minibatches)
+        check_counts("learner", self, 10_000, "epochs", "minibatches")
         check_discounts("learner", self)
         check_at_least_zero("learner", self, "learning_rate", "adam_eps", "value_coef", "entropy_coef")
-        check(self.clip > 0, "learner.clip", self.clip, "> 0", "the published value is 0.2")
-        check(self.clip_norm > 0, "learner.clip_norm", self.clip_norm, "> 0", "use a large number to turn clipping off")
+        check_positive("learner", self, "the published value is 0.2", "clip")
+        check_positive("learner", self, "use a large number to turn clipping off", "clip_norm", most=1e30)
+        check_positive("learner", self, "the published values are 0.05 and 0.1", "reward_scale")
+        check_positive("learner", self, "it is the spread of the candidates' parameters", "noise")
         if self.algorithm != "ppo" and (self.epochs, self.minibatches) != (1, 1):
             raise ValueError(
                 f"{self.algorithm} takes one on-policy step, got epochs {self.epochs} and minibatches {self.minibatches}; "
                 "set learner.epochs=1 learner.minibatches=1, or learner.algorithm=ppo"
             )
-        check_count("learner.population", self.population, least=2)
+        check_counts("learner", self, 1_000_000, "population", least=2)
         even = self.population % 2 == 0
         check(even, "learner.population", self.population, "even", "candidates come in antithetic pairs")
-        check(self.noise > 0, "learner.noise", self.noise, "> 0", "it is the spread of the candidates' parameters")
         if self.algorithm == "lola_dice" and self.memory != "inner_episode":
             raise ValueError(
                 "lola_dice differentiates through single inner episodes, but learner.memory = meta_episode; set "
@@ -241,9 +261,9 @@ class PoolConfig:
         return tuple(self.fixed.split(",")) if self.fixed else ()
 
     def __post_init__(self):
-        check_choices("pool", self)
-        check_count("pool.agents", self.agents)
-        check_count("pool.naive_population", self.naive_population)
+        check_kinds("pool", self)
+        check_counts("pool", self, 10_000, "agents")
+        check_counts("pool", self, 100_000_000, "naive_population")
         for field in ("p_naive", "p_fixed", "p_memory_one"):
             value = getattr(self, field)
             check(0 <= value <= 1, f"pool.{field}", value, "a probability", "it is a share of the meta-episodes")

@@ -2,9 +2,8 @@
 
 import dataclasses
 
-from lapg_rl.config.checks import check
+from lapg_rl.config.checks import LAST_SEED, MANY, check, check_counts, check_folder_name, check_kinds
 from lapg_rl.config.sections import GameConfig, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
-from lapg_theory.game import check_count
 
 #: The kinds of co-players, in the order in which they are played, reported and revealed.
 KINDS = ("naive", "meta", "fixed", "memory_one")
@@ -37,18 +36,12 @@ class Config:
     pool: PoolConfig = dataclasses.field(default_factory=PoolConfig)
 
     def __post_init__(self):
-        for field in (
-            "updates",
-            "meta_batch",
-            "batch",
-            "inner_episodes",
-            "steps",
-            "checkpoint_every",
-            "keep_checkpoints",
-        ):
-            check_count(field, getattr(self, field))
-        check_count("seed", self.seed, least=0)
-        check_count("keep_every", self.keep_every, least=0)
+        check_kinds("", self)
+        check_folder_name("name", self.name)
+        check_counts("", self, MANY, "updates", "checkpoint_every", "keep_checkpoints")
+        check_counts("", self, 100_000_000, "meta_batch", "batch", "inner_episodes", "steps")
+        check_counts("", self, LAST_SEED, "seed", least=0)
+        check_counts("", self, MANY, "keep_every", least=0)
         written = self.keep_every % self.checkpoint_every == 0
         bound = f"a multiple of checkpoint_every = {self.checkpoint_every}"
         check(written, "keep_every", self.keep_every, bound, "only checkpoints that are written can be kept")
@@ -57,9 +50,7 @@ class Config:
             self.meta_batch % self.learner.minibatches == 0,
             "meta_batch", self.meta_batch, f"a multiple of learner.minibatches = {self.learner.minibatches}", remedy,
         )  # fmt: skip
-        for kind in KINDS:
-            share = getattr(self.pool, f"p_{kind}") * self.meta_batch
-            check(abs(share - round(share)) < 1e-6, f"pool.p_{kind} * meta_batch", share, "an integer", remedy)
+        self._check_shares()
         if self.game.kind != "ipd" and self.pool.p_fixed + self.pool.p_memory_one > 0:
             raise ValueError(
                 "pool.p_fixed and pool.p_memory_one are shares of strategies for matrix games, but game.kind = "
@@ -76,6 +67,18 @@ class Config:
         check(alike or self.pool.naive_start == "static", "naive.model", self.naive.model, "the agents' own", remedy)
         self._check_look_ahead()
         self._check_signal()
+
+    def _check_shares(self):
+        """Every share is a whole number of meta-episodes; that of the other agents is what the others leave."""
+        for kind in ("naive", "fixed", "memory_one"):
+            share = getattr(self.pool, f"p_{kind}")
+            games = share * self.meta_batch
+            if abs(games - round(games)) > 1e-9 * self.meta_batch or (share > 0 and not round(games)):
+                near = sorted({max(int(games), 0), min(int(games) + 1, self.meta_batch)})
+                raise ValueError(
+                    f"pool.p_{kind} * meta_batch must be an integer, got {games:.9g}; change meta_batch, or take a share that "
+                    f"fits meta_batch = {self.meta_batch}: {' or '.join(repr(n / self.meta_batch) for n in near)}"
+                )
 
     def _check_look_ahead(self):
         if self.learner.algorithm != "lola_dice" or not self.pool.p_naive:
