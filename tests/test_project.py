@@ -1,6 +1,7 @@
 """Rules about the project itself: who may import whom, what is documented, how long code may be, what is installed."""
 
 import ast
+import graphlib
 import importlib
 import pkgutil
 import re
@@ -29,7 +30,7 @@ SOURCES = {
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = (ROOT / "requirements.lock").read_text()
-CROSSVAL, ITS_CALLERS = "lapg_rl/crossval/", ("lapg_rl/commands/",)
+CROSSVAL, ITS_CALLERS = "lapg_rl/crossval/", ("lapg_rl/commands/", "lapg_rl/reports/make.py")
 
 
 def imported(path):
@@ -61,8 +62,11 @@ def test_the_two_sides_share_only_the_game(name):
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("lapg_theory", ["sympy", "optax", "matplotlib", "equinox", "lapg_rl"]),
-        ("lapg_theory.game", ["sympy", "scipy.optimize", "lapg_rl"]),
+        ("lapg_theory", ["jax", "sympy", "optax", "matplotlib", "equinox", "lapg_rl"]),
+        ("lapg_theory.exact.returns", ["sympy", "optax", "matplotlib", "equinox", "lapg_rl"]),
+        ("lapg_theory.game", ["jax", "sympy", "scipy", "lapg_rl"]),
+        ("lapg_rl", ["jax", "numpy", "lapg_theory"]),
+        ("lapg_rl.config", ["jax", "scipy", "sympy"]),
         ("lapg_rl.commands.main", ["jax", "numpy", "lapg_theory"]),
     ],
 )
@@ -70,6 +74,53 @@ def test_light_imports(module, absent):
     code = f"import sys, {module}; print(*set({absent}) & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == []
+
+
+def test_training_loads_the_game_and_nothing_else_of_the_theory():
+    code = "import sys, lapg_rl; [getattr(lapg_rl, n) for n in dir(lapg_rl)]; print(*(m for m in sys.modules if 'lapg_' in m))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    theory = [module for module in done.stdout.split() if inside(module, "lapg_theory")]
+    assert "lapg_rl.learn.training_step" in done.stdout
+    assert [m for m in theory if not inside(m, "lapg_theory.game")] == ["lapg_theory._backend", "lapg_theory"]
+
+
+def test_no_package_takes_a_private_name_of_another():
+    for name, path in SOURCES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                private = [alias.name for alias in node.names if alias.name.startswith("_")]
+                home = node.module.split(".")[:2] == name.removesuffix(".py").split("/")[:2]
+                assert not private or home, f"{name} imports {private} of {node.module}"
+
+
+def test_the_roots_hold_what_the_map_names():
+    """docs/architecture.md has the map."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for side in ("lapg_theory", "lapg_rl"):
+        for path in (ROOT / side).iterdir():
+            name = path.stem if path.suffix == ".py" else path.name
+            if not name.startswith("__") and path.suffix != ".pyi":
+                assert re.search(rf"\b{name}\b", text), f"{side}/{path.name} is not on the map"
+
+
+def imports_at_the_top(path):
+    """The modules whose import runs when the module at `path` is imported."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_no_import_runs_in_a_circle():
+    modules = {name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): p for name, p in SOURCES.items()}
+    graph = {m: {i for i in imports_at_the_top(p) if i in modules and i != m} for m, p in modules.items()}
+    graph = {m: {i for i in found if not m.startswith(f"{i}.")} for m, found in graph.items()}  # a table of contents
+    try:
+        tuple(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
 
 
 def exported():

@@ -21,6 +21,10 @@ EPILOGUE = """examples:
 """
 
 
+#: Runs of one command.
+MOST_SEEDS = 10_000
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -176,6 +180,10 @@ def consecutive_seeds(cfg: Config, count: int) -> list[Config]:
     """`cfg` with its seed and the count - 1 seeds after it."""
     if count < 1:
         raise ValueError(f"--seeds must be an integer >= 1, got {count}; 1 trains one run")
+    if count > MOST_SEEDS:
+        raise ValueError(
+            f"--seeds must be an integer <= {MOST_SEEDS}, got {count}; train them in parts, from other seeds on"
+        )
     return [dataclasses.replace(cfg, seed=cfg.seed + extra) for extra in range(count)]
 
 

@@ -11,6 +11,7 @@ from lapg_rl.config.sections import PoolConfig as PoolConfig
 from lapg_rl.config.text import dumps as dumps
 from lapg_rl.config.text import flat as flat
 from lapg_rl.config.text import from_dict as from_dict
+from lapg_rl.config.text import full_key as full_key
 from lapg_rl.config.text import load as load
 from lapg_rl.config.text import override as override
 from lapg_rl.config.text import save as save

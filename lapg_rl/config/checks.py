@@ -1,24 +1,94 @@
 """Checks that the sections of a config share; each raises one ValueError."""
 
 import difflib
+import functools
 import math
+import numbers
+import operator
+import re
 import typing
 from typing import Any, Literal
+
+from lapg_theory.game import check_count
+
+#: The largest number of a config: beyond it single precision has nothing sensible to say.
+LARGE = 1e6
+#: The largest count of updates: checkpoints are named with nine digits.
+MANY = 999_999_999
+#: The largest seed: JAX keys take 32 bits, and would make the same run of seeds that differ by 2^32.
+LAST_SEED = 2**32 - 1
+#: A name that is part of a folder's name.
+FOLDER = re.compile(r"\w[\w.,+=@-]*(?<![.])")
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: on one line, and not for ever."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:80]}... ({len(text)} characters)"
 
 
 def check(condition: bool, name: str, value: object, bound: str, remedy: str) -> None:
     """Refuse a value: one sentence that names it, the bound and the remedy."""
     if not condition:
-        raise ValueError(f"{name} must be {bound}, got {value!r}; {remedy}")
+        raise ValueError(f"{name} must be {bound}, got {shown(value)}; {remedy}")
 
 
-def check_choices(section: str, config: Any) -> None:
-    """Refuse a value that is not among the choices of its `Literal` hint."""
-    for name, hint in typing.get_type_hints(type(config)).items():
-        choices = typing.get_args(hint)
-        if typing.get_origin(hint) is Literal and getattr(config, name) not in choices:
-            value = getattr(config, name)
-            raise ValueError(f"{section}.{name} must be one of {', '.join(choices)}, got {value!r}")
+_hints = functools.cache(typing.get_type_hints)
+
+
+def check_kinds(section: str, config: Any) -> None:
+    """Take numbers of NumPy, JAX and the like for Python's own, and refuse what is of no use for a field.
+
+    Raises:
+        ValueError: for a value of another kind than the field's, or not among its choices.
+    """
+    prefix = f"{section}." if section else ""
+    for name, hint in _hints(type(config)).items():
+        value, choices = getattr(config, name), typing.get_args(hint)
+        if typing.get_origin(hint) is Literal:
+            if value not in choices:
+                raise ValueError(f"{prefix}{name} must be one of {', '.join(choices)}, got {shown(value)}")
+        elif hint in _KINDS:
+            object.__setattr__(config, name, _plain(hint, value, prefix + name))
+        elif not isinstance(value, hint):
+            raise ValueError(f"{prefix}{name} must be a {hint.__name__}, got {shown(value)}")
+
+
+def _plain(hint: type, value: Any, field: str) -> Any:
+    if type(value) is hint:
+        return value
+    truth = isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool"
+    try:
+        if truth == (hint is bool):
+            return _KINDS[hint](value)
+    except Exception:  # of any kind: an array of several numbers, a value that JAX traces
+        pass
+    if hint is int:
+        return value  # check_count says what it wants
+    raise ValueError(f"{field} must be a {'number' if hint is float else hint.__name__}, got {shown(value)}")
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, numbers.Real) and not hasattr(value, "dtype"):
+        raise TypeError
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return str(value)
+
+
+_KINDS: dict[type, Any] = {bool: bool, int: operator.index, float: _number, str: _text}
+
+
+def check_counts(section: str, config: Any, most: int, *fields: str, least: int = 1) -> None:
+    """Refuse fields that are no integers from `least` to `most`."""
+    for field in fields:
+        name, value = f"{section}.{field}" if section else field, getattr(config, field)
+        check_count(name, value, least)
+        check(value <= most, name, value, f"an integer <= {most}", "no run is that large")
 
 
 def check_discounts(section: str, config: Any) -> None:
@@ -29,12 +99,28 @@ def check_discounts(section: str, config: Any) -> None:
 
 
 def check_at_least_zero(section: str, config: Any, *fields: str) -> None:
-    """Refuse fields that are negative or not finite."""
+    """Refuse fields that are negative, not finite or beyond `LARGE`."""
     for field in fields:
-        value = getattr(config, field)
-        check(
-            math.isfinite(value) and value >= 0, f"{section}.{field}", value, "a finite number >= 0", "0 turns it off"
-        )
+        name, value = f"{section}.{field}", getattr(config, field)
+        check(math.isfinite(value) and value >= 0, name, value, "a finite number >= 0", "0 turns it off")
+        check(value <= LARGE, name, value, f"at most {LARGE:g}", "lower it")
+
+
+def check_positive(section: str, config: Any, remedy: str, *fields: str, most: float = LARGE) -> None:
+    """Refuse fields that are not above 0, or beyond `most`."""
+    for field in fields:
+        name, value = f"{section}.{field}", getattr(config, field)
+        check(value > 0, name, value, "> 0", remedy)
+        check(value <= most, name, value, f"a finite number <= {most:g}", remedy)
+
+
+def check_folder_name(field: str, name: str) -> None:
+    """Refuse names that can't be part of a folder's name, or would lead out of it."""
+    check(
+        bool(FOLDER.fullmatch(name)) and len(name) <= 100, field, name,
+        "1 to 100 letters, digits and ._,+=@- that begin with a letter or digit and do not end with a dot",
+        "folders are named after it",
+    )  # fmt: skip
 
 
 def unknown(what: str, name: str, known: list[str]) -> str:

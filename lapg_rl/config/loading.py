@@ -44,3 +44,16 @@ def load(field: str, address: str) -> Any:
             f"{field} must name something that Python finds, as package.module:name, got {address!r} "
             f"({type(error).__name__}: {reason})"
         ) from error
+
+
+def made(field: str, name: str, function: Any, *arguments: Any, **options: Any) -> Any:
+    """What a function returns that a config names; what goes wrong in the user's own is one ValueError."""
+    if ":" not in name:
+        return function(*arguments, **options)
+    try:
+        return function(*arguments, **options)
+    except Exception as error:  # of any kind: it is the user's code
+        reason = next(iter(str(error).splitlines()), "")
+        raise ValueError(
+            f"{field} = {name} failed ({type(error).__name__}: {reason}); lapg_rl.interfaces says how it is called"
+        ) from error

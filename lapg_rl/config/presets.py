@@ -1,7 +1,6 @@
 """Named configs."""
 
-import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from lapg_rl.config.checks import unknown
 from lapg_rl.config.sections import CleanUpConfig, GameConfig, LearnerConfig, NaiveConfig, PoolConfig
@@ -13,6 +12,22 @@ def preset(name: str) -> Config:
     if name not in PRESETS:
         raise ValueError(unknown(f"preset {name}", name, list(PRESETS)))
     return PRESETS[name]
+
+
+class _Presets(Mapping[str, Config]):
+    """A table that can be read, and copied as one can't copy a mapping proxy."""
+
+    def __init__(self, table: dict[str, Config]):
+        self._table = table
+
+    def __getitem__(self, name: str) -> Config:
+        return self._table[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
 
 
 CLEANUP = GameConfig(kind="cleanup")
@@ -36,7 +51,7 @@ MIXED = {
 }
 
 #: Presets; each names the table it comes from, or what it was made for.
-PRESETS: Mapping[str, Config] = types.MappingProxyType(
+PRESETS: Mapping[str, Config] = _Presets(
     {
         # Meulemans et al. (2025), appendix, IPD shaping: agents against naive learners only
         "ipd-shaping": Config(name="ipd-shaping"),

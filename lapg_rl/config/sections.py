@@ -5,9 +5,17 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from lapg_rl.config import tables
-from lapg_rl.config.checks import check, check_at_least_zero, check_choices, check_discounts
+from lapg_rl.config.checks import (
+    LARGE,
+    check,
+    check_at_least_zero,
+    check_counts,
+    check_discounts,
+    check_kinds,
+    check_positive,
+)
 from lapg_rl.config.tables import ALGORITHMS, COPLAYERS, ESTIMATORS, GAMES, MODELS
-from lapg_theory.game import NAMED, MatrixGame, check_count, prisoners_dilemma
+from lapg_theory.game import NAMED, MatrixGame, prisoners_dilemma
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,19 +49,17 @@ class CleanUpConfig:
     alone: bool = False
 
     def __post_init__(self):
-        check_choices("game.cleanup", self)
-        check_count("game.cleanup.rows", self.rows)
-        check(self.rows <= 31, "game.cleanup.rows", self.rows, "at most 31", "the river is the bits of one word")
-        check_count("game.cleanup.columns", self.columns, least=2)
-        for field in ("initial_dirt", "zap_range", "freeze_steps"):
-            check_count(f"game.cleanup.{field}", getattr(self, field), least=0)
+        check_kinds("game.cleanup", self)
+        check_counts("game.cleanup", self, 31, "rows")  # the river is the bits of one word
+        check_counts("game.cleanup", self, 1000, "columns", least=2)
+        check_counts("game.cleanup", self, 1_000_000, "initial_dirt", "zap_range", "freeze_steps", least=0)
         remedy = "the river has as many cells as the grid has rows"
         dirt = self.initial_dirt
         check(dirt <= self.rows, "game.cleanup.initial_dirt", dirt, f"at most game.cleanup.rows = {self.rows}", remedy)
         for field in ("dirt_rate", "hit_rate"):
             value = getattr(self, field)
             check(0 <= value <= 1, f"game.cleanup.{field}", value, "a probability", "it is that of one step")
-        check(self.dirt_limit > 0, "game.cleanup.dirt_limit", self.dirt_limit, "> 0", "the published value is 3")
+        check_positive("game.cleanup", self, "the published value is 3", "dirt_limit")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,13 +80,22 @@ class GameConfig:
     cleanup: CleanUpConfig = dataclasses.field(default_factory=CleanUpConfig)
 
     def __post_init__(self):
+        check_kinds("game", self)
         tables.check_name("game.kind", self.kind, GAMES)
+        for field in "TRPS":
+            value = getattr(self, field)
+            bound = f"a finite number between -{LARGE:g} and {LARGE:g}"
+            check(abs(value) <= LARGE, f"game.{field}", value, bound, "rescale")
         prisoners_dilemma(self.T, self.R, self.P, self.S)
         if (self.kind == "custom") != bool(self.factory):
             raise ValueError(
                 f"game.kind = {self.kind} and game.factory = {self.factory!r} don't fit; give both, as in game.kind=custom "
                 "game.factory=package.module:function, or neither"
             )
+        parts = self.factory.replace(":", ".", 1).split(".")
+        named = not self.factory or (self.factory.count(":") == 1 and all(part.isidentifier() for part in parts))
+        how = "the name of a function, as package.module:function"
+        check(named, "game.factory", self.factory, how, "the module is installed or in the working folder")
 
     @property
     def matrix(self) -> MatrixGame | None:
@@ -117,10 +132,10 @@ class ModelConfig:
     spread: float = 0.0
 
     def __post_init__(self):
+        check_kinds("model", self)
         tables.check_name("model.kind", self.kind, MODELS)
         check_at_least_zero("model", self, "spread")
-        for field in ("width", "depth", "heads", "conv_width", "mlp_width"):
-            check_count(f"model.{field}", getattr(self, field))
+        check_counts("model", self, 1_000_000, "width", "depth", "heads", "conv_width", "mlp_width")
         if parts := tables.row(self.kind, MODELS).parts:
             bound = f"a multiple of {f'{parts} * ' * (parts > 1)}heads = {parts * self.heads}"
             fits = self.width % (parts * self.heads) == 0
@@ -148,11 +163,12 @@ class NaiveConfig:
     reward_scale: float = 0.05
 
     def __post_init__(self):
-        check_choices("naive", self)
+        check_kinds("naive", self)
         tables.check_name("naive.model", self.model, {"same": None, **MODELS})
         check_discounts("naive", self)
         check_at_least_zero("naive", self, "learning_rate", "adam_eps", "value_coef", "entropy_coef")
-        check(self.clip_norm > 0, "naive.clip_norm", self.clip_norm, "> 0", "use a large number to turn clipping off")
+        check_positive("naive", self, "use a large number to turn clipping off", "clip_norm", most=1e30)
+        check_positive("naive", self, "the published values are 0.05 and 0.1", "reward_scale")
 
 
 def check_required(algorithm: str, values: Mapping[str, Any]) -> None:
@@ -208,20 +224,20 @@ class LearnerConfig:
         return tables.row(self.algorithm, ALGORITHMS).credits
 
     def __post_init__(self):
-        check_choices("learner", self)
+        check_kinds("learner", self)
         tables.check_name("learner.algorithm", self.algorithm, ALGORITHMS)
         object.__setattr__(self, "estimator", tables.check_names("learner.estimator", self.estimator, ESTIMATORS))
-        check_count("learner.epochs", self.epochs)
-        check_count("learner.minibatches", self.minibatches)
+        check_counts("learner", self, 10_000, "epochs", "minibatches")
         check_discounts("learner", self)
         check_at_least_zero("learner", self, "learning_rate", "adam_eps", "value_coef", "entropy_coef")
-        check(self.clip > 0, "learner.clip", self.clip, "> 0", "the published value is 0.2")
-        check(self.clip_norm > 0, "learner.clip_norm", self.clip_norm, "> 0", "use a large number to turn clipping off")
+        check_positive("learner", self, "the published value is 0.2", "clip")
+        check_positive("learner", self, "use a large number to turn clipping off", "clip_norm", most=1e30)
+        check_positive("learner", self, "the published values are 0.05 and 0.1", "reward_scale")
+        check_positive("learner", self, "it is the spread of the candidates' parameters", "noise")
         check_required(self.algorithm, {f"learner.{f.name}": getattr(self, f.name) for f in dataclasses.fields(self)})
-        check_count("learner.population", self.population, least=2)
+        check_counts("learner", self, 1_000_000, "population", least=2)
         even = self.population % 2 == 0
         check(even, "learner.population", self.population, "even", "candidates come in antithetic pairs")
-        check(self.noise > 0, "learner.noise", self.noise, "> 0", "it is the spread of the candidates' parameters")
 
 
 def _lower(names: str) -> str:
@@ -289,9 +305,9 @@ class PoolConfig:
         return tuple(self.fixed.split(",")) if self.fixed else ()
 
     def __post_init__(self):
-        check_choices("pool", self)
-        check_count("pool.agents", self.agents)
-        check_count("pool.naive_population", self.naive_population)
+        check_kinds("pool", self)
+        check_counts("pool", self, 10_000, "agents")
+        check_counts("pool", self, 100_000_000, "naive_population")
         self._sort_coplayers()
         shares = {f"pool.{field}": getattr(self, field) for field in ("p_naive", "p_fixed", "p_memory_one")}
         for field, value in (

@@ -7,7 +7,7 @@ name that holds a colon is such an address itself: `package.module:name` of the 
 import dataclasses
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lapg_rl.config.checks import unknown
@@ -45,9 +45,13 @@ class AlgorithmRow(Row):
 
 @dataclasses.dataclass(frozen=True)
 class ModelRow(Row):
-    """A model; its width must be a multiple of `parts` times the number of heads, if `parts` is not 0."""
+    """A model; its width must be a multiple of `parts` times the number of heads, if `parts` is not 0.
+
+    `least` gives a lower bound of the number of its parameters, from the section `model` of a config.
+    """
 
     parts: int = 0
+    least: Callable[[Any], int] = lambda model: 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,9 +104,14 @@ ALGORITHMS = {
 }
 
 MODELS = {
-    "hawk": ModelRow("lapg_rl.models.hawk:from_config", "Hawk", parts=1),
-    "gru": ModelRow("lapg_rl.models.gru:from_config", "GRU"),
-    "transformer": ModelRow("lapg_rl.models.transformer:from_config", "transformer", parts=2),  # it turns pairs
+    "hawk": ModelRow("lapg_rl.models.hawk:from_config", "Hawk", 1, lambda m: m.depth * 2 * m.width * m.mlp_width),
+    "gru": ModelRow("lapg_rl.models.gru:from_config", "GRU", 0, lambda m: 3 * m.width**2),
+    "transformer": ModelRow(
+        "lapg_rl.models.transformer:from_config",
+        "transformer",
+        2,  # it turns pairs
+        lambda m: m.depth * (4 * m.width**2 + 2 * m.width * m.mlp_width),
+    ),
     "tabular": ModelRow("lapg_rl.models.tabular:from_config", "table of logits"),
 }
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import cattrs
 import tomli_w
 
-from lapg_rl.config.checks import unknown
+from lapg_rl.config.checks import shown, unknown
 from lapg_rl.config.whole import Config
 
 #: Bytes of a config file.
@@ -24,7 +24,7 @@ _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 def _strict(kind: type, accept: tuple[type, ...]) -> None:
     def structure(value: Any, _: type) -> Any:
         if not isinstance(value, accept) or (isinstance(value, bool) and kind is not bool):
-            raise ValueError(f"expected {kind.__name__}, got {value!r}")
+            raise ValueError(f"expected {kind.__name__}, got {shown(value)}")
         return kind(value)
 
     _CONVERTER.register_structure_hook(kind, structure)
@@ -34,6 +34,15 @@ _strict(int, (int,))
 _strict(float, (int, float))
 _strict(bool, (bool,))
 _strict(str, (str,))
+
+
+def _choice(value: Any, hint: Any) -> Any:
+    if value not in typing.get_args(hint):
+        raise ValueError(f"expected one of {', '.join(typing.get_args(hint))}, got {shown(value)}")
+    return value
+
+
+_CONVERTER.register_structure_hook_func(lambda hint: typing.get_origin(hint) is Literal, _choice)
 
 
 def _plain_reasons(error: BaseException, path: str = "") -> list[str]:
@@ -46,14 +55,15 @@ def _plain_reasons(error: BaseException, path: str = "") -> list[str]:
         return [unknown(f"key {path + '.' if path else ''}{key}", key, known) for key in sorted(error.extra_fields)]
     if isinstance(error, BaseExceptionGroup):
         return [reason for inner in error.exceptions for reason in _plain_reasons(inner, path)]
-    return [f"{path}: {error}" if path and path not in str(error) else str(error)]
+    reason = str(error) or type(error).__name__
+    return [f"{path}: {reason}" if path and path not in reason else reason]
 
 
 def from_dict(data: dict[str, Any]) -> Config:
     """A config from nested plain data. Raises ValueError naming every unknown key (with near matches) or bad value."""
     try:
         return _CONVERTER.structure(data, Config)
-    except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError) as error:
+    except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError, TypeError, OverflowError) as error:
         raise ValueError("; ".join(_plain_reasons(error))) from None
 
 
@@ -124,30 +134,41 @@ def _parse(text: str, hint: Any) -> Any:
         return text
     try:
         return json.loads(text.lower() if hint is bool else text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text  # from_dict then says what was expected
+
+
+def full_key(key: str) -> str:
+    """The dotted key that a key, or its unambiguous last part, names. Raises ValueError for an unknown or ambiguous one."""
+    leaves = _leaves(Config)
+    full = [key] if key in leaves else [leaf for leaf in leaves if leaf.split(".")[-1] == key]
+    section = [leaf for leaf in leaves if leaf.startswith(f"{key}.")]
+    if not full and not section:
+        raise ValueError(unknown(f"key {key}", key, sorted({leaf.split(".")[-1] for leaf in leaves})))
+    if len(full) > 1:
+        raise ValueError(f"key {key} is ambiguous: write {' or '.join(full)}")
+    if section and key not in leaves:
+        raise ValueError(f"key {key} is a section: write {' or '.join(full + section[:3])}")
+    return full[0]
 
 
 def override(config: Config, assignments: Iterable[str]) -> Config:
     """`config` with `key=value` assignments applied, e.g. `learner.estimator=mfos`; an unambiguous last part suffices.
 
     Raises:
-        ValueError: for an unknown or ambiguous key or a value that doesn't fit.
+        ValueError: for an unknown or ambiguous key, one that is given twice, or a value that doesn't fit.
     """
-    leaves = _leaves(Config)
-    data = to_dict(config)
+    leaves, data = _leaves(Config), to_dict(config)
+    given: dict[str, str] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
             raise ValueError(f"expected key=value, got {assignment!r}")
-        full = [key] if key in leaves else [leaf for leaf in leaves if leaf.split(".")[-1] == key]
-        if not full:
-            raise ValueError(unknown(f"key {key}", key, sorted({leaf.split(".")[-1] for leaf in leaves})))
-        if len(full) > 1:
-            raise ValueError(f"key {key} is ambiguous: write {' or '.join(full)}")
-        *sections, name = full[0].split(".")
-        target = data
-        for section in sections:
-            target = target[section]
-        target[name] = _parse(text, leaves[full[0]])
+        full = full_key(key)
+        if full in given:
+            raise ValueError(f"{full} is given twice, by {given[full]} and {assignment}; give it once")
+        given[full] = assignment
+        *sections, name = full.split(".")
+        target = functools.reduce(lambda inner, section: inner[section], sections, data)
+        target[name] = _parse(text, leaves[full])
     return from_dict(data)

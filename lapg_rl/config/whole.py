@@ -3,11 +3,10 @@
 import dataclasses
 
 from lapg_rl.config import tables
-from lapg_rl.config.checks import check
+from lapg_rl.config.checks import LAST_SEED, MANY, check, check_counts, check_folder_name, check_kinds
 from lapg_rl.config.schedule import stage_configs
 from lapg_rl.config.sections import GameConfig, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig, check_required
 from lapg_rl.config.tables import ALGORITHMS, COPLAYERS, ESTIMATORS
-from lapg_theory.game import check_count
 
 #: Below this, what an action does to the next inner episode is invisible beside what it does in the current one.
 LEAST_SHAPING_SIGNAL = 0.01
@@ -40,18 +39,12 @@ class Config:
     pool: PoolConfig = dataclasses.field(default_factory=PoolConfig)
 
     def __post_init__(self):
-        for field in (
-            "updates",
-            "meta_batch",
-            "batch",
-            "inner_episodes",
-            "steps",
-            "checkpoint_every",
-            "keep_checkpoints",
-        ):
-            check_count(field, getattr(self, field))
-        check_count("seed", self.seed, least=0)
-        check_count("keep_every", self.keep_every, least=0)
+        check_kinds("", self)
+        check_folder_name("name", self.name)
+        check_counts("", self, MANY, "updates", "checkpoint_every", "keep_checkpoints")
+        check_counts("", self, 100_000_000, "meta_batch", "batch", "inner_episodes", "steps")
+        check_counts("", self, LAST_SEED, "seed", least=0)
+        check_counts("", self, MANY, "keep_every", least=0)
         written = self.keep_every % self.checkpoint_every == 0
         bound = f"a multiple of checkpoint_every = {self.checkpoint_every}"
         check(written, "keep_every", self.keep_every, bound, "only checkpoints that are written can be kept")
@@ -60,14 +53,7 @@ class Config:
             self.meta_batch % self.learner.minibatches == 0,
             "meta_batch", self.meta_batch, f"a multiple of learner.minibatches = {self.learner.minibatches}", remedy,
         )  # fmt: skip
-        for kind, share in self.pool.shares.items():
-            games = share * self.meta_batch
-            field = f"pool.p_{kind}" if kind in COPLAYERS else f"pool.coplayers: {kind}"
-            check(abs(games - round(games)) < 1e-6, f"{field} * meta_batch", games, "an integer", remedy)
-            if games and tables.row(kind, COPLAYERS).matrix and self.game.matrix is None and not self.game.is_custom:
-                raise ValueError(
-                    f"{field} is a share of strategies for matrix games, but game.kind = {self.game.kind}; set it to 0"
-                )
+        self._check_shares()
         names = self.learner.estimators
         if len(names) not in (1, self.pool.agents):
             raise ValueError(
@@ -81,6 +67,24 @@ class Config:
         self._check_signal()
         if self.schedule:
             stage_configs(self)
+
+    def _check_shares(self):
+        """Every share is a whole number of meta-episodes; that of the other agents is what the others leave."""
+        for kind, share in self.pool.shares.items():
+            if kind == "meta":
+                continue
+            field = f"pool.p_{kind}" if kind in COPLAYERS else f"pool.coplayers: {kind}"
+            if share and tables.row(kind, COPLAYERS).matrix and self.game.matrix is None and not self.game.is_custom:
+                raise ValueError(
+                    f"{field} is a share of strategies for matrix games, but game.kind = {self.game.kind}; set it to 0"
+                )
+            games = share * self.meta_batch
+            if abs(games - round(games)) > 1e-9 * self.meta_batch or (share > 0 and not round(games)):
+                near = sorted({max(int(games), 0), min(int(games) + 1, self.meta_batch)})
+                raise ValueError(
+                    f"{field} * meta_batch must be an integer, got {games:.9g}; change meta_batch, or take a share that "
+                    f"fits meta_batch = {self.meta_batch}: {' or '.join(repr(n / self.meta_batch) for n in near)}"
+                )
 
     def _check_look_ahead(self):
         if not self.pool.p_naive:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lapg_rl.config import Config, GameConfig, tables
-from lapg_rl.config.loading import load
+from lapg_rl.config.loading import load, made
 from lapg_rl.envs.cleanup import CleanUp
 from lapg_rl.envs.matrix_game import IteratedMatrixGame
 from lapg_rl.envs.reveal import Reveal
@@ -28,15 +28,12 @@ def custom(game: GameConfig) -> Environment:
         ValueError: where there is no such function, or it returns no environment.
     """
     field, address = ("game.factory", game.factory) if game.factory else ("game.kind", game.kind)
-    how = f"{field} must name a function without arguments that returns an environment, as package.module:function"
     if not tables.is_address(address):
-        raise ValueError(f"{how}, got {address!r}")
-    factory = load(field, address)
-    try:
-        env = factory()
-    except Exception as error:  # of any kind: it is the user's code
-        reason = next(iter(str(error).splitlines()), "")
-        raise ValueError(f"{how}, got {address!r} ({type(error).__name__}: {reason})") from error
+        raise ValueError(
+            f"{field} must name a function without arguments that returns an environment, as package.module:function, got "
+            f"{address!r}"
+        )
+    env = made(field, address, load(field, address))
     return check_protocol(f"what {address!r} returned", env, Environment)
 
 

@@ -4,7 +4,7 @@ import math
 import os
 from pathlib import Path
 
-from lapg_rl.config import Config, ModelConfig
+from lapg_rl.config import Config, ModelConfig, tables
 
 FLOAT = 4
 #: Of a step of one player: an observation of at least five bytes, action, log-probability, value, reward.
@@ -13,13 +13,7 @@ STEP = 5 + 4 * FLOAT
 
 def parameters(model: ModelConfig) -> int:
     """A lower bound of the number of a policy's parameters: its square matrices alone."""
-    width, mlp = model.width, model.mlp_width
-    return {
-        "tabular": 10,
-        "gru": 3 * width**2,
-        "hawk": model.depth * 2 * width * mlp,
-        "transformer": model.depth * (4 * width**2 + 2 * width * mlp),
-    }[model.kind]
+    return tables.row(model.kind, tables.MODELS).least(model)
 
 
 def needs(config: Config) -> dict[str, int]:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
 from lapg_rl.config import ModelConfig, tables
+from lapg_rl.config.loading import made
 from lapg_rl.interfaces import Model, check_protocol
 from lapg_rl.models.gru import GRU as GRU
 from lapg_rl.models.hawk import Hawk as Hawk
@@ -22,7 +23,8 @@ def build(
     `one_hot` says that every observation is one. Raises ValueError for a model of the user's that is none.
     """
     make = tables.find("model.kind", config.kind, tables.MODELS)
-    model = make(observation_size, num_actions, config=config, context=context, one_hot=one_hot, key=key)
+    how = {"config": config, "context": context, "one_hot": one_hot, "key": key}
+    model = made("model.kind", config.kind, make, observation_size, num_actions, **how)
     return check_protocol(f"what {config.kind} makes", model, Model)
 
 

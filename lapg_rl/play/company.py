@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from lapg_rl.config import Config, NaiveConfig, tables
-from lapg_rl.config.loading import load
+from lapg_rl.config.loading import load, made
 from lapg_rl.envs.build import environment
 from lapg_rl.interfaces import CoPlayer, Kind, check_protocol
 from lapg_rl.optimisers import make_optimiser
@@ -94,7 +94,7 @@ def memory_one(config: Config) -> Kind:
 
 def kind_of(config: Config, name: str) -> Kind:
     """The kind of co-player of a name or an address. Raises ValueError where it is none."""
-    kind = tables.find("pool.coplayers", name, tables.COPLAYERS)(config)
+    kind = made("pool.coplayers", name, tables.find("pool.coplayers", name, tables.COPLAYERS), config)
     if not isinstance(kind, Kind):
         raise ValueError(f"{name} must return a lapg_rl.interfaces.Kind, got {kind!r:.60}")
     check_protocol(f"the co-player of {name}", kind.coplayer, CoPlayer)

@@ -3,6 +3,8 @@
 import csv
 import io
 import itertools
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +16,8 @@ from lapg_rl.runs.processes import Ended
 from lapg_rl.study import intervals, records
 from lapg_rl.study.results import LAST, collect
 
+#: Runs of a sweep.
+MOST = 10_000
 #: What the table shows of every setting: means over the last updates, per step.
 REWARDS = ("reward_vs_naive", "naive_reward", "reward_vs_meta")
 
@@ -64,9 +68,13 @@ def plan(base: Config, assignments: Iterable[str], seeds: int, root: Path) -> li
     axes: dict[str, list[str]] = {}
     for assignment in assignments:
         key, values = alternatives(assignment)
+        if same := [other for other in axes if other != key and config.full_key(other) == config.full_key(key)]:
+            raise ValueError(f"{same[0]} and {key} are one key; give all its values at once")
         if key in axes:
             raise ValueError(f"{key} is given twice; give all its values at once: {key}={','.join(axes[key] + values)}")
         axes[key] = values
+    if (count := math.prod(map(len, axes.values())) * seeds) > MOST:
+        raise ValueError(f"this sweep has {count} runs, and may have at most {MOST}; split it")
     swept = [key for key, values in axes.items() if len(values) > 1]
     runs = []
     for values in itertools.product(*axes.values()):
@@ -79,8 +87,13 @@ def plan(base: Config, assignments: Iterable[str], seeds: int, root: Path) -> li
         for extra in range(seeds):
             one = config.override(cfg, [f"seed={cfg.seed + extra}"])
             runs.append(Planned(setting, one, root / _folder(setting, one.seed)))
-    folders = [run.folder for run in runs]
-    if twice := [folder for folder in folders if folders.count(folder) > 1]:
+    spelled: dict[Config, str] = {}
+    for run in runs:
+        spelling = _spell({key: value for key, value in run.setting.items() if config.full_key(key) != "seed"})
+        if (before := spelled.setdefault(run.config, spelling)) != spelling:
+            raise ValueError(f"{before} and {spelling} are one setting; name it once")
+    folders = Counter(run.folder for run in runs)
+    if twice := [folder for folder, count in folders.items() if count > 1]:
         raise ValueError(f"two runs would share the folder {twice[0]}; give seed=... or --seeds, not both")
     return runs
 

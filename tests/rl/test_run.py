@@ -164,15 +164,21 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
 
 
 def test_a_metric_that_is_not_finite_stops_the_run_before_it_is_saved(tmp_path):
-    broken = dataclasses.replace(TINY, learner=LearnerConfig(reward_scale=float("inf"), learning_rate=1.0))
+    broken = dataclasses.replace(TINY, learner=LearnerConfig(learning_rate=1.0))
+    object.__setattr__(broken.learner, "reward_scale", float("inf"))  # no config can say so
     with pytest.raises(
         FloatingPointError, match=r"loss.* became non-finite in update 0 .*step_000000000.*learning_rate"
     ):
         loop.train(broken, tmp_path, quiet=True)
     assert not RunFolder(tmp_path).metrics()
     assert [f.name for f in checkpoint.folders(tmp_path / "checkpoints")] == ["step_000000000"]
+
+
+def test_an_untrained_run_has_no_state_to_evaluate(tmp_path):
+    run = loop.open_run(TINY, tmp_path)
+    checkpoint.save(run.checkpoints, 0, loop.fresh_state(TINY), keep=1)
     with pytest.raises(ValueError, match="no sound checkpoint yet; train it"):
-        RunFolder(tmp_path).final_state()
+        run.final_state()
 
 
 SEEDS = [dataclasses.replace(TINY, seed=seed) for seed in (0, 1)]

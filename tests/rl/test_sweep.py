@@ -161,7 +161,15 @@ def test_a_slurm_task_saves_its_run_before_it_is_queued_again(tmp_path, monkeypa
 def test_a_real_sweep_of_which_one_run_diverges(where, tmp_path):
     config.save(SMALL, tmp_path / "small.toml")
     line = [sys.executable, "-m", "lapg_rl.commands.main", "sweep", "--config", tmp_path / "small.toml", "--quiet"]
-    line += ["learner.learning_rate=1e-3,1e38", "--root", tmp_path / "grid", "--compilation-cache", tmp_path / "cache"]
+    line += [
+        "learner.optimiser=sgd",
+        "learner.clip_norm=1e30",
+        "learner.learning_rate=1e-3,1e6",
+        "--root",
+        tmp_path / "grid",
+        "--compilation-cache",
+        tmp_path / "cache",
+    ]
     line += where  # --slurm takes all that follows it
     done = subprocess.run(line, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr

@@ -1,0 +1,80 @@
+"""The page on extending is followed to the letter: its code becomes a file outside of the package, its commands are run."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from lapg_rl.commands.main import main
+from lapg_rl.study.results import collect
+
+PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
+BLOCKS = re.findall(r"```python\n# (\w+)\.py\n(.*?)```", PAGE, re.DOTALL)
+COMMANDS = [shlex.split(line) for line in re.findall(r"^    lapg (.+)$", PAGE, re.MULTILINE)]
+TRAIN = [line[1:] for line in COMMANDS if line[0] == "train"]
+SMALL = ["updates=1", "meta_batch=4", "batch=2", "inner_episodes=2", "steps=3", "naive.model=tabular", "--quiet"]
+
+
+def test_the_page_has_one_of_each():
+    named = [re.search(r"(\S+)=\S*mine:", " ".join(line))[1].split("=")[0] for line in TRAIN]
+    assert named == ["learner.estimator", "pool.fixed", "pool.coplayers", "model.kind", "game.kind"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("\n".join(text for name, text in BLOCKS if name == "mine"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(__import__("sys").modules, "mine", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("line", TRAIN, ids=lambda line: line[-1].split(":")[-1].split("=")[0])
+def test_what_is_yours_is_trained_resumed_evaluated_and_reported(here, line, monkeypatch, capsys):
+    own = [] if "model.kind" in " ".join(line) else ["model.kind=tabular"]
+    small = [s for s in SMALL if s.split("=")[0] not in " ".join(line)]
+    assert main(["train", *line, *own, *small, "--run", "run"]) == 0, capsys.readouterr().err
+    address = re.search(r"mine:\w+", " ".join(line))[0]
+    assert address in (here / "run" / "config.toml").read_text()
+    assert main(["train", "--resume", "run", "updates=2", "--quiet"]) == 2  # nobody has said that this code may run
+    assert address in capsys.readouterr().err
+    monkeypatch.setenv("LAPG_TRUST", address)
+    assert main(["train", "--resume", "run", "updates=2", "--quiet"]) == 0
+    assert main(["evaluate", "run", "naive", "--meta-batch", "2", "--out", "one.json"]) == 0, capsys.readouterr().err
+    assert main(["report", "run", "--quick"]) == 0
+    result = collect("run")
+    assert result.updates == 2
+    if "coplayers" in " ".join(line):
+        assert "reward_vs_copycats" in result.metrics
+
+
+def test_a_strategy_of_yours_is_met_in_evaluations(here, capsys):
+    sizes = [s for s in SMALL if not s.startswith("naive")]
+    assert main(["train", "ipd-shaping-small", "model.kind=tabular", *sizes, "--run", "run"]) == 0
+    assert main(["evaluate", "run", "mine:FORGIVER", "--meta-batch", "2"]) == 0
+    assert "mine:FORGIVER" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("learner.estimator", "mine:nothing", "AttributeError"),
+        ("learner.estimator", "nowhere:nothing", "ModuleNotFoundError"),
+        ("model.kind", "mine:myopic", "TypeError"),
+        ("game.kind", "mine:FORGIVER", "TypeError: 'tuple' object is not callable"),
+        ("game.kind", "mine:Copycat", "lacks num_actions, observation_size"),
+        ("pool.coplayers", "mine:Copycat=1.0", "TypeError"),
+        ("learner.estimator", "lagp", "did you mean lapg"),
+    ],
+)
+def test_what_is_none_is_refused_in_one_line(here, key, value, says, capsys):
+    sizes = [s for s in SMALL if not s.startswith("naive")] + ["model.kind=tabular"] * (key != "model.kind")
+    extra = ["pool.p_naive=0"] if key == "pool.coplayers" else []
+    status = main(["train", "ipd-shaping-small", *extra, f"{key}={value}", *sizes, "--run", "run"])
+    error = capsys.readouterr().err
+    assert status == 2 and says in error and error.count("\n") == 1, error
+
+
+def test_a_learning_rule_of_yours_is_iterated():
+    (text,) = (text for name, text in BLOCKS if name == "rule")
+    exec(compile(text, "rule.py", "exec"), {"__name__": "rule"})
