@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import platform
+import shutil
 import sys
 from pathlib import Path
 
@@ -21,6 +22,9 @@ import pytest
 
 from lapg_rl import config
 from lapg_rl.learn.training_step import initial_state, make_train_step, run_key
+from lapg_rl.runs.loop import RunFolder, train
+from lapg_rl.study.evaluation import evaluate
+from lapg_rl.study.results import collect
 from lapg_theory.figures import FIGURES
 
 RECORDED = Path(__file__).parent / "recorded" / "numbers.json.gz"
@@ -84,12 +88,28 @@ def compare(found, recorded, exact):
         np.testing.assert_allclose(np.array(value, float), np.array(recorded[key], float), rtol=1e-3, atol=1e-4)
 
 
+@pytest.fixture(autouse=True)
+def compiled_as_recorded():
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(scope="module")
 def recorded():
     return json.loads(gzip.decompress(RECORDED.read_bytes()))
 
 
-@pytest.mark.parametrize("name", RUNS)
+#: Cheap ones that between them pass through every kind of co-player, estimator and boundary; the rest on demand.
+FAST = ("company", "lola_dice")
+
+
+def fast_first(names):
+    return [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", fast_first(RUNS))
 def test_training_computes_what_it_did(name, recorded):
     rows, exact = run(name), machine() == recorded["machine"]
     for row, before in (
@@ -98,9 +118,22 @@ def test_training_computes_what_it_did(name, recorded):
         compare(row, before, exact)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_show_what_they_did(name, recorded):
     compare(drawn(name), recorded["figures"][name], machine() == recorded["machine"])
+
+
+def test_a_run_of_an_earlier_version_is_read_and_goes_on_as_it_would_have(tmp_path, recorded):
+    """The folder holds two updates; the metrics beside it four, all made by version 0.1.0."""
+    folder = shutil.copytree(RECORDED.parent / "run-0.1.0", tmp_path / "run")
+    assert collect(folder).updates == 2
+    train(config.override(RunFolder(folder).config(), ["updates=4"]), folder, quiet=True)
+    there = [json.loads(line) for line in (RECORDED.parent / "run-0.1.0-metrics.jsonl").read_text().splitlines()]
+    exact = machine() == recorded["machine"]
+    for row, before in zip(RunFolder(folder).metrics(), there, strict=True):
+        compare(row, before, exact)
+    assert len(evaluate(folder, ["naive", "tft"], meta_batch=2).matches) == 4
 
 
 if __name__ == "__main__":
