@@ -48,6 +48,11 @@ class CleanUpConfig:
     overlap: bool = False
     alone: bool = False
 
+    @property
+    def size(self) -> str:
+        """The grid in words."""
+        return f"{self.rows} x {self.columns} cells"
+
     def __post_init__(self):
         check_kinds("game.cleanup", self)
         check_counts("game.cleanup", self, 31, "rows")  # the river is the bits of one word
@@ -101,6 +106,14 @@ class GameConfig:
     def matrix(self) -> MatrixGame | None:
         """The matrix game that is played, or None for another kind of game."""
         return prisoners_dilemma(self.T, self.R, self.P, self.S) if tables.row(self.kind, GAMES).matrix else None
+
+    @property
+    def title(self) -> str:
+        """What reports call the game."""
+        row = tables.row(self.kind, GAMES)
+        if not row.section:
+            return row.label or self.factory
+        return f"{row.label} on {getattr(self, row.section).size}"
 
     @property
     def is_custom(self) -> bool:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lapg_rl.envs import CleanUp
-from lapg_rl.envs.build import environment
+from lapg_rl.envs.build import bare_environment, environment
 from lapg_rl.envs.cleanup import ACTIONS, ZAP
 from lapg_rl.play.company import forgets, naive_learner, sizes
 from lapg_rl.play.coplayers import MetaAgent
@@ -67,7 +67,8 @@ def record(
     """
     run = RunFolder(folder)
     cfg = run.config()
-    if cfg.game.kind != "cleanup":
+    game = bare_environment(cfg.game)
+    if not isinstance(game, CleanUp):
         raise ValueError(f"only CleanUp-lite can be watched, but {run.path} has game.kind = {cfg.game.kind}")
     chosen = cfg.inner_episodes - 1 if inner_episode is None else inner_episode
     if not 0 <= chosen < cfg.inner_episodes:
@@ -94,7 +95,6 @@ def record(
     if learns and cfg.pool.naive_start == "dynamic":
         met += " that started as a copy of an agent"
     title = f"agent {agent} (A) against {met} (B), inner episode {chosen}"
-    game = CleanUp(cfg.game.cleanup)
     frames = frames_of(game, np.asarray(seen), np.stack(actions, -1), np.stack(rewards, -1))
     return Episode(title, game.rows, game.columns, frames)
 

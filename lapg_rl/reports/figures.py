@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from lapg_rl.config.tables import ALGORITHMS, ESTIMATORS
 from lapg_rl.study.records import Prediction
 from lapg_rl.study.results import Result
+from lapg_theory.game import look
+from lapg_theory.game.look import CYCLE, DASHED, INK, SKY, SOFT, panels
 
 Groups = Mapping[str, Sequence[Result]]
 
-#: Colours that colour-blind readers tell apart (Okabe & Ito 2008).
-COLOURS = {"lapg": "#0072B2", "mfos": "#D55E00", "batch_unaware": "#009E73", "inner_episode": "#CC79A7"}
-NAMES = {"lapg": "LAPG", "mfos": "M-FOS", "batch_unaware": "batch-unaware", "inner_episode": "inner episode"}
+#: What an estimator, or an algorithm that has none, looks like and is called: by the rows of the tables, in their order.
+COLOURS = dict(zip(ESTIMATORS, CYCLE, strict=False))
+NAMES = {name: row.label for name, row in (ALGORITHMS | ESTIMATORS).items()}
 
 
 def colour(name: str) -> str:
@@ -26,56 +29,19 @@ def label(name: str) -> str:
     return " + ".join(NAMES.get(part, part) for part in dict.fromkeys(name.split(",")))
 
 
-MIXTURE = "#56B4E9"
+MIXTURE = SKY
 #: Metrics shown over the training, and the titles of their panels.
 TRAINING = {"reward_vs_naive": "Agent", "naive_reward": "Naive co-player", "reward_vs_meta": "Agents among themselves"}
 #: A state with a smaller share of the steps is drawn faintly.
 RARE = 0.02
-DASHED = (0, (4, 2))
-THEORY, INK, SOFT = "#3d3d3d", "#1f2328", "#8b949e"
+THEORY = "#3d3d3d"
 
-STYLE = {
-    "font.size": 10.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e9ed",
-    "grid.linewidth": 0.8,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "text.color": INK,
-    "lines.linewidth": 2,
-    "legend.frameon": False,
-    "figure.facecolor": "white",
-}
+STYLE = look.STYLE | {"axes.titleweight": "bold", "legend.fontsize": "medium"}
 
 
 def draw(function: Callable[..., Any], *arguments: Any) -> Any:
     """`function(*arguments)` (a figure) in the project's style, on a canvas that needs no display."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    with matplotlib.rc_context(STYLE):
-        return function(*arguments)
-
-
-def panels(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Any, Any]:
-    """A figure and its axes, `[rows, columns]`; sizes in inches."""
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(
-        rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **options
-    )
-    pyplot.close(figure)
-    return figure, axes
+    return look.drawn(function, *arguments, style=STYLE)
 
 
 def _band(axes: Any, x: Any, curves: Sequence[Any], colour: str, label: str | None, style: Any = "-") -> None:

@@ -19,12 +19,9 @@ SUFFIXES = ("_vs_naive", "_vs_meta")
 
 def lead(cfg: Config) -> str:
     """What was played, in two sentences."""
-    game = cfg.game
-    grid = game.cleanup
-    name = f"CleanUp-lite on {grid.rows} x {grid.columns} cells" if game.kind == "cleanup" else game.factory
     return (
-        f"{name}, in {cfg.inner_episodes} inner episodes of {cfg.steps} steps and {cfg.batch} parallel games with one "
-        f"co-player. Naive co-players learn after each inner episode; the agents ({cfg.model.kind}) are trained on the whole."
+        f"{cfg.game.title}, in {cfg.inner_episodes} inner episodes of {cfg.steps} steps and {cfg.batch} parallel games with "
+        f"one co-player. Naive co-players learn after each inner episode; the agents ({cfg.model.kind}) are trained on all."
     )
 
 

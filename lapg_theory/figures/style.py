@@ -1,62 +1,23 @@
-"""How the figures look: one style, colours that colour-blind readers tell apart, panels, bands, captions."""
+"""What the analytic figures have in common: the look of the project, bands, captions."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-#: Okabe & Ito 2008.
-BLUE, ORANGE, GREEN, PINK, SKY, AMBER = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
-CYCLE = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY)
-INK, SOFT = "#1f2328", "#8b949e"
-DASHED = (0, (4, 2))
-
-STYLE = {
-    "font.size": 10.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e9ed",
-    "grid.linewidth": 0.8,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "text.color": INK,
-    "lines.linewidth": 2,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "figure.facecolor": "white",
-    "svg.fonttype": "none",  # text stays text: small files, searchable
-    "svg.hashsalt": "lapg",
-}
+from lapg_theory.game.look import AMBER as AMBER
+from lapg_theory.game.look import BLUE as BLUE
+from lapg_theory.game.look import CYCLE as CYCLE
+from lapg_theory.game.look import DASHED as DASHED
+from lapg_theory.game.look import GREEN as GREEN
+from lapg_theory.game.look import INK as INK
+from lapg_theory.game.look import ORANGE as ORANGE
+from lapg_theory.game.look import PINK as PINK
+from lapg_theory.game.look import SKY as SKY
+from lapg_theory.game.look import SOFT as SOFT
+from lapg_theory.game.look import drawn as drawn
+from lapg_theory.game.look import panels as panels
 
 REWARD = "reward per step"
-
-
-def drawn(function: Callable[..., Any], *arguments: Any) -> Any:
-    """`function(*arguments)` (a figure) in the project's style, on a canvas that needs no display."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    with matplotlib.rc_context(STYLE):
-        return function(*arguments)
-
-
-def panels(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Any, Any]:
-    """A figure and its axes, [rows, columns]."""
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(
-        rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **options
-    )
-    pyplot.close(figure)
-    return figure, axes
 
 
 def caption(figure: Any, title: str, text: str) -> None:
