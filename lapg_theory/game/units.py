@@ -33,17 +33,27 @@ def in_units(table: Any, scale: Scale) -> tuple[tuple[float, float], tuple[float
     return ((a, b), (c, d))
 
 
+def check_numbers(game: MatrixGame) -> None:
+    """Refuse a game whose payoffs are no numbers."""
+    try:
+        [float(payoff) for payoff in own_view(game.row) + own_view(game.column)]
+    except TypeError:
+        raise ValueError(f"{game.name} has payoffs that are no numbers; see lapg_theory.symbolic") from None
+
+
 def normalised(game: MatrixGame) -> tuple[MatrixGame, Scale, Scale]:
     """The game with each player's payoffs in own units, mutual defection at 0; and the row and the column player's scale.
 
     A learning rate on the column player's returns per step is multiplied by its `unit` to mean the same.
     """
+    check_numbers(game)
     row, column = (scale_of(payoffs, payoffs[3]) for payoffs in (game.row_payoffs, game.column_payoffs))
     return MatrixGame(in_units(game.row, row), in_units(game.column, column), game.name), row, column
 
 
 def on_one_scale(game: MatrixGame) -> tuple[MatrixGame, Scale]:
     """The game with both players' payoffs in the same units, the row player's mutual defection at 0."""
+    check_numbers(game)
     row, column = own_view(game.row), own_view(game.column)
     unit = max(scale_of(payoffs, 0).unit for payoffs in (row, column))
     scale = Scale(unit, row[3])
