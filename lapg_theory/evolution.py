@@ -19,10 +19,13 @@ from scipy.stats import norm, qmc
 from lapg_theory.exact.returns import exact_returns
 from lapg_theory.game import Discounted, check_count
 from lapg_theory.game.strategies import check_policy
+from lapg_theory.game.units import scale_of
 from lapg_theory.learning import Naive
 from lapg_theory.metagame import MetaGame
 from lapg_theory.metagame.objective import against_naive, partial
 
+#: How far a difference of payoffs may be from zero, as a part of their spread, and still be rounding.
+ROUNDING = 1e-12
 Shares = Float[np.ndarray, " n"]
 
 
@@ -34,16 +37,18 @@ class RestPoint:
         shares: of each type.
         payoff: what every type in it earns per step.
         modes: eigenvalues of the dynamics within the simplex; negative real parts: it is asymptotically stable.
+        unit: of the payoffs, with which the modes are compared.
     """
 
     shares: Shares
     payoff: float
     modes: np.ndarray
+    unit: float = 1.0
 
     @property
     def stable(self) -> bool:
         """Whether the mixture withstands every small change of shares, newcomers included."""
-        return bool((self.modes.real < -1e-12).all())
+        return bool((self.modes.real < -ROUNDING * self.unit).all())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,11 +83,14 @@ class Population:
                 the integrator fails.
         """
         check_count("points", points, least=2)
-        x = np.asarray(x, dtype=float)
-        if x.shape != (len(self.names),) or (x < 0).any() or abs(x.sum() - 1) > 1e-9:
+        x, single = np.asarray(x, dtype=float), np.asarray(x).dtype == np.float32
+        slack = 1e-6 if single else 1e-9
+        if x.shape != (len(self.names),) or (x < -slack).any() or not abs(x.sum() - 1) <= slack:
             raise ValueError(f"shares must be {len(self.names)} numbers >= 0 that sum to 1, got {x}")
         if not 0 < time < np.inf:
             raise ValueError(f"time must be positive and finite, got {time}")
+        if single or (x < 0).any():  # rounded away from the simplex
+            x = np.clip(x, 0, None) / np.clip(x, 0, None).sum()
         t = np.linspace(0, time, points)
         found = solve_ivp(lambda _, y: self.velocity(y), (0, time), x, method="LSODA", t_eval=t, rtol=1e-9, atol=1e-12)
         if not found.success:
@@ -94,29 +102,21 @@ class Population:
 
     def rest_points(self) -> tuple[RestPoint, ...]:
         """Every isolated mixture at rest, one for each set of types that can be in balance; stable ones first."""
-        n, found = len(self.names), []
+        n, found, (unit, base) = len(self.names), [], scale_of(self.payoffs.ravel(), self.payoffs.min())
+        payoffs = (self.payoffs - base) / unit  # which moves no rest point
         for size in range(1, n + 1):
             for types in map(list, itertools.combinations(range(n), size)):
                 system = np.ones((size + 1, size + 1))
-                system[:size, :size] = self.payoffs[np.ix_(types, types)]
+                system[:size, :size] = payoffs[np.ix_(types, types)]
                 system[:, size] = [-1] * size + [0]
                 if np.linalg.cond(system) > 1e12:
                     continue  # a line of rest points, or none
-                *inside, payoff = np.linalg.solve(system, [0] * size + [1])
+                *inside, level = np.linalg.solve(system, [0] * size + [1])
                 if min(inside) > 0:
                     x = np.zeros(n)
                     x[types] = inside
-                    found.append(RestPoint(x, float(payoff), self._modes(x, types)))
+                    found.append(RestPoint(x, float(base + unit * level), unit * _modes(payoffs, x, types), unit))
         return tuple(sorted(found, key=lambda point: not point.stable))
-
-    def _modes(self, x: Shares, types: list[int]) -> np.ndarray:
-        """Growth rates of newcomers, and eigenvalues of the dynamics among the types present."""
-        earned = self.payoffs @ x
-        absent = [i for i in range(len(x)) if i not in types]
-        inner = self.payoffs[np.ix_(types, types)]
-        among = x[types][:, None] * (inner - x[types] @ (inner + inner.T))
-        basis = np.linalg.svd(np.ones((1, len(types))))[2][1:].T  # directions that keep the sum of shares
-        return np.concatenate([earned[absent] - x @ earned, np.linalg.eigvals(basis.T @ among @ basis)])
 
     def verdict(self, first: str, second: str) -> str:
         """How two types fare against each other: who dominates, coexistence, bistable, or neutral.
@@ -130,13 +130,25 @@ class Population:
         i, j = (self.names.index(name) for name in (first, second))
         pair = Population((first, second), self.payoffs[np.ix_([i, j], [i, j])])
         (a, b), (c, d) = pair.payoffs
-        if (b - d) * (a - c) < 0:
-            share = (b - d) / (b - d + c - a)
-            kind = "coexistence" if b > d else "bistable"
+        rounding = ROUNDING * max(np.ptp(pair.payoffs), np.finfo(float).eps * np.abs(pair.payoffs).max())
+        rare, common = (x if abs(x) > rounding else 0.0 for x in (b - d, a - c))
+        if (rare < 0 < common) or (common < 0 < rare):
+            share = rare / (rare - common)
+            kind = "coexistence" if rare > 0 else "bistable"
             return f"{kind}: balance at {share:.3g} {first}"
-        if a == c and b == d:
+        if rare == common == 0:
             return "neutral"
-        return f"{first if a - c + b - d > 0 else second} dominates"
+        return f"{first if rare + common > 0 else second} dominates"
+
+
+def _modes(payoffs: Float[np.ndarray, "n n"], x: Shares, types: list[int]) -> np.ndarray:
+    """Growth rates of newcomers, and eigenvalues of the dynamics among the types present."""
+    earned = payoffs @ x
+    absent = [i for i in range(len(x)) if i not in types]
+    inner = payoffs[np.ix_(types, types)]
+    among = x[types][:, None] * (inner - x[types] @ (inner + inner.T))
+    basis = np.linalg.svd(np.ones((1, len(types))))[2][1:].T  # directions that keep the sum of shares
+    return np.concatenate([earned[absent] - x @ earned, np.linalg.eigvals(basis.T @ among @ basis)])
 
 
 def naive_among_themselves(meta: MetaGame) -> float:

@@ -12,6 +12,8 @@ from lapg_theory.certificate.closed_form import VISITED
 from lapg_theory.certificate.setting import Setting
 from lapg_theory.certificate.thresholds import standard_error
 from lapg_theory.game import ALLD, STATES, Discounted
+from lapg_theory.game.units import normalised
+from lapg_theory.shaping.initialisations import t_quantile
 from lapg_theory.shaping.returns import shaping_value_and_gradient
 
 #: Starts of the search for a better policy: nearly a defector, three extortioners, tit-for-tat, a coin.
@@ -49,8 +51,8 @@ class LocalVerdict:
 class NashVerdict:
     """Whether no memory-one policy earns more in the pool than defection does (true in a truth test: none was found).
 
-    `is_nash`: None where quadrature cannot tell, even with eight times as many learners: no gain is more than two
-    standard errors above zero, but one may be positive within them, or may become so a little further on.
+    `is_nash`: None where quadrature cannot tell, even with eight times as many learners: no gain's 95% interval (by Student's
+    t over the scramblings) is above zero, but one may be positive within it, or may become so a little further on.
     `deviation`: the best policy found (the one in doubt), s0, CC, CD, DC, DD.
     `gain`: what it earns more than defection per step; `error`: quadrature standard error of that; `value`: what it earns.
     `doubt`: a slope at `deviation` that leaves the verdict open, (state, slope, its standard error).
@@ -107,20 +109,22 @@ def nash_verdict(setting: Setting, tolerance: float = 1e-6) -> NashVerdict:
     """
     if setting.space != "logit":
         raise ValueError('nash needs learners in logit space (space="logit"); local holds for either space')
-    found = _search(setting, setting.everywhere, tolerance * setting.spread)
-    return found if found.is_nash is not None else _search(setting, setting.refined, tolerance * setting.spread)
+    found = _search(setting, setting.everywhere, tolerance)
+    return found if found.is_nash is not None else _search(setting, setting.refined, tolerance)
 
 
 def _search(setting: Setting, everywhere: np.ndarray, least: float) -> NashVerdict:
-    """Whether some policy gains more than `least` against these learners."""
+    """Whether some policy gains more than `least` x spread of payoffs against these learners; in own units."""
     horizon = Discounted(setting.gamma)
+    game, scale, learner = normalised(setting.game)
+    rate = setting.eta * learner.unit
     learners = np.concatenate([everywhere.reshape(-1, 5), [ALLD]])
     count = len(learners) - 1
     shares = np.append(np.full(count, setting.p_naive / count), 1 - setting.p_naive)
     logits = np.clip(logit(learners), -700, 700)  # at -700 the defector never learns
 
     def pool(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        value, gradient = shaping_value_and_gradient(setting.game, horizon, p, logits, setting.eta, setting.updates)
+        value, gradient = shaping_value_and_gradient(game, horizon, p, logits, rate, setting.updates)
         return value / horizon.weight, gradient / horizon.weight
 
     def loss(p: np.ndarray) -> tuple[float, np.ndarray]:
@@ -134,24 +138,34 @@ def _search(setting: Setting, everywhere: np.ndarray, least: float) -> NashVerdi
         value, slope = pool(end.x)
         gains, own = value - defection, len(everywhere)
         errors = [setting.p_naive * standard_error(part[:-1].reshape(own, -1).mean(1)) for part in (gains, *slope.T)]
-        ends.append((end, float(shares @ gains), errors[0], _doubt(end.x, shares @ slope, np.array(errors[1:]))))
-    return decide(ends, least)
+        reach = t_quantile(own)
+        doubt = _doubt(end.x, shares @ slope, np.array(errors[1:]), reach)
+        ends.append((end, float(shares @ gains), errors[0], doubt))
+    found = decide(ends, least * float(np.ptp(game.row_payoffs)), reach)
+    gain, error = scale.unit * found.gain, scale.unit * found.error
+    if found.doubt is not None:
+        state, slope, spread = found.doubt
+        found = dataclasses.replace(found, doubt=(state, scale.unit * slope, scale.unit * spread))
+    return dataclasses.replace(found, gain=gain, error=error, value=float(scale.level(found.value)))
 
 
-def _doubt(policy: np.ndarray, slope: np.ndarray, error: np.ndarray) -> tuple[str, float, float] | None:
-    """The likeliest of the slopes at a bound that may really point into the cube: within two standard errors of it."""
+def _doubt(policy: np.ndarray, slope: np.ndarray, error: np.ndarray, reach: float) -> tuple[str, float, float] | None:
+    """The likeliest of the slopes at a bound that may really point into the cube: within `reach` standard errors of it."""
     inwards = np.where(policy <= 0, slope, np.where(policy >= 1, -slope, -np.inf))
-    open_to = (error > 0) & (inwards + 2 * error > 0)
+    open_to = (error > 0) & (inwards + reach * error > 0)
     if not open_to.any():
         return None
     k = int(np.where(open_to, inwards / np.where(error > 0, error, 1), -np.inf).argmax())
     return STATES[k], float(slope[k]), float(error[k])
 
 
-def decide(ends: Sequence[tuple[Any, float, float, Any]], least: float) -> NashVerdict:
-    """The verdict on (policy found as `x` with minus its value as `fun`, gain, its standard error, doubtful slope)."""
-    above = [end for end in ends if end[1] - 2 * end[2] > least]
-    doubtful = [end for end in ends if end[1] + 2 * end[2] > least or (end[3] and end[1] > -least)]
+def decide(ends: Sequence[tuple[Any, float, float, Any]], least: float, reach: float = 2.0) -> NashVerdict:
+    """The verdict on (policy found as `x` with minus its value as `fun`, gain, its standard error, doubtful slope).
+
+    `reach`: how many standard errors an interval extends either way.
+    """
+    above = [end for end in ends if end[1] - reach * end[2] > least]
+    doubtful = [end for end in ends if end[1] + reach * end[2] > least or (end[3] and end[1] > -least)]
     best, gain, error, doubt = max(above or doubtful or ends, key=lambda end: end[1])
     verdict = False if above else None if doubtful else True
     doubt = doubt if verdict is None else None

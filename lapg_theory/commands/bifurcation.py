@@ -26,6 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     report = {
         "over": found.over,
         "stable_range": {label: found.range(label) for label in LABELS},
+        "neutral_range": {label: found.neutral(label) for label in LABELS},
         "points": [
             {
                 "value": float(value),
@@ -41,11 +42,19 @@ def run(arguments: argparse.Namespace) -> None:
     show(report, arguments.json, _text)
 
 
+def _range(ends: tuple[float, float]) -> str:
+    return f"from {ends[0]:.4g} to {ends[1]:.4g}"
+
+
 def _text(report: dict[str, Any]) -> str:
     lines = []
     for label, ends in report["stable_range"].items():
-        where = "at no value tried" if ends is None else f"from {ends[0]:.4g} to {ends[1]:.4g}"
-        lines.append(f"stable {label}: {where}")
+        neutral = report["neutral_range"][label]
+        more = "" if neutral is None else f"; neutral {_range(neutral)}"
+        lines.append(f"stable {label}: {'at no value tried' if ends is None else _range(ends)}{more}")
+    if any(report["neutral_range"].values()):
+        lines.append("neutral: no state that play reaches leads away, states that it never reaches may be anything")
+        lines.append("(`lapg theory thresholds` calls such mutual defection stable)")
     lines += ["", f"{report['over']:>8}  {'':<10} {'s0':>6} {'CC':>6} {'CD':>6} {'DC':>6} {'DD':>6}  stability"]
     for x in report["points"]:
         lines.append(f"{x['value']:8.4g}  {x['label']:<10} {five(x['policy'])}  {x['stability']}")

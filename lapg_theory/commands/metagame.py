@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
         "tau": meta.tau,
         "p_critical": meta.p_critical(),
         "basin_boundary": meta.basin_boundary(),
+        "boundary_pull": meta.boundary_pull(),
         "errors": meta.errors(),
         "fixed_points": [_point(point) for point in atlas],
         "unsettled": [{"policy": list(policy), "residual": residual} for policy, residual in atlas.unsettled],
@@ -54,7 +55,11 @@ def _basin(report: dict[str, Any]) -> str:
     boundary = report["basin_boundary"]
     if np.isinf(boundary):
         return f"its basin holds {'all' if boundary < 0 else 'nothing'} of its edge"
-    return f"its basin begins at an opening of {boundary:.3g} +- {report['errors']['basin_boundary']:.1g} on its edge"
+    pull, error = report["boundary_pull"], report["errors"]["basin_boundary"]
+    edge = (
+        "" if np.isnan(pull) else f", which {'repels' if pull > 0 else 'attracts'} in p_CD (F_CD = {pull:+.2g} there)"
+    )
+    return f"its basin begins at an opening of {boundary:.3g} +- {error:.1g} on its edge{edge}"
 
 
 def _text(report: dict[str, Any]) -> str:

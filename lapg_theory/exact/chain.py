@@ -178,4 +178,12 @@ def traceable(horizon: Horizon | Discount) -> Any:
     return horizon if isinstance(horizon, FiniteHorizon) else Discount(horizon.gamma, horizon.weight)
 
 
+def _as_discounted(_: None, children: Sequence[Any]) -> Discounted:
+    """A discount put together again, unchecked: JAX puts all sorts of things where numbers were."""
+    horizon = object.__new__(Discounted)
+    object.__setattr__(horizon, "gamma", children[0])
+    return horizon
+
+
 jax.tree_util.register_static(FiniteHorizon)
+jax.tree_util.register_pytree_node(Discounted, lambda horizon: ((horizon.gamma,), None), _as_discounted)

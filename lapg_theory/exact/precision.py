@@ -1,5 +1,6 @@
 """Double precision where it is wanted, without touching the user's global JAX setting."""
 
+import dataclasses
 import functools
 import importlib
 from collections.abc import Callable
@@ -9,8 +10,6 @@ from typing import Any, ParamSpec, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-
-from lapg_theory.game import Discounted, MatrixGame
 
 In = ParamSpec("In")
 Out = TypeVar("Out")
@@ -23,29 +22,26 @@ def float64() -> AbstractContextManager:
     return importlib.import_module("jax.experimental").enable_x64(True)  # older releases keep it there
 
 
-def _numbers(leaf: Any) -> Any:
-    """What a game or a discounted horizon holds, which is where JAX arrays may hide."""
-    if isinstance(leaf, MatrixGame):
-        return (leaf.row, leaf.column)
-    return leaf.gamma if isinstance(leaf, Discounted) else leaf
-
-
 def _is_jax(tree: Any) -> bool:
-    return any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(jax.tree.map(_numbers, tree)))
+    """Whether an array of JAX is among the leaves, or among the fields of those that are data classes (a game, a rule)."""
+    leaves = jax.tree.leaves(tree)
+    held = [vars(leaf) for leaf in leaves if dataclasses.is_dataclass(leaf) and not isinstance(leaf, type)]
+    return any(isinstance(leaf, jax.Array) for leaf in leaves) or any(map(_is_jax, held))
 
 
 def exact(function: Callable[In, Out]) -> Callable[In, Out]:
     """Decorate a JAX function of array-likes: NumPy and Python inputs give NumPy float64 results.
 
-    As soon as one argument, payoff or discount is a JAX array or tracer the function runs as it is, in the dtype of the
-    policies, so that users may differentiate, map and compile through it.
+    As soon as one argument, payoff, rate or discount is a JAX array or tracer the function runs as it is, in the dtype of
+    the policies, so that users may differentiate, map and compile through it. Else it is computed at once, also while
+    JAX traces a user's function, in which it is a constant.
     """
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
         if _is_jax((args, kwargs)):
             return function(*args, **kwargs)
-        with float64():
+        with jax.ensure_compile_time_eval(), float64():
             return jax.tree.map(lambda leaf: np.asarray(leaf)[()], function(*args, **kwargs))
 
     return wrapper

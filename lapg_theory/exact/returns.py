@@ -42,18 +42,22 @@ def payoffs(game: MatrixGame, player: int = 0) -> Four:
 
 def checked(name: str, policy: Any) -> Any:
     """The policy, refused where it is none; of a traced one only the shape can be checked."""
-    known = np.full(policy.shape, 0.5) if isinstance(policy, jax.core.Tracer) else policy
-    array = check_policy(name, known)
-    return policy if isinstance(policy, jax.Array) else array
+    if isinstance(policy, jax.core.Tracer):
+        check_policy(name, np.full(policy.shape, 0.5))
+        return policy
+    array = check_policy(name, policy)
+    if isinstance(policy, jax.Array):
+        return policy if (np.asarray(policy) == array).all() else jnp.asarray(array, policy.dtype)
+    return array
 
 
 def check_batches(p: Any, q: Any) -> None:
     """Refuse two batches of policies whose leading axes do not fit together."""
     try:
-        np.broadcast_shapes(jnp.shape(p), jnp.shape(q))
+        np.broadcast_shapes(np.shape(p), np.shape(q))
     except ValueError:
         raise ValueError(
-            f"the leading axes of p {jnp.shape(p)} and q {jnp.shape(q)} do not broadcast: make them equal or 1"
+            f"the leading axes of p {np.shape(p)} and q {np.shape(q)} do not broadcast: make them equal or 1"
         ) from None
 
 

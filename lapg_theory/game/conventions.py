@@ -24,7 +24,12 @@ def state_index(own_action: Any, other_action: Any) -> Any:
 
 
 def mirror(policy: Any) -> Any:
-    """A memory-one policy (last axis: five states) seen from the other player: CD and DC trade places."""
+    """A memory-one policy (last axis: five states) seen from the other player: CD and DC trade places.
+
+    Tuples and lists stay what they are, a table of a data frame library becomes a NumPy array.
+    """
+    if hasattr(policy, "to_numpy"):
+        policy = policy.to_numpy()
     if hasattr(policy, "shape"):
         return policy[..., list(MIRROR)]
     return type(policy)(policy[state] for state in MIRROR)

@@ -1,13 +1,34 @@
 """Two-player, two-action games: one class, and the small zoo of games that the field uses."""
 
 import dataclasses
-import math
 import numbers
 from typing import Any
 
+import numpy as np
+
 from lapg_theory.game.conventions import cell_table, own_view
+from lapg_theory.game.numbers import is_finite, is_jax, plain
 
 Table = tuple[tuple[Any, Any], tuple[Any, Any]]
+
+
+def _table(label: str, given: Any) -> Table:
+    """A 2x2 table of payoffs as tuples of plain numbers."""
+    shape = f"{label} payoffs must be a 2x2 table ((CC, CD), (DC, DD)), got {given!r}"
+    try:
+        lines = [list(line) for line in (given.to_numpy() if hasattr(given, "to_numpy") else given)]
+    except TypeError:  # nothing to iterate over
+        raise ValueError(shape) from None
+    if [len(line) for line in lines] != [2, 2]:
+        raise ValueError(shape)
+    (a, b), (c, d) = ([plain(value) for value in line] for line in lines)
+    for value in (a, b, c, d):
+        if isinstance(value, list | tuple | np.ndarray):
+            raise ValueError(shape)
+        number = isinstance(value, numbers.Number)  # symbols and JAX arrays are none
+        if isinstance(value, str | bytes | None) or (number and not is_finite(value)):
+            raise ValueError(f"{label} payoffs must be finite numbers, got {value!r} in {given!r}")
+    return ((a, b), (c, d))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,20 +37,24 @@ class MatrixGame:
 
     `row[a][b]` and `column[a][b]` are the payoffs of the row and the column player when the row player plays action
     `a` and the column player `b` (0 = cooperate, 1 = defect). Entries may be floats, fractions, SymPy expressions or JAX
-    arrays, traced ones too; the named dilemmas below check an order, so they need numbers.
+    arrays, traced ones too; the named dilemmas below check an order, so they need numbers. Tables may be nested
+    sequences, arrays or data frames; they are kept as tuples.
+
+    Raises:
+        ValueError: for tables that are not 2x2, or entries that are no finite numbers.
     """
 
-    row: Table
-    column: Table
+    row: Any
+    column: Any
     name: str = "matrix game"
 
     def __post_init__(self):
-        for label, table in (("row", self.row), ("column", self.column)):
-            if len(table) != 2 or any(len(line) != 2 for line in table):
-                raise ValueError(f"{label} payoffs must be a 2x2 table ((CC, CD), (DC, DD)), got {table!r}")
-            for value in own_view(table):
-                if isinstance(value, str) or (isinstance(value, numbers.Real) and not math.isfinite(value)):
-                    raise ValueError(f"{label} payoffs must be finite numbers, got {value!r} in {table!r}")
+        for label in ("row", "column"):
+            object.__setattr__(self, label, _table(label, getattr(self, label)))
+
+    def __hash__(self) -> int:
+        payoffs = [value.item() if is_jax(value) else value for value in own_view(self.row) + own_view(self.column)]
+        return hash((*payoffs, self.name))
 
     @property
     def row_payoffs(self) -> tuple[Any, Any, Any, Any]:
@@ -100,6 +125,7 @@ def prisoners_dilemma(T: Any = 2, R: Any = 1, P: Any = 0, S: Any = -1) -> Matrix
 
 def donation_game(benefit: Any = 2, cost: Any = 1) -> MatrixGame:
     """The prisoner's dilemma in which cooperating costs `cost` and gives the other `benefit` > `cost` > 0."""
+    benefit, cost = plain(benefit), plain(cost)
     return prisoners_dilemma(T=benefit, R=benefit - cost, P=0 * cost, S=-cost)
 
 
@@ -127,6 +153,7 @@ def battle_of_the_sexes(favourite: Any = 3, other: Any = 2, apart: Any = 0) -> M
 
 def matching_pennies(stake: Any = 1) -> MatrixGame:
     """Matching pennies: zero-sum; the row player wins `stake` > 0 when the actions match, the column otherwise."""
+    stake = plain(stake)
     if not stake > 0:
         raise ValueError(f"matching pennies needs stake > 0, got {stake}")
     row = ((stake, -stake), (-stake, stake))

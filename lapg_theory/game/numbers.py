@@ -1,6 +1,8 @@
 """What counts as a number: one rule for every rate, discount, factor and payoff that a caller hands over."""
 
+import decimal
 import math
+import numbers
 import sys
 from typing import Any
 
@@ -24,6 +26,12 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def is_finite(value: Any) -> bool:
+    """Whether the value is a finite real number of Python (a `Decimal` is one), and no truth value."""
+    real = isinstance(value, numbers.Real | decimal.Decimal) and not isinstance(value, bool)
+    return real and math.isfinite(value)
+
+
 def check_number(name: str, value: Any) -> Any:
     """`value` as a Python number: ints and floats as they are, all other real numbers as the nearest float.
 
@@ -40,6 +48,57 @@ def check_number(name: str, value: Any) -> Any:
     if number is None or isinstance(number, bool) or not math.isfinite(number):
         raise ValueError(f"{name} must be a finite number, got {value!r}")
     return number
+
+
+def check_rate(name: str, value: Any) -> Any:
+    """A finite number >= 0, as `check_number` gives it; traced ones pass unchecked.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    try:
+        number = check_number(name, value)
+    except ValueError:
+        number = -1
+    if not (is_traced(number) or number >= 0):
+        raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
+    return number
+
+
+def check_probabilities(name: str, value: Any) -> np.ndarray:
+    """`value` as a float array of probabilities; what rounding has carried out of [0, 1] is brought back to the bound.
+
+    Rounding: eight units in the last place of 1, of the type that the numbers come in.
+
+    Raises:
+        ValueError: for an entry further outside [0, 1], NaN or no number.
+    """
+    try:
+        given = np.asarray(value)
+        array = np.asarray(given, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must hold probabilities, got {value!r}") from None
+    slack = 8 * float(np.finfo(given.dtype if given.dtype.kind == "f" else float).eps)
+    outside = ~((array >= -slack) & (array <= 1 + slack))
+    if outside.any():
+        raise ValueError(
+            f"{name} holds {array[outside].flat[0]}, which is no probability: every entry must lie in [0, 1]"
+        )
+    return np.asarray(np.clip(array, 0.0, 1.0))
+
+
+def check_share(name: str, value: Any) -> Any:
+    """A share in [0, 1], or an array of them, put on the bound where rounding has carried it over; traced: unchecked.
+
+    Raises:
+        ValueError: for a share outside [0, 1], NaN or no number.
+    """
+    if is_traced(value):
+        return value
+    try:
+        return check_probabilities(name, value)[()]
+    except ValueError:
+        raise ValueError(f"{name} must lie in [0, 1], got {value}") from None
 
 
 def _as_float(value: Any) -> float | None:

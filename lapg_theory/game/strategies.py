@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from lapg_theory.game.horizons import check_count
+from lapg_theory.game.numbers import check_probabilities
 
 ALLC = (1.0, 1.0, 1.0, 1.0, 1.0)
 ALLD = (0.0, 0.0, 0.0, 0.0, 0.0)
@@ -29,19 +30,18 @@ NAMED = {
 
 
 def check_policy(name: str, policy: Any) -> np.ndarray:
-    """`policy` as a float array with last axis of five probabilities.
+    """`policy` as a float array with last axis of five probabilities; a string is the name of a strategy.
+
+    Entries outside [0, 1] by no more than rounding, as mixtures of policies may be, are put on the bound.
 
     Raises:
-        ValueError: for another last axis, or an entry outside [0, 1] or not a number.
+        ValueError: for another last axis, an entry outside [0, 1] or not a number, or an unknown name.
     """
-    array = np.asarray(policy, dtype=float)
+    array = check_probabilities(name, strategy(policy) if isinstance(policy, str) else policy)
     if array.ndim == 0 or array.shape[-1] != 5:
         raise ValueError(
             f"{name} needs five probabilities (s0, CC, CD, DC, DD) in its last axis, got shape {array.shape}"
         )
-    if not np.all((array >= 0) & (array <= 1)):
-        worst = array[~((array >= 0) & (array <= 1))].flat[0]
-        raise ValueError(f"{name} holds {worst}, which is no probability: every entry must lie in [0, 1]")
     return array
 
 

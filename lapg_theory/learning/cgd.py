@@ -4,7 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from lapg_theory.learning.rule import Logits, Rule, Stage, game_jacobian, off_diagonal
+from lapg_theory.learning.rule import Logits, Rate, Rule, Stage, game_jacobian, off_diagonal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class Cgd(Rule):
     (Schäfer & Anandkumar 2019, NeurIPS; there inner_rate = rate.)
     """
 
-    inner_rate: float = 1.0
+    inner_rate: Rate = 1.0
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """The player's part of the equilibrium step."""

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from lapg_theory.exact.chain import from_logits, stacked
 from lapg_theory.game import check_count
-from lapg_theory.learning.rule import Logits, Rule, Stage, partials
+from lapg_theory.learning.rule import Logits, Rate, Rule, Share, Stage, partials
 from lapg_theory.shaping.course import value_and_slope
 
 
@@ -24,15 +24,13 @@ class LolaDice(Rule):
         mix: weight of the look-ahead gradient, in [0, 1].
     """
 
-    inner_rate: float = 1.0
+    inner_rate: Rate = 1.0
     look_aheads: int = 1
-    mix: float = 1.0
+    mix: Share = 1.0
 
     def __post_init__(self):
         Rule.__post_init__(self)
         check_count("look_aheads", self.look_aheads)
-        if not 0 <= self.mix <= 1:
-            raise ValueError(f"mix must lie in [0, 1], got {self.mix!r}")
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """Convex mix of the look-ahead gradient and the partial gradient."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from lapg_theory.exact.chain import from_logits, stacked
 from lapg_theory.game import check_count
-from lapg_theory.learning.rule import Logits, Rule, Stage, partials
+from lapg_theory.game.numbers import check_share
+from lapg_theory.learning.rule import Logits, Rate, Rule, Share, Stage, partials
 from lapg_theory.shaping.course import value_and_slope
 from lapg_theory.shaping.initialisations import sobol_logits
 from lapg_theory.shaping.returns import Weighting, episodes
@@ -23,8 +24,7 @@ def effective_p_naive(p_naive: Any, updates: Any, weighting: str) -> Any:
     Raises:
         ValueError: for a share outside [0, 1] or an unknown weighting.
     """
-    if not np.all((np.asarray(p_naive) >= 0) & (np.asarray(p_naive) <= 1)):
-        raise ValueError(f"p_naive must lie in [0, 1], got {p_naive}")
+    p_naive = check_share("p_naive", p_naive)
     count = episodes(weighting, updates)
     return p_naive * count / (p_naive * count + 1 - p_naive)
 
@@ -45,9 +45,9 @@ class Lapg(Rule):
         learners: initial naive logits, [n, 5]; by default 64 scrambled Sobol points for N(0, 1).
     """
 
-    p_naive: float = 1.0
+    p_naive: Share = 1.0
     weighting: Weighting = "mean"
-    eta: float = 1.0
+    eta: Rate = 1.0
     updates: int = 20
     learners: Any = dataclasses.field(default=None, repr=False)
 

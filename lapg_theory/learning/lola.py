@@ -7,7 +7,7 @@ The original code keeps only the one that shapes the other's step; others differ
 
 import dataclasses
 
-from lapg_theory.learning.rule import Logits, Rule, Stage, partials, turns
+from lapg_theory.learning.rule import Logits, Rate, Rule, Stage, partials, turns
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class LolaFoerster(Rule):
     The shaping term only: dJ_1/dtheta_2 is held fixed (stop-gradient), as in the authors' code.
     """
 
-    inner_rate: float = 1.0
+    inner_rate: Rate = 1.0
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """Own gradient and shaping term."""
@@ -34,7 +34,7 @@ class LolaTaylor(Rule):
     LOLA of Letcher et al. 2019 (ICLR) and Lu et al. 2022 (ICML).
     """
 
-    inner_rate: float = 1.0
+    inner_rate: Rate = 1.0
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """Gradient of the expanded objective."""

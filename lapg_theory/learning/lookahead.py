@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from lapg_theory.learning.rule import Logits, Rule, Stage, partials
+from lapg_theory.learning.rule import Logits, Rate, Rule, Stage, partials
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -12,7 +12,7 @@ class LookAhead(Rule):
     (Zhang & Lesser 2010, AAAI.)
     """
 
-    inner_rate: float = 1.0
+    inner_rate: Rate = 1.0
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """The own gradient where the other will be after one naive step."""

@@ -26,7 +26,7 @@ class Naive(Rule):
         if self.space not in ("logit", "probability"):
             raise ValueError(f'space must be "logit" or "probability", got {self.space!r}')
 
-    def check(self, joint: Joint) -> None:
+    def check(self, joint: Any) -> None:
         """Refuse a joint policy that is none, and probabilities outside [0, 1]."""
         Rule.check(self, joint)
         if self.space == "probability":

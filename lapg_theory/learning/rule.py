@@ -3,12 +3,11 @@
 import abc
 import dataclasses
 import functools
-import math
-import numbers
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from lapg_theory.exact.chain import Discount, Four, from_logits, stacked, traceable
@@ -16,6 +15,7 @@ from lapg_theory.exact.gradients import Slopes, products
 from lapg_theory.exact.precision import as_floats, exact
 from lapg_theory.exact.returns import payoffs
 from lapg_theory.game import Horizon, MatrixGame
+from lapg_theory.game.numbers import check_number, check_rate, check_share, is_traced
 from lapg_theory.shaping.course import learner_slopes, learner_turns
 
 Logits = Float[Array, " 5"]
@@ -23,7 +23,9 @@ Field = Float[Array, " 10"]
 Jacobian = Float[Array, "10 10"]
 Joint = tuple[Any, ...]  # row, column
 
-_RATES = ("rate", "inner_rate", "eta", "strength", "a", "b")  # fields of rules that are step sizes or constants
+#: Fields of a rule that are checked when it is built, and that it may be differentiated by: a finite number >= 0 (a step size,
+#: a constant), kept as a float whatever kind of number it was; and a number in [0, 1].
+Rate, Share = Annotated[Any, check_rate], Annotated[Any, check_share]
 
 
 class Stage(NamedTuple):
@@ -93,6 +95,9 @@ class Rule(abc.ABC):
     A joint policy is the pair (row, column) of logit vectors [..., 5], each in its own view, s0, CC, CD, DC, DD
     (probabilities, for the one rule that says so).
 
+    A rule of your own declares its rates as this one does, as `Rate` or `Share`; no other number among its
+    fields may be NaN or infinite.
+
     Attributes:
         rate: step size of `step`.
         normalize: learn from returns per step, J / horizon.weight (False: from the sums J).
@@ -101,23 +106,27 @@ class Rule(abc.ABC):
         ValueError: for a rate that is no finite number >= 0.
     """
 
-    rate: float = 1.0
+    rate: Rate = 1.0
     normalize: bool = True
 
     def __post_init__(self):
-        for name, value in vars(self).items():
-            if name in _RATES and not (isinstance(value, numbers.Real) and 0 <= float(value) < math.inf):
-                raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
+        for field in dataclasses.fields(self):
+            name, value = field.name, getattr(self, field.name)
+            checks = getattr(field.type, "__metadata__", (check_number,) if isinstance(value, float) else ())
+            for check in checks:
+                object.__setattr__(self, name, check(name, value))
 
     @abc.abstractmethod
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """Where one player moves, facing the other; `direction` asks both players, over all leading axes."""
 
-    def check(self, joint: Joint) -> None:
+    def check(self, joint: Any) -> None:
         """Refuse a joint policy that is none."""
+        if not hasattr(joint, "__len__") or len(joint) != 2:
+            raise ValueError(f"a joint policy is a pair (row, column) of five logits each, got {joint!r}")
         for name, policy in zip(("row", "column"), joint, strict=True):
-            if jnp.shape(policy)[-1:] != (5,):
-                shape = jnp.shape(policy)
+            if np.shape(policy)[-1:] != (5,):
+                shape = np.shape(policy)
                 raise ValueError(f"the {name} policy needs a last axis of five (s0, CC, CD, DC, DD): {shape}")
 
     def settle(self, policy: Any) -> Any:
@@ -128,11 +137,11 @@ class Rule(abc.ABC):
         """The joint policy as cooperation probabilities."""
         return _sigmoids(joint)
 
-    def direction(self, game: MatrixGame, horizon: Horizon | Discount, joint: Joint) -> Joint:
+    def direction(self, game: MatrixGame, horizon: Horizon | Discount, joint: Any) -> Joint:
         """The ascent direction (row, column) at a joint policy, of the same shapes."""
         return _direction(self, game, horizon, joint)
 
-    def step(self, game: MatrixGame, horizon: Horizon | Discount, joint: Joint) -> Joint:
+    def step(self, game: MatrixGame, horizon: Horizon | Discount, joint: Any) -> Joint:
         """The joint policy after one simultaneous step: policy + rate * direction."""
         return _step(self, game, horizon, joint)
 
@@ -144,7 +153,7 @@ class Match:
     row: Rule
     column: Rule
 
-    def check(self, joint: Joint) -> None:
+    def check(self, joint: Any) -> None:
         """Refuse a joint policy that is none for the one player's rule or the other's."""
         self.row.check((joint[0], joint[0]))
         self.column.check((joint[1], joint[1]))
@@ -153,11 +162,11 @@ class Match:
         """The joint policy as cooperation probabilities."""
         return tuple(rule.probabilities(joint)[k] for k, rule in enumerate((self.row, self.column)))
 
-    def direction(self, game: MatrixGame, horizon: Horizon | Discount, joint: Joint) -> Joint:
+    def direction(self, game: MatrixGame, horizon: Horizon | Discount, joint: Any) -> Joint:
         """Each player's direction by its own rule."""
         return tuple(rule.direction(game, horizon, joint)[k] for k, rule in enumerate((self.row, self.column)))
 
-    def step(self, game: MatrixGame, horizon: Horizon | Discount, joint: Joint) -> Joint:
+    def step(self, game: MatrixGame, horizon: Horizon | Discount, joint: Any) -> Joint:
         """Each player's step by its own rule."""
         return tuple(rule.step(game, horizon, joint)[k] for k, rule in enumerate((self.row, self.column)))
 
@@ -167,8 +176,21 @@ def _sigmoids(joint: Joint) -> Joint:
     return tuple(jax.nn.sigmoid(policy) for policy in as_floats(*joint))
 
 
+def _apart(rule: Rule) -> tuple[Rule, dict[str, Any]]:
+    """The rule with the numbers that JAX traces set to their defaults, so that it is hashable; and those numbers."""
+    defaults: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(rule)}
+    traced = {name: getattr(rule, name) for name in defaults if is_traced(getattr(rule, name))}
+    return dataclasses.replace(rule, **{name: defaults[name] for name in traced}) if traced else rule, traced
+
+
+def _together(rule: Rule, traced: dict[str, Any]) -> Rule:
+    """The rule with traced numbers in their places."""
+    return dataclasses.replace(rule, **traced) if traced else rule
+
+
 @functools.partial(jax.jit, static_argnums=0)
-def _ascents(rule: Rule, row: Any, column: Any, rewards: Any, horizon: Any) -> Joint:
+def _ascents(rule: Rule, traced: dict[str, Any], row: Any, column: Any, rewards: Any, horizon: Any) -> Joint:
+    rule = _together(rule, traced)
     shape = jnp.broadcast_shapes(row.shape, column.shape)
     both = jnp.stack([jnp.broadcast_to(x, shape).reshape(-1, 5).T for x in (row, column)])  # [player, 5, pairs]
     rewards = jnp.asarray(rewards, both.dtype)  # [player, whose payoffs, outcome]
@@ -183,15 +205,16 @@ def _ascents(rule: Rule, row: Any, column: Any, rewards: Any, horizon: Any) -> J
 
 
 @exact
-def _direction(rule: Rule, game: MatrixGame, horizon: Any, joint: Joint) -> Joint:
+def _direction(rule: Rule, game: MatrixGame, horizon: Any, joint: Any) -> Joint:
     rule.check(joint)
     row_view = payoffs(game), payoffs(game, 1)
     rewards = row_view, tuple(tuple(view[i] for i in (0, 2, 1, 3)) for view in row_view[::-1])
-    return _ascents(rule, *as_floats(*joint), rewards, traceable(horizon))
+    return _ascents(*_apart(rule), *as_floats(*joint), rewards, traceable(horizon))
 
 
 @exact
-def _step(rule: Rule, game: MatrixGame, horizon: Any, joint: Joint) -> Joint:
+def _step(rule: Rule, game: MatrixGame, horizon: Any, joint: Any) -> Joint:
+    rule.check(joint)
     joint = as_floats(*joint)
     moves = _direction(rule, game, horizon, joint)
     return tuple(rule.settle(x + rule.rate * move) for x, move in zip(joint, moves, strict=True))

@@ -4,7 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from lapg_theory.learning.rule import Logits, Rule, Stage, game_jacobian
+from lapg_theory.learning.rule import Logits, Rate, Rule, Stage, game_jacobian
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class Sga(Rule):
     algorithm 1.)
     """
 
-    strength: float = 1.0
+    strength: Rate = 1.0
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """The player's part of the adjusted gradient."""

@@ -4,7 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from lapg_theory.learning.rule import Logits, Rule, Stage, game_jacobian, off_diagonal, partials
+from lapg_theory.learning.rule import Logits, Rate, Rule, Stage, game_jacobian, off_diagonal, partials
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,9 +16,9 @@ class Sos(Rule):
     constants a and b. (Letcher et al. 2019, ICLR, algorithm 1.)
     """
 
-    inner_rate: float = 1.0
-    a: float = 0.5
-    b: float = 0.1
+    inner_rate: Rate = 1.0
+    a: Rate = 0.5
+    b: Rate = 0.1
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """The player's part of the interpolated gradient."""

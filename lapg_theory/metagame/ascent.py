@@ -89,6 +89,7 @@ def basins(setting: Setting, starts: Any, steps: Any, rate: float | int) -> Basi
             f"starts must be pairs of policies [n, 2, 5], every probability strictly between 0 and 1 (at 0 or 1 it "
             f"never moves in logit space), got shape {p.shape}, from {p.min(initial=1)} to {p.max(initial=0)}"
         )
+    setting, scale = setting.own_units  # AdamW's epsilon has the unit of a slope
     p = expit(learn(setting, logit(p), steps, rate))
     F = pooled(setting, p.reshape(-1, 5), p[:, ::-1].reshape(-1, 5))[1].reshape(p.shape)
-    return Basins(tuple(labels(setting, p[:, 0], p[:, 1])), p, np.abs(p * (1 - p) * F).max((1, 2)))
+    return Basins(tuple(labels(setting, p[:, 0], p[:, 1])), p, scale.unit * np.abs(p * (1 - p) * F).max((1, 2)))

@@ -35,6 +35,7 @@ class FixedPoint:
         symmetric: eigenvalues of A + B in the inner coordinates; `breaking`: of A - B.
         residual: largest component of the projected field.
         response: the best reply to it that was found, with its `gain`; None where none was sought.
+        unit: of the payoffs, which slopes are compared with.
     """
 
     policy: Five
@@ -47,6 +48,7 @@ class FixedPoint:
     breaking: np.ndarray
     residual: float
     response: Response | None
+    unit: float = 1.0
 
     @property
     def stability(self) -> str:
@@ -55,7 +57,7 @@ class FixedPoint:
         if together or apart:
             return "grows both ways" if together and apart else "grows together" if together else "grows apart"
         bound = (self.policy <= 0) | (self.policy >= 1)
-        return "stable" if (self.multipliers[bound] > 10 * self.residual + 1e-12).all() else "neutral"
+        return "stable" if (self.multipliers[bound] > 10 * self.residual + 1e-12 * self.unit).all() else "neutral"
 
     @property
     def stable(self) -> bool:
@@ -127,16 +129,19 @@ def distinct(p: Policies, distance: float) -> Float[np.ndarray, "m 5"]:
 def find(settings: Sequence[Setting], starts: int, others: Sequence[Setting], iterations: int) -> Atlas:
     """The fixed points of the last of `settings`; the others, with fewer learners, are for the search.
 
+    Everything is sought, and said to have settled, with payoffs in units of their own.
+
     Best replies are sought where there are `others`: the pool with other initial learners, for error bars.
     """
-    coarse, *finer = settings
+    unit = settings[-1].own_units[1].unit
+    coarse, *finer = (setting.own_units[0] for setting in settings)
     p = np.concatenate([face_candidates(coarse, starts), flow_candidates(coarse, 16)])
     residual = np.zeros(len(p))
     for setting, most in zip(finer, (12, iterations), strict=True):
         p = distinct(p[residual < 1e-5], 0.005)
         p, _, residual = settle(setting, p, tolerance=1e-9, drag=0.1, iterations=most)
     settled = residual < 1e-8
-    lost = tuple((policy, float(rest)) for policy, rest in zip(p[~settled], residual[~settled], strict=True))
+    lost = tuple((policy, unit * float(rest)) for policy, rest in zip(p[~settled], residual[~settled], strict=True))
     return Atlas(describe(settings[-1], distinct(p[settled], 1e-4), settings[1], others), lost)
 
 
@@ -146,11 +151,12 @@ def describe(
     """Everything about the fixed points p, best replies if there are `others`; of a continuum, the corners."""
     if not len(p):
         return ()
-    F = field(setting, p)
+    own, (unit, base) = setting.own_units
+    F = field(own, p)
     free = (p > 0) & (p < 1)
-    A, B = blocks(setting, p, free)
-    shaped, learners = against_naive(setting, p)
-    names, own = labels(setting, p, p), partial(setting, p, p)[0]
+    A, B = blocks(own, p, free)
+    shaped, learners = against_naive(own, p)
+    names, together = labels(own, p, p), partial(own, p, p)[0]
     points = []
     for i, inside in enumerate(free):
         symmetric, breaking = (np.linalg.eigvals(J[i][np.ix_(inside, inside)]) for J in (A + B, A - B))
@@ -160,14 +166,15 @@ def describe(
             FixedPoint(
                 policy=p[i],
                 label=names[i],
-                self_play=float(own[i]),
-                versus_naive=float(shaped[i]),
-                naive_gets=float(learners[i]),
-                multipliers=np.where(inside, 0, np.where(p[i] <= 0, -F[i], F[i])),
-                symmetric=symmetric,
-                breaking=breaking,
-                residual=float(np.abs(project(p[i], F[i])).max()),
+                self_play=base + unit * float(together[i]),
+                versus_naive=base + unit * float(shaped[i]),
+                naive_gets=base + unit * float(learners[i]),
+                multipliers=unit * np.where(inside, 0, np.where(p[i] <= 0, -F[i], F[i])),
+                symmetric=unit * symmetric,
+                breaking=unit * breaking,
+                residual=unit * float(np.abs(project(p[i], F[i])).max()),
                 response=best_response([setting, *others], coarse, p[i]) if others and coarse else None,
+                unit=unit,
             )
         )
     return tuple(sorted(points, key=lambda point: (LABELS.index(point.label), not point.stable, -point.self_play)))

@@ -1,6 +1,7 @@
 """How the fixed points move, appear and vanish as one parameter of the pool changes."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,18 @@ class Bifurcation:
 
     def range(self, label: str, stable: bool = True) -> tuple[float, float] | None:
         """Smallest and largest value at which a (stable) fixed point of this behaviour was found; None for no value."""
-        there = [
-            value
-            for value, points in zip(self.values, self.points, strict=True)
-            if any(point.label == label and point.stable >= stable for point in points)
-        ]
+        return self._ends(lambda point: point.label == label and point.stable >= stable)
+
+    def neutral(self, label: str) -> tuple[float, float] | None:
+        """As `range`, of neutral points: nothing leads away from them, but in states that play never reaches nothing holds.
+
+        They are corners of continua that behave alike. What the defection certificate calls stable is of this kind.
+        """
+        return self._ends(lambda point: point.label == label and point.stability == "neutral")
+
+    def _ends(self, chosen: Callable[[FixedPoint], bool]) -> tuple[float, float] | None:
+        pairs = zip(self.values, self.points, strict=True)
+        there = [value for value, points in pairs if any(map(chosen, points))]
         return (float(min(there)), float(max(there))) if there else None
 
 
@@ -47,7 +55,7 @@ def bifurcation(meta: MetaGame, *, over: str, values: Any, starts: int = 2) -> B
     for order in (range(len(pools)), range(len(pools) - 1, -1, -1)):
         p = np.array([point.policy for point in pools[order[0]].fixed_points(starts=starts, nash=False)])
         for i in order:
-            p, _, residual = settle(pools[i].setting(), p, tolerance=1e-9, iterations=15)
+            p, _, residual = settle(pools[i].setting().own_units[0], p, tolerance=1e-9, iterations=15)
             p = distinct(p[residual < 1e-8], 1e-4)
             found[i].append(p)
             if not len(p):

@@ -83,10 +83,10 @@ def at(setting: Setting, policy: Five) -> Cooperation:
 
 def near(setting: Setting, policy: Five) -> Cooperation:
     """K, found by ascent from a policy near it."""
-    return at(setting, ascend(setting._replace(share=1.0), policy, policy, HELD)[0])
+    return at(setting, ascend(setting._replace(share=1.0).own_units[0], policy, policy, HELD)[0])
 
 
 def cooperation(setting: Setting, coarse: Setting) -> Cooperation:
     """K, found by ascent in what it does after CD, DC and DD, with what its fate depends on."""
-    alone, coarse = setting._replace(share=1.0), coarse._replace(share=1.0)
+    alone, coarse = (pool._replace(share=1.0).own_units[0] for pool in (setting, coarse))
     return at(setting, maximum(alone, coarse, np.array(ALLC), HELD)[0])

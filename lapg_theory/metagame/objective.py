@@ -17,6 +17,7 @@ from lapg_theory.exact.gradients import slopes
 from lapg_theory.exact.precision import float64
 from lapg_theory.exact.returns import payoffs
 from lapg_theory.game import MatrixGame
+from lapg_theory.game.units import Scale, normalised
 from lapg_theory.shaping.course import learning_path, path_returns, value_and_slope
 
 Policies = Float[np.ndarray, "n 5"]
@@ -44,6 +45,12 @@ class Setting(NamedTuple):
         """The setting of these policies only."""
         each = {"gamma": self.gamma, "share": self.share, "eta": self.eta}
         return self._replace(**{name: value[points] for name, value in each.items() if np.ndim(value)})
+
+    @property
+    def own_units(self) -> tuple["Setting", Scale]:
+        """The same pool with payoffs in units of their own, in which searches have their tolerances; and their scale."""
+        game, scale, _ = normalised(self.game)
+        return self._replace(game=game, eta=self.eta * scale.unit), scale
 
 
 @functools.partial(jax.jit, static_argnames="updates")

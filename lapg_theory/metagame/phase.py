@@ -89,7 +89,7 @@ def attractor_map(meta: MetaGame, *, p_naive: Any, over: str, values: Any) -> At
     kind = np.array([1, 1, 0, 0.3, 0])
     for value in values:
         pool = vary(meta, over, value)
-        setting, shares = pool.setting()._replace(share=1.0), _shares(p_naive, pool)
+        setting, shares = pool.setting()._replace(share=1.0).own_units[0], _shares(p_naive, pool)
         best = max((ascend(setting, EXTORT, start) for start in (EXTORT, *previous)), key=lambda found: found[1])[0]
         kind, previous = ascend(setting, kind, kind, HELD)[0], [best]
         K = at(setting, kind)
@@ -194,6 +194,7 @@ def phase_diagram(
             setting = pool.setting(1)._replace(
                 share=np.repeat(_shares(p_naive, pool), runs), learners=learners, dtype=np.float32
             )
+            setting = setting.own_units[0]  # AdamW's epsilon has the unit of a slope
             end = expit(learn(setting, np.tile(pairs, (len(p_naive), 1, 1)), steps, rate))
             names = labels(setting._replace(dtype=np.float64), end[:, 0], end[:, -1])
             found[i, :, k] = np.reshape(names, (len(p_naive), runs))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from lapg_theory.game import Discounted, MatrixGame, check_count, check_game
+from lapg_theory.game import CD, Discounted, MatrixGame, check_count, check_game
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.learning import effective_p_naive, sobol_logits
 from lapg_theory.metagame import cooperation
@@ -201,6 +201,19 @@ class MetaGame:
         0 or less: no boundary, cooperation is reached from the whole edge; 1 or more: never.
         """
         return self.cooperation().basin_boundary(self.share)
+
+    def boundary_pull(self) -> float:
+        """F_CD, the field after CD, where `basin_boundary` lies on the edge; NaN where it lies nowhere on it.
+
+        Positive: the edge repels, learning leaves it towards forgiveness, and the boundary is none of the basin as a whole
+        (opening less may lead to K by way of p_CD). Per step, in payoffs.
+        """
+        kind = self.cooperation()
+        boundary = kind.basin_boundary(self.share)
+        if not 0 < boundary < 1:
+            return np.nan
+        point = np.append(boundary, kind.policy[1:])
+        return float(self.field(point, point)[CD])
 
     def errors(self, scramblings: Any = 4) -> dict[str, float]:
         """Quadrature standard errors of `p_critical` and `basin_boundary`, from other scramblings of the learners.

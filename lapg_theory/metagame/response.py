@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from scipy.stats import qmc
 
 from lapg_theory.metagame.objective import Policies, Setting, pooled
+from lapg_theory.shaping.initialisations import t_quantile
 
 Five = Float[np.ndarray, " 5"]
 
@@ -28,6 +29,7 @@ class Response:
             policy is so near to earning as much that quadrature cannot tell).
         error: quadrature standard error of `gain`, from other scramblings of the initial learners.
         tolerance: the gain below which the others' policy counts as a best reply to itself.
+        margin: half the 95% interval of `gain`: `error` times the quantile of Student's t for so few scramblings.
     """
 
     policy: Five
@@ -35,11 +37,12 @@ class Response:
     gain: float
     error: float
     tolerance: float
+    margin: float
 
     @property
     def nash(self) -> bool | None:
-        """Whether the others' policy is a best reply to itself; None where the gain is within two errors of the limit."""
-        if abs(self.gain - self.tolerance) <= 2 * self.error:
+        """Whether the others' policy is a best reply to itself; None where the limit lies within the gain's margin."""
+        if abs(self.gain - self.tolerance) <= self.margin:
             return None
         return self.gain < self.tolerance
 
@@ -101,6 +104,8 @@ def best_response(others: Sequence[Setting], coarse: Setting, q: Five, starts: i
 
     The rest of `others`, the same pool with other initial learners, say how far quadrature may be off.
     """
+    scale = others[0].own_units[1]
+    coarse, *others = (setting.own_units[0] for setting in (coarse, *others))
     setting, unit = others[0], float(np.ptp(others[0].game.row_payoffs))
     tries = [ascend(coarse, q, start) for start in candidates(coarse, q)[:starts]]
     best = max(tries, key=lambda found: found[1])
@@ -111,7 +116,9 @@ def best_response(others: Sequence[Setting], coarse: Setting, q: Five, starts: i
     p = np.array([q] + [policy for policy, _ in ends])
     value = np.array([pooled(other, p, np.broadcast_to(q, p.shape))[0] for other in others])
     gain, error = value[0] - value[0, 0], (value - value[:, :1]).std(0, ddof=1)
-    k = int((gain + 2 * error).argmax())
-    if gain[k] <= 0 and gain[k] + 2 * error[k] <= 1e-4 * unit:
+    margin = t_quantile(len(others)) * error
+    k = int((gain + margin).argmax())
+    if gain[k] <= 0 and gain[k] + margin[k] <= 1e-4 * unit:
         k = 0
-    return Response(p[k], float(value[0, k]), float(gain[k]), float(error[k]), 1e-4 * unit)
+    slopes = (scale.unit * float(x) for x in (gain[k], error[k], 1e-4 * unit, margin[k]))
+    return Response(p[k], float(scale.level(value[0, k])), *slopes)

@@ -28,6 +28,16 @@ def sobol_logits(n: int, seed: int = 0, spread: float = 1.0) -> np.ndarray:
     return spread * ndtri(np.clip(points, 2.0**-64, 1 - 2.0**-53))
 
 
+def t_quantile(samples: int, level: float = 0.95) -> float:
+    """How many standard errors a two-sided interval reaches either way, by Student's t with samples - 1 degrees of freedom.
+
+    Two standard errors would be an interval of 88% for 5 samples, 91% for 8. Zero for a single sample, which has no error.
+    """
+    from scipy.special import stdtrit
+
+    return float(stdtrit(samples - 1, (1 + level) / 2)) if samples > 1 else 0.0
+
+
 def expectation(
     function: Callable[[np.ndarray], Any], n: int = 512, seed: int = 0, spread: float = 1.0, scramblings: int = 4
 ) -> tuple[Any, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from lapg_theory.exact.chain import Discount
-from lapg_theory.game import TFT, Horizon, MatrixGame, check_policy
+from lapg_theory.game import TFT, Horizon, MatrixGame, check_game, check_policy
+from lapg_theory.game.units import normalised
 from lapg_theory.shaping.initialisations import expectation, sobol_logits
 from lapg_theory.shaping.returns import naive_course, shaping_return, shaping_value_and_gradient
 
@@ -22,7 +23,8 @@ class Shaper:
     Attributes:
         policy: five cooperation probabilities, s0, CC, CD, DC, DD.
         value: its reward, mean over the inner episodes and the initial learners.
-        error: standard error of `value` from the choice of initial learners; None where they were given.
+        error: standard error of `value` from the choice of its 512 initial learners, by four scramblings; None where learners
+            were given.
         naive_value: the naive learners' reward, mean over the same.
         curve: its reward in each inner episode, [updates + 1].
         naive_curve: the naive learners' reward in each, [updates + 1].
@@ -73,6 +75,10 @@ def train_shaper(
     starts = [check_policy("starts", start) for start in starts]
     initial = sobol_logits(512) if learners is None else np.asarray(learners, dtype=float)
 
+    check_game(game)
+    game, scale, learner = normalised(game)
+    eta = eta * learner.unit
+
     def loss(p):
         value, gradient = shaping_value_and_gradient(game, horizon, p, initial, eta, updates, normalize)
         return -value.mean() / horizon.weight, -gradient.mean(axis=0) / horizon.weight
@@ -88,15 +94,15 @@ def train_shaper(
     error = None
     if learners is None:
         _, error = expectation(lambda q: shaping_return(game, horizon, policy, q, eta, updates, normalize))
-        error /= horizon.weight
+        error *= scale.unit * np.sqrt(4) / horizon.weight  # of one set of learners, not of the mean over four
     return Shaper(
         policy=policy,
-        value=-best.fun,
+        value=scale.level(-best.fun),
         error=error,
-        naive_value=naive.mean() / horizon.weight,
-        curve=own / horizon.weight,
-        naive_curve=naive / horizon.weight,
-        residual=np.abs(np.clip(policy + uphill, 0, 1) - policy).max(),
+        naive_value=learner.level(naive.mean() / horizon.weight),
+        curve=scale.level(own / horizon.weight),
+        naive_curve=learner.level(naive / horizon.weight),
+        residual=scale.unit * np.abs(np.clip(policy + uphill, 0, 1) - policy).max(),
         reason=best.message,
-        by_start=-np.array([end.fun for end in ends]),
+        by_start=scale.level(-np.array([end.fun for end in ends])),
     )

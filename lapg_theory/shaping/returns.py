@@ -39,8 +39,8 @@ def _prepare(
     game: MatrixGame, horizon: Horizon | Discount, p: Any, q0: Any, eta: Any, updates: int, normalize: bool
 ) -> tuple:
     check_count("updates", updates, least=0)
-    if jnp.shape(q0)[-1:] != (5,):
-        raise ValueError(f"q0 needs five logits (s0, CC, CD, DC, DD) in its last axis, got shape {jnp.shape(q0)}")
+    if np.shape(q0)[-1:] != (5,):
+        raise ValueError(f"q0 needs five logits (s0, CC, CD, DC, DD) in its last axis, got shape {np.shape(q0)}")
     if not isinstance(q0, jax.core.Tracer) and np.isnan(np.asarray(q0, dtype=float)).any():
         raise ValueError("q0 holds nan, which is no logit")
     if not isinstance(eta, jax.core.Tracer) and not ((np.asarray(eta) >= 0) & (np.asarray(eta) < np.inf)).all():

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from scipy.optimize import linprog
 
 from lapg_theory.game import MIRROR, MatrixGame, check_game
+from lapg_theory.game.units import on_one_scale
 
 COOPERATED = np.array([1.0, 1.0, 0.0, 0.0])  # own action by outcome
 ROUNDING = 1e-9
@@ -53,8 +54,8 @@ def check_gamma(gamma: float | int) -> None:
         raise ValueError(f"gamma must lie in [0, 1), or be 1 for the undiscounted limit, got {gamma!r}")
 
 
-def _tilt(game: MatrixGame, slope: Any, chi: Any, baseline: Any) -> tuple[float, np.ndarray]:
-    """The slope, and what phi multiplies, by outcome: s (r1 - l) - (r2 - l)."""
+def _tilt(game: MatrixGame, slope: Any, chi: Any, baseline: Any) -> tuple[float, np.ndarray, float]:
+    """The slope, what phi x unit multiplies, by outcome: [s (r1 - l) - (r2 - l)] / unit; and the unit of the payoffs."""
     if (slope is None) == (chi is None) or chi == 0:
         raise ValueError(f"give either slope or chi = 1 / slope (not 0), got slope={slope}, chi={chi}")
     s = float(slope) if slope is not None else 1 / float(chi)
@@ -62,8 +63,10 @@ def _tilt(game: MatrixGame, slope: Any, chi: Any, baseline: Any) -> tuple[float,
         raise ValueError(
             f"slope, chi and baseline must be numbers, the baseline finite, got {slope}, {chi}, {baseline}"
         )
-    own, other = payoffs_by_outcome(game)
-    return s, s * (own - float(baseline)) - (other - float(baseline))
+    check_game(game)
+    scaled, (unit, base) = on_one_scale(game)
+    (own, other), level = payoffs_by_outcome(scaled), float(baseline - base) / unit
+    return s, s * (own - level) - (other - level), unit
 
 
 def _extreme(tilt: np.ndarray, objective: Any, lost: tuple[Any, Any]) -> np.ndarray | None:
@@ -91,12 +94,12 @@ def feasible(game: MatrixGame, gamma: float | int, *, baseline: Any, slope: Any 
     A linear program: the policy is linear in phi, (1 - gamma) p0 and gamma, and everything is bounded.
     """
     check_gamma(gamma)
-    _, tilt = _tilt(game, slope, chi, baseline)
+    _, tilt, unit = _tilt(game, slope, chi, baseline)
     most = _extreme(tilt, (0, 0, -1), (0, 1))
     lost = 0.0 if most is None else float(most[2])
     lowest = 1 - lost if lost > ROUNDING else 1.0 if _phis(tilt, 0.0) else math.inf
     phi = _phis(tilt, min(1 - gamma, lost)) if 1 - gamma <= lost + ROUNDING and lowest <= 1 else None
-    return Feasibility(phi is not None, phi, lowest)
+    return Feasibility(phi is not None, phi and (phi[0] / unit, phi[1] / unit), lowest)
 
 
 def gamma_min(game: MatrixGame, *, chi: Any = None, slope: Any = None, baseline: Any = None) -> float:
@@ -136,7 +139,7 @@ def enforce(
     Raises:
         ValueError: where no policy enforces the line at this gamma, phi or p0; the message says what would.
     """
-    s, tilt = _tilt(game, slope, chi, baseline)
+    s, tilt, unit = _tilt(game, slope, chi, baseline)
     found = feasible(game, gamma, baseline=baseline, slope=s)
     line = f"the line of slope {s:g} through baseline {float(baseline):g}"
     if found.phi is None:
@@ -150,7 +153,7 @@ def enforce(
     phi = (low + high) / 2 if phi is None else float(phi)
     if not math.isfinite(phi):
         raise ValueError(f"phi must be finite, got {phi}")
-    lost, reach = 1 - gamma, phi * tilt + COOPERATED
+    lost, reach = 1 - gamma, phi * unit * tilt + COOPERATED
     first, last = max(0.0, (reach - gamma).max()), min(lost, reach.min())
     if first > last + ROUNDING or phi == 0:
         raise ValueError(f"phi = {phi:g} cannot enforce {line}: it must lie in [{low:.6g}, {high:.6g}] and not be 0")

@@ -7,6 +7,7 @@ import numpy as np
 
 from lapg_theory.game import MatrixGame, NearestExtortioner, check_game, nearest_extortioner
 from lapg_theory.game.strategies import check_policy
+from lapg_theory.game.units import on_one_scale
 from lapg_theory.zd.enforce import COOPERATED, check_gamma, payoffs_by_outcome
 
 
@@ -55,7 +56,9 @@ def fit(game: MatrixGame, p: Any, gamma: float | int) -> Fit:
     """
     check_gamma(gamma)
     policy = _one("p", p)
-    own, other = payoffs_by_outcome(game)
+    check_game(game)
+    scaled, scale = on_one_scale(game)
+    own, other = payoffs_by_outcome(scaled)
     basis = np.stack([own, other, np.ones(4)], axis=1)
     if np.linalg.matrix_rank(basis) < 3:
         raise ValueError(f"the payoffs of {game.name} lie on one line whatever is played; there is none to enforce")
@@ -66,7 +69,8 @@ def fit(game: MatrixGame, p: Any, gamma: float | int) -> Fit:
         B, C = -A, C if abs(C) > rounding * np.abs(basis).max() else 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = -A / B
-        numbers = -B, slope, C / (-B * (1 - slope)), 1 / slope, np.linalg.norm(target - basis @ found)
+        baseline = scale.level(C / (-B * (1 - slope)))
+        numbers = -B / scale.unit, slope, baseline, 1 / slope, np.linalg.norm(target - basis @ found)
     return Fit(*map(float, numbers))
 
 
