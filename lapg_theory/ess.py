@@ -1,0 +1,124 @@
+"""Is a strategy evolutionarily stable? Which invader breaks it, and who merely drifts in?
+
+Everybody plays the resident S but for a few who play I, in groups of n drawn at random. With d_k what S earns above I where
+k of the n - 1 co-players play I, rare invaders die out if the first of d_0, d_1, ... that is not zero is positive, spread if
+it is negative, and drift if all are zero. For n = 2 that is Maynard Smith's definition: E(S, S) > E(I, S), or equality and
+E(S, I) > E(I, I). (Maynard Smith & Price 1973, Nature 246; Broom, Cannings & Vickers 1997, Bull. Math. Biol. 59.)
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lapg_theory.exact.general import general_returns
+from lapg_theory.game import NAMED, AnonymousGame, Horizon, MatrixGame, group_strategy
+
+ROUNDING = 1e-9  # of the largest payoff, per step
+
+
+@dataclasses.dataclass(frozen=True)
+class EssVerdict:
+    """Whether a strategy is evolutionarily stable (also as truth value) against those it was tested with.
+
+    Attributes:
+        invader: the one that gains most of those that spread; None where none does.
+        gain: what that invader earns per step above the resident at the first difference, 0 for None.
+        neutral: those that earn the same as the resident in every group: they drift, and make way for others.
+        tested: the names of all that were tried.
+    """
+
+    invader: str | None
+    gain: float
+    neutral: tuple[str, ...]
+    tested: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return self.invader is None and not self.neutral
+
+    def __str__(self) -> str:
+        if self.invader is not None:
+            return f"not stable: {self.invader} invades and earns {self.gain:.6g} more per step"
+        if self.neutral:
+            return f"neutrally stable, no ESS: {', '.join(self.neutral)} drift in"
+        return f"evolutionarily stable against {len(self.tested)} others"
+
+
+def pure_strategies() -> dict[str, tuple[float, ...]]:
+    """All 32 deterministic memory-one strategies of a 2x2 game, named by what they play in s0, CC, CD, DC, DD.
+
+    A best reply to a memory-one strategy is among them, whatever the memory of the repliers, since against it the game is a
+    Markov decision process with these states.
+    """
+    return {"".join(word): tuple(float(x == "C") for x in word) for word in itertools.product("CD", repeat=5)}
+
+
+def _policy(given: Any, players: int) -> np.ndarray:
+    if isinstance(given, str):
+        if players == 2 and given not in NAMED:
+            raise ValueError(f"unknown strategy {given!r}; known: {', '.join(NAMED)}")
+        given = NAMED[given] if players == 2 else group_strategy(given, players)
+    return np.asarray(given, dtype=float)
+
+
+def _named(against: Any, players: int) -> dict[str, np.ndarray]:
+    if isinstance(against, Mapping):
+        pairs = list(against.items())
+    else:
+        pairs = [(x if isinstance(x, str) else "(" + ", ".join(f"{p:.4g}" for p in x) + ")", x) for x in against]
+    if not pairs:
+        raise ValueError("against must hold at least one strategy to test with")
+    return {name: _policy(policy, players) for name, policy in pairs}
+
+
+def is_ess(
+    strategy: Any,
+    against: Mapping[str, Any] | Sequence[Any] | None = None,
+    *,
+    game: MatrixGame | AnonymousGame,
+    horizon: Horizon,
+) -> EssVerdict:
+    """Whether a memory-one strategy withstands a few of each of the others, with the one that breaks it.
+
+    Args:
+        strategy: a name (of `NAMED`; in groups of `group_strategy`) or probabilities of cooperating.
+        against: names, probabilities, or a dictionary of them; itself among them is left out. None: all deterministic ones
+            of a 2x2 game (`pure_strategies`), so that a verdict covers invaders of any memory as far as best replies go.
+        game: a symmetric `MatrixGame`, or an `AnonymousGame`, whose groups are drawn at random.
+        horizon: how long each encounter lasts. Differences below 1e-9 of the largest payoff per step count as none.
+
+    Raises:
+        ValueError: for a game that is not symmetric, an unknown name, no one to test with, or what is no policy.
+    """
+    if isinstance(game, MatrixGame) and not game.is_symmetric:
+        raise ValueError(f"{game.name} is not symmetric: a resident and an invader must be able to trade places")
+    players = game.players if isinstance(game, AnonymousGame) else 2
+    if against is None and players > 2:
+        raise ValueError(f"against must name strategies in groups of {players}: the deterministic ones are too many")
+    resident = _policy(strategy, players)
+    invaders = _named(pure_strategies() if against is None else against, players)
+    invaders = {name: policy for name, policy in invaders.items() if not np.array_equal(policy, resident)}
+    names = tuple(invaders)
+    if not names:
+        return EssVerdict(None, 0.0, (), ())
+    leads = _leads(game, resident, np.stack(list(invaders.values())), players, horizon)
+    payoffs = game.row_payoffs if isinstance(game, MatrixGame) else (*game.cooperator, *game.defector)
+    counts = np.abs(leads) > ROUNDING * float(np.abs(np.array(payoffs, dtype=float)).max())
+    first = np.where(counts.any(0), np.take_along_axis(leads, counts.argmax(0)[None], 0)[0], 0)
+    worst = int(first.argmin())
+    neutral = tuple(name for name, lead in zip(names, first, strict=True) if lead == 0)
+    return EssVerdict(names[worst] if first[worst] < 0 else None, max(0.0, -float(first[worst])), neutral, names)
+
+
+def _leads(game: Any, resident: np.ndarray, invaders: np.ndarray, players: int, horizon: Any) -> np.ndarray:
+    """What residents earn per step above invaders where 0, ..., n - 1 of the co-players invade, [n, invaders]."""
+    groups = [
+        general_returns(game, [resident] * (players - k) + [invaders] * k, horizon) / horizon.weight
+        for k in range(players + 1)
+    ]
+    earned = [
+        np.broadcast_to(group, (players, len(invaders))) if group.ndim > 1 else group[:, None] for group in groups
+    ]
+    return np.stack([earned[k][0] - earned[k + 1][-1] for k in range(players)])

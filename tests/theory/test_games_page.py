@@ -1,0 +1,47 @@
+"""docs/games.md: every example prints what the page says, and the table of learning rules is what they do."""
+
+import doctest
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lapg_theory import exact_returns
+from lapg_theory.dynamics import iterate
+from lapg_theory.game import Discounted, prisoners_dilemma
+from lapg_theory.learning import AdvantageAlignment, Loqa, Naive
+
+PAGE = Path(__file__).parents[2] / "docs" / "games.md"
+
+
+def test_examples_print_what_the_page_says():
+    found = doctest.testfile(str(PAGE), module_relative=False)
+    assert found.attempted > 20
+    assert found.failed == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("row", "rule"),
+    [
+        ("naive", Naive(rate=0.1, normalize=False)),
+        ("Advantage Alignment, beta 0.1", AdvantageAlignment(rate=0.1, beta=0.1, normalize=False)),
+        ("beta 0.3", AdvantageAlignment(rate=0.1, beta=0.3, normalize=False)),
+        ("beta 1", AdvantageAlignment(rate=0.1, beta=1, normalize=False)),
+        ("beta 3", AdvantageAlignment(rate=0.1, beta=3, normalize=False)),
+        ("LOQA, decay 0.9", Loqa(rate=0.1, decay=0.9, normalize=False)),
+        ("LOQA, decay 1", Loqa(rate=0.1, decay=1.0, normalize=False)),
+    ],
+)
+def test_the_table_of_rivals(row, rule):
+    (line,) = (line for line in PAGE.read_text().splitlines() if line.startswith(f"| {row} |"))
+    cooperate, defect, median, forgiving = (cell.strip() for cell in line.split("|")[2:6])
+    game, horizon = prisoners_dilemma(), Discounted(0.96)
+    starts = np.random.default_rng(0).normal(size=(2, 256, 5))
+    joint = iterate(rule, game, horizon, tuple(starts), 10_000).last
+    p, q = (1 / (1 + np.exp(-np.asarray(x))) for x in joint)
+    earned = np.mean(exact_returns(game, p, q, horizon), 0) * 0.04
+    kind = p[earned > 0.9]
+    for said, share in ((cooperate, earned > 0.9), (defect, earned < 0.1), (forgiving, kind[:, 3] > 0.5)):
+        assert float(said.rstrip("%")) == pytest.approx(100 * share.mean(), abs=1)
+    np.testing.assert_allclose([float(x) for x in median.split(",")], np.median(kind, 0), atol=0.006)
