@@ -27,9 +27,14 @@ def labels(setting: Setting, p: Policies, q: Policies) -> list[str]:
     level = (together - P) / (R - P)
     shaped = (shaping(setting, p)[0] + shaping(setting, q)[0]) / 2
     gain = (shaped - shaping(setting, np.zeros_like(p))[0]) / (R - P)
-    found = np.full(len(p), "other", dtype=object)
+    return words(level, gain, openings.min(1))
+
+
+def words(level: Values, gain: Values, opening: Values) -> list[str]:
+    """The words of `labels`: from rewards above P among agents, gains over a defector from naive learners, openings."""
+    found = np.full(len(level), "other", dtype=object)
     found[level <= 0.2] = "defect"
     found[(level <= 0.2) & (gain >= 0.05)] = "extort"
     found[level >= 0.8] = "alternate"
-    found[(level >= 0.8) & (openings.min(1) >= 0.5)] = "cooperate"
+    found[(level >= 0.8) & (opening >= 0.5)] = "cooperate"
     return found.tolist()
