@@ -7,6 +7,7 @@ COMMANDS = {
     "thresholds": ("lapg_theory.commands.thresholds", "when mutual defection stops being stable among naive learners"),
     "metagame": ("lapg_theory.commands.metagame", "fixed points of a mixed pool of aware agents and naive learners"),
     "basins": ("lapg_theory.commands.basins", "where pairs of learning agents end, from many starts or from one"),
+    "basin": ("lapg_theory.commands.basin", "which end a mixed pool reaches, foretold: edge, window, folds, recipes"),
     "bifurcation": ("lapg_theory.commands.bifurcation", "where fixed points of a pool appear and vanish"),
     "evolution": ("lapg_theory.commands.evolution", "replicator dynamics of learning-aware types and naive learners"),
     "zd": ("lapg_theory.commands.zd", "zero-determinant strategies: what can be enforced, and fits"),

@@ -180,6 +180,40 @@ class MetaGame:
             starts = expit(random_pairs(starts, seed))
         return basins(self.setting(nodes), starts, steps, rate)
 
+    def schedule(
+        self,
+        stages: Any,
+        starts: Any = 32,
+        *,
+        agents: Any = 2,
+        nodes: Any = 64,
+        seed: int = 0,
+        **integration: Any,
+    ) -> Any:
+        """Where runs of agents end that learn in this pool under a schedule; `p_naive` is that of the stages.
+
+        Args:
+            stages: a sequence of `lapg_theory.basin.Stage`: (effective) shares, entropy bonus, rate, naive rate.
+            starts: initial logits [runs, agents, 5], or how many runs of N(0, 1) ones.
+            agents: in each run, where starts are drawn.
+            nodes: initial naive learners, the same at every step.
+            seed: of the starts.
+            integration: `steps`, `every`, `optimiser`, `shared`, as for `lapg_theory.basin.integrate`.
+
+        Returns:
+            A `lapg_theory.basin.Course`: rewards among agents and from naive learners on the way, and the ends.
+
+        Raises:
+            ValueError: as for `lapg_theory.basin.integrate`, and for counts that are no integers >= 1.
+        """
+        from lapg_theory import basin
+
+        if np.ndim(starts) == 0:
+            check_count("starts", starts)
+            check_count("agents", agents, least=2)
+            starts = basin.random_starts(starts, agents, seed)
+        return basin.integrate(basin.pool_of(self, nodes), stages, starts, **integration)
+
     def cooperation(self) -> cooperation.Cooperation:
         """The cooperative fixed point K (open with C, keep to it; elsewhere best for shaping), where it exists."""
         return cooperation.cooperation(self.setting(), self._coarse()[1])

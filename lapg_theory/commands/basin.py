@@ -1,0 +1,118 @@
+"""`lapg theory basin`: which end a mixed pool reaches, beforehand: edge, window, folds, and the ends of recipes."""
+
+import argparse
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from lapg_theory.basin import RECIPES, Pool, folds, pool_of, predict, shaping_path, small_pool
+from lapg_theory.basin.shaping_path import Estimate, estimate
+from lapg_theory.commands.options import five, game, numbers, show
+from lapg_theory.commands.pool_options import add_pool, pool
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_pool(parser)
+    add = parser.add_argument
+    parser.set_defaults(gamma=None, eta=None)
+    add("--steps", type=int, default=10, help="of an inner episode, unless --gamma is given (default %(default)s)")
+    add("--episodes", type=int, default=20, help="inner episodes against a naive learner (default %(default)s)")
+    add("--shares", default="0.25,0.5,0.75", help="of naive learners, for the folds (default %(default)s)")
+    add("--agents", type=int, default=4, help="in a run (default %(default)s)")
+    add("--runs", type=int, default=16, help="random starts for every recipe (default %(default)s)")
+    add("--updates-of-agents", type=int, default=1000, help="AdamW steps of a run (default %(default)s)")
+    add("--nodes", type=int, default=16, help="with --gamma: initial naive learners (default %(default)s)")
+    add("--scramblings", type=int, default=4, help="with --gamma: sets of them, for error bars (default %(default)s)")
+    add("--shared", action="store_true", help="logits have a bias that all states share")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print edge, window, folds and the predicted shares of ends."""
+    begun = time.monotonic()
+
+    def report(text: str) -> None:
+        print(f"{time.monotonic() - begun:6.1f} s  {text}", file=sys.stderr, flush=True)
+
+    sets, one = _pools(arguments)
+    report("following pure shaping")
+    found: dict[str, Any] = {"path": _path(sets)}
+    report("following the rest points in the entropy bonus")
+    found["folds"] = [_folds(sets, share) for share in numbers("--shares", arguments.shares)]
+    report(f"{len(RECIPES)} recipes, {arguments.runs} runs of {arguments.agents} agents each")
+    courses = predict(
+        one,
+        runs=arguments.runs,
+        agents=arguments.agents,
+        seed=arguments.seed,
+        steps=arguments.updates_of_agents,
+        shared=arguments.shared,
+        report=lambda done, total: report(f"{done} of {total} recipes"),
+    )
+    found["recipes"] = {name: _ends(course) for name, course in courses.items()}
+    show(found, arguments.json, _text)
+
+
+def _pools(arguments: argparse.Namespace) -> tuple[Pool, Pool]:
+    """The pool with a set of learners for each scrambling, and with one set."""
+    if arguments.gamma is None:
+        eta = {} if arguments.eta is None else {"eta": arguments.eta}
+        small = small_pool(steps=arguments.steps, episodes=arguments.episodes, game=game(arguments), **eta)
+        return small, small
+    arguments.eta = 2.0 if arguments.eta is None else arguments.eta
+    meta = pool(arguments, 0.5, arguments.nodes)
+    return pool_of(meta, arguments.nodes, arguments.scramblings), pool_of(meta, arguments.nodes)
+
+
+def _path(sets: Pool) -> dict[str, Any]:
+    runs = sets.traced.learners.shape[1]
+    path = shaping_path(sets, np.zeros((runs, 5)), steps=1000, every=10)
+    windows = [each for each in path.window() if each is not None]
+    return {"edge": vars(estimate(path.edge)), "windows": windows, "sets": runs}
+
+
+def _folds(sets: Pool, share: float) -> dict[str, Any]:
+    both = folds(sets, share)
+    return {"share": share, "T_E": vars(both["extort"].fold), "T_K": vars(both["cooperate"].fold)}
+
+
+def _ends(course: Any) -> dict[str, Any]:
+    times = course.reached(0.75)
+    seen = times[np.isfinite(times)]
+    return {
+        "shares": course.shares,
+        "steps": {"median": float(np.median(times)) if len(seen) else np.inf, "last": seen.max(initial=0.0)},
+        "among": course.among[-1],
+        "versus_naive": float(course.versus_naive[-1].mean()),
+    }
+
+
+def _fold(found: dict[str, float]) -> str:
+    return "none below 1" if np.isinf(found["value"]) else str(Estimate(**found))
+
+
+def _text(report: dict[str, Any]) -> str:
+    path = report["path"]
+    lines = [f"edge: forgiveness grows on the path of pure shaping only below a share of {path['edge']}"]
+    for moment in ("opens", "closes"):
+        seen = [window[moment] for window in path["windows"] if window[moment] is not None]
+        if seen:
+            earned, policy = np.mean([x["versus_naive"] for x in seen]), np.mean([x["policy"] for x in seen], axis=0)
+            step = np.mean([x["steps"] for x in seen])
+            lines.append(f"window {moment} at step {step:.0f}: {earned:.2f} from naive learners, at {five(policy)}")
+    if not path["windows"]:
+        lines.append("no window: self-play destroys cooperation everywhere on the path")
+    lines += ["", "share   E exists below T =    K exists below T =    (T = entropy coefficient / reward scale)"]
+    lines += [f"{x['share']:5.3g}   {_fold(x['T_E']):<20}  {_fold(x['T_K'])}" for x in report["folds"]]
+    lines += ["", f"{'recipe':<24} {'cooperate (95%)':<20} {'extort':>6} {'other':>6}   steps to 0.75: median, last"]
+    for name, found in report["recipes"].items():
+        share, low, high = found["shares"]["cooperate"]
+        rest = 1 - share - found["shares"]["extort"][0]
+        steps = found["steps"]
+        when = f"{steps['median']:.0f}, {steps['last']:.0f}" if share else "-"
+        lines.append(
+            f"{name:<24} {share:.2f} ({low:.2f} to {high:.2f})  {found['shares']['extort'][0]:6.2f} {rest:6.2f}   {when}"
+        )
+    return "\n".join(lines)
