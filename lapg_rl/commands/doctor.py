@@ -22,6 +22,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add nothing: the command has no options."""
 
 
+def _allowed() -> str:
+    """The releases of JAX that lapg allows, as far as its installation says so."""
+    try:
+        needed = importlib.metadata.requires("lapg") or []
+    except importlib.metadata.PackageNotFoundError:  # the source on the path
+        needed = []
+    return next((line for line in needed if line.startswith("jax")), "see pyproject.toml")
+
+
 def examine(canary: Canary) -> tuple[bool, str]:
     """(Whether the canary is alive, what it measured in words); an exception is a dead canary."""
     try:
@@ -42,8 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         failed += not alive
         print(f"{'ok  ' if alive else 'FAIL'}  {name:20} {words}", flush=True)
     if failed:
-        jax_range = next(line for line in importlib.metadata.requires("lapg") or [] if line.startswith("jax"))
-        print(REMEDY.format(jax=jax_range))
+        print(REMEDY.format(jax=_allowed()))
     else:
         print("Sound: every canary is within its limit.")
     return min(failed, 1)

@@ -3,6 +3,12 @@
 import argparse
 import importlib
 import sys
+from pathlib import Path
+
+from lapg_rl import __version__
+from lapg_rl.commands import process
+from lapg_rl.runs import trust
+from lapg_rl.runs.progress import say
 
 #: name -> (module with `configure(parser)` and `run(arguments) -> int | None`, one line of help)
 COMMANDS = {
@@ -23,6 +29,8 @@ COMMANDS = {
     "oracle": ("lapg_theory.commands.oracle", "exact gradient and estimator expectations of a small shaping problem"),
     "theory": ("lapg_theory.commands.theory", "derive thresholds, fixed points and figures"),
 }
+#: Commands that play what run folders and config files describe.
+PLAYING = ("train", "sweep", "evaluate", "watch", "tournament", "balance", "report")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,42 +41,72 @@ class _Parser(argparse.ArgumentParser):
         self.module = module
 
     def error(self, message):
-        self.exit(2, f"{self.prog}: {message} (try `{self.prog} --help`)\n")
+        self.exit(2, f"{self.prog}: {process.one_line(message)} (try `{self.prog} --help`)\n")
 
     def parse_known_args(self, args=None, namespace=None):
         if self.module:
             implementation = importlib.import_module(self.module)
+            process.check_interrupts()
             implementation.configure(self)
             self.set_defaults(function=getattr(implementation, "run", None))
         return super().parse_known_args(args, namespace)
+
+    def _get_value(self, action, arg_string):
+        if action.type is Path and not arg_string.strip():
+            raise argparse.ArgumentError(action, "a path must not be empty; the working folder is .")
+        return super()._get_value(action, arg_string)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one `lapg` command line and return its exit status.
 
-    0 done, 1 failed or refuted, 2 bad input or files that can't be used, 75 stopped by SIGTERM with everything saved, 130
-    interrupted.
+    0 done, 1 failed or refuted, 2 bad input or files that can't be used, 75 stopped by SIGTERM or SIGHUP with everything
+    saved, 130 interrupted, 141 nobody reads what it prints.
     """
-    if "" not in sys.path:
-        sys.path.append("")  # game.factory may name a module in the working folder, as under python -m
+    process.open_streams()
+    process.end_with_parent()
+    given = sys.argv[1:] if arguments is None else arguments
+    name = f"lapg {given[0]}" if given and given[0] in COMMANDS else "lapg"
+    with process.signals() as caught:
+        try:
+            status = _run(given)
+            process.check_interrupts()
+            return process.flushed(name, status)
+        except SystemExit as end:
+            process.flushed(name, 0)
+            raise end from None
+        except BaseException as error:
+            if caught:
+                say(f"{name}: {process.SAYING[caught[0]]}")
+                return process.STATUS[caught[0]]
+            status, line = process.told(error)
+            if status is None:
+                raise
+            if line:
+                say(f"{name}: {process.one_line(line)}")
+            process.drop_output()
+            return status
+
+
+def _run(arguments: list[str]) -> int:
     parser = _Parser(prog="lapg", description="Learning-aware policy gradients: derive, train, compare.")
+    parser.add_argument("--version", action="version", version=f"lapg {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, text) in COMMANDS.items():
-        commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", module=module)
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", module=module)
+        if name in PLAYING:
+            command.add_argument(
+                "--trust", action="append", default=[], metavar="MODULE:NAME",
+                help="let run folders and config files load this function as their game.factory, which runs its code",
+            )  # fmt: skip
     parsed, later = parser.parse_known_args(arguments)
     several = [name for name in ("settings", "names") if name in parsed]
     if any(a.startswith("-") for a in later) or (later and not several):
         parser.error(f"unknown arguments: {' '.join(later)}")
     for name in several:  # argparse leaves positional arguments that stand after an option
         setattr(parsed, name, getattr(parsed, name) + later)
-    try:
-        return parsed.function(parsed) or 0
-    except (ValueError, OSError) as error:
-        print(f"lapg {parsed.command}: {error}", file=sys.stderr)
-        return 2
-    except FloatingPointError as error:
-        print(f"lapg {parsed.command}: {error}", file=sys.stderr)
-        return 1
+    trust.allow(*getattr(parsed, "trust", ()))
+    return parsed.function(parsed) or 0
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from lapg_rl.commands.train import base_config, options, prepare, shared_options
+from lapg_rl.runs.progress import say
 
 EPILOGUE = """examples:
   lapg sweep ipd-shaping-small estimator=lapg,mfos meta_batch=8,32 --seeds 3 --jobs 2
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         ends = _train(left, root, arguments)
     except KeyboardInterrupt:
-        print("\nlapg: interrupted; the same command carries on", file=sys.stderr)
+        say("\nlapg: interrupted; the same command carries on")
         return 130
     rows = sweep.table(planned, ends)
     print(sweep.as_text(rows))
@@ -57,14 +57,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _train(runs: list[Any], root: Path, arguments: argparse.Namespace) -> dict[Path, Any]:
     from lapg_rl.runs import processes
-    from lapg_rl.runs.loop import open_run
+    from lapg_rl.runs.folder import open_run
 
     parameters = dict(_parameter(text) for text in arguments.slurm or ())
     prepare(arguments.jobs, arguments.threads, arguments.compilation_cache)
     folders = [open_run(one.config, one.folder).path for one in runs]  # every refusal comes before the first run
     if not folders:
         return {}
-    more = options(arguments.quiet, arguments.devices)
+    more = options(arguments.quiet, arguments.devices, [one.config for one in runs])
     if arguments.slurm:
         ends = processes.train_on_slurm(folders, root / "slurm", parameters, more)
     else:

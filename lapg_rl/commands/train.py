@@ -3,14 +3,15 @@
 import argparse
 import dataclasses
 import os
-import sys
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lapg_rl import config
 from lapg_rl.config import Config
-from lapg_rl.runs import preemption, processes
+from lapg_rl.runs import preemption, processes, trust
+from lapg_rl.runs.progress import say, tell
 
 EPILOGUE = """examples:
   lapg train --list
@@ -138,32 +139,38 @@ def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool, count: Any) 
         try:
             train_together(group, label=label(cfg), quiet=quiet, count=count)
         except KeyboardInterrupt:
-            how = "the same command" if len(group) > 1 else f"`lapg train --resume {folder}`"
-            print(f"\nlapg: interrupted; carry on with {how}", file=sys.stderr)
+            how = "the same command" if len(group) > 1 else f"`lapg train --resume {shlex.quote(str(folder))}`"
+            say(f"\nlapg: interrupted; carry on with {how}")
             return 130
         except preemption.Preempted as stop:
-            print(f"\nlapg: {stop}", file=sys.stderr)
+            say(f"\nlapg: {stop}")
             return preemption.EXIT
         for cfg, folder in group if writes() and not quiet else ():
-            print(f"finished {folder} ({cfg.updates} updates)", flush=True)
+            tell(f"finished {folder} ({cfg.updates} updates)")
     return 0
 
 
 def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int, count: Any) -> int:
-    from lapg_rl.runs.loop import open_run
+    from lapg_rl.runs.folder import open_run
 
     for cfg, folder in runs:  # every refusal comes before the first run
         open_run(cfg, folder)
     try:
-        ends = processes.train_each([folder for _, folder in runs], jobs, options(quiet, count))
+        more = options(quiet, count, [cfg for cfg, _ in runs])
+        ends = processes.train_each([folder for _, folder in runs], jobs, more)
         return max(end.status for end in ends)
     except KeyboardInterrupt:  # every process says how to carry on
         return 130
 
 
-def options(quiet: bool, count: Any) -> list[str]:
-    """Options that a run in a process of its own gets, too."""
-    return ["--quiet"] * quiet + ([] if count is None else ["--devices", str(count)])
+def options(quiet: bool, count: Any, configs: Sequence[Config] = ()) -> list[str]:
+    """Options that a run in a process of its own gets, too; what this process may load, that one may."""
+    names = sorted({cfg.game.factory for cfg in configs if cfg.game.factory})
+    return (
+        ["--quiet"] * quiet
+        + ([] if count is None else ["--devices", str(count)])
+        + [part for name in names for part in ("--trust", name)]
+    )
 
 
 def label(cfg: Config) -> str:
@@ -202,7 +209,12 @@ def base_config(arguments: argparse.Namespace) -> Config:
             f"expected one preset or --config FILE, got {' '.join(names) or 'none'}"
             f"{' and --config' if arguments.config else ''}; `lapg train --list` shows the presets"
         )
-    return config.load(arguments.config) if arguments.config else config.preset(names[0])
+    if not arguments.config:
+        return config.preset(names[0])
+    base, given = config.load(arguments.config), [setting for setting in arguments.settings if "=" in setting]
+    if not any(setting.startswith(("factory=", "game.factory=")) for setting in given):
+        trust.check(base, arguments.config)
+    return base
 
 
 def _fresh(arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
@@ -214,11 +226,13 @@ def _fresh(arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
 
 
 def _resumed(folder: Path, arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
-    from lapg_rl.runs.loop import RunFolder
+    from lapg_rl.runs.folder import RunFolder
 
     others = [setting for setting in arguments.settings if not setting.startswith("updates=")]
     if others or arguments.config or arguments.run or arguments.seeds != 1:
         raise ValueError(
             f"--resume takes everything but updates=N from {folder}; give no preset, other settings, --config, --run or --seeds"
         )
-    return [(config.override(RunFolder(folder).config(), arguments.settings), folder)]
+    there = RunFolder(folder).config()
+    trust.check(there, folder)
+    return [(config.override(there, arguments.settings), folder)]

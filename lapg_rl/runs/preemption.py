@@ -1,5 +1,6 @@
-"""SIGTERM, or SIGUSR2 from Slurm: the machine is about to be taken away. Finish the update in hand, save it, exit with 75."""
+"""SIGTERM, SIGHUP, or SIGUSR2 from Slurm: the machine is being taken away. Finish the update in hand, save it, exit with 75."""
 
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ EXIT = 75
 
 _asked = threading.Event()
 _listening = threading.Event()
+_names = ["SIGTERM"]
 
 
 class Preempted(Exception):  # noqa: N818 (nothing went wrong)
@@ -19,15 +21,32 @@ class Preempted(Exception):  # noqa: N818 (nothing went wrong)
     def __init__(self, folder: Path, updates: int):
         self.folder, self.updates = folder, updates
         super().__init__(
-            f"stopped by SIGTERM; {updates} updates are saved, carry on with `lapg train --resume {folder}`"
+            f"stopped by {_names[-1]}; {updates} updates are saved, carry on with `lapg train --resume "
+            f"{shlex.quote(str(folder))}`"
         )
+
+
+def _numbers() -> list[int]:
+    """The signals to listen for; Windows has only the first."""
+    hangup, ours = getattr(signal, "SIGHUP", None), getattr(signal, "SIGUSR2", None)
+    return [
+        signal.SIGTERM,
+        *([hangup] if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN else []),
+        *([ours] if ours is not None and signal.getsignal(ours) == signal.SIG_DFL else []),
+    ]
+
+
+def _note(number: int, _: object) -> None:
+    _names[:] = [signal.Signals(number).name]
+    _asked.set()
 
 
 @contextmanager
 def listen() -> Iterator[Callable[[], bool]]:
     """Note SIGTERM instead of dying of it; gives a function that tells whether it came.
 
-    So is SIGUSR2, with which Slurm announces the end of the time limit where it is told to, unless it has a handler already.
+    So is SIGHUP, unless it is ignored (as under nohup), and SIGUSR2, with which Slurm announces the end of the time limit where
+    it is told to, unless it has a handler already.
     Inside another `listen` this is the outer one. Outside the main thread, which alone may set signal handlers, it tells
     what the main thread has noted.
     """
@@ -35,8 +54,7 @@ def listen() -> Iterator[Callable[[], bool]]:
         yield _asked.is_set
         return
     _asked.clear()
-    numbers = [signal.SIGTERM] + [signal.SIGUSR2] * (signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL)
-    before = {number: signal.signal(number, lambda *_: _asked.set()) for number in numbers}
+    before = {number: signal.signal(number, _note) for number in _numbers()}
     _listening.set()
     try:
         yield _asked.is_set

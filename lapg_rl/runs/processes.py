@@ -12,7 +12,12 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import lapg_rl
 from lapg_rl.runs import preemption
+from lapg_rl.runs.progress import say
+
+#: Environment variable of a process that is to end with the one that started it.
+WITH_PARENT = "LAPG_WITH_PARENT"
 
 
 class Ended(NamedTuple):
@@ -24,7 +29,23 @@ class Ended(NamedTuple):
 
 def command(folder: Path | str, options: Sequence[str]) -> list[str]:
     """The command line that carries on with a prepared run."""
-    return [sys.executable, "-m", "lapg_rl.commands.main", "train", "--resume", str(folder), *options]
+    return [sys.executable, "-P", "-m", "lapg_rl.commands.main", "train", "--resume", str(folder), *options]
+
+
+def start(folder: Path | str, options: Sequence[str], place: Mapping[str, str], **how: Any) -> "subprocess.Popen[str]":
+    """Start a process that carries on with a prepared run, and that ends when this one does, however that comes.
+
+    Its standard input is a pipe from here, which tells it. Modules of the working folder are not on its path.
+    """
+    source = Path(lapg_rl.__file__).parents[1]
+    places = [str(source)] * (source.name not in ("site-packages", "dist-packages"))
+    places += [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
+    environment = (
+        os.environ | {WITH_PARENT: "1"} | ({"PYTHONPATH": os.pathsep.join(places)} if places else {}) | {**place}
+    )
+    return subprocess.Popen(
+        command(folder, options), env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how
+    )
 
 
 def _follow(process: "subprocess.Popen[str]") -> Ended:
@@ -32,7 +53,7 @@ def _follow(process: "subprocess.Popen[str]") -> Ended:
     said = ""
     with process:
         for line in process.stderr or ():
-            print(line, end="", file=sys.stderr, flush=True)
+            say(line, end="")
             said = line.strip() or said
     return Ended(process.returncode if process.returncode >= 0 else 128 - process.returncode, said)
 
@@ -66,13 +87,13 @@ class _Processes:
             self.places.put(place)  # however it ended, those that wait for one are to go on, or to end as well
 
     def _train(self, folder: Path, place: dict[str, str]) -> Ended:
-        environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | place
+        place = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | place
         with self.lock:
             if self.stopped:
                 return Ended(preemption.EXIT)
-            process = subprocess.Popen(
-                command(folder, self.options), env=environment, stderr=subprocess.PIPE, text=True
-            )
+            process = start(
+                folder, self.options, place, start_new_session=True
+            )  # Ctrl-C is for this process to pass on
             self.running.add(process)
         end = _follow(process)
         with self.lock:
@@ -106,8 +127,8 @@ def train_each(folders: Sequence[Path], jobs: int, options: Sequence[str] = ()) 
             while wait(ends, timeout=0.2).not_done:
                 if asked() and not processes.stopped:
                     processes.stop()
-        except KeyboardInterrupt:  # the running processes got it too
-            processes.stopped = True
+        except BaseException:  # an interrupt, above all
+            processes.stop()
             raise
     return [end.result() for end in ends]
 
@@ -121,7 +142,7 @@ class SlurmTask:
 
     def __call__(self, folder: str) -> Ended:
         """Train, in a process of its own that Slurm's signals reach as well."""
-        process = self.process = subprocess.Popen(command(folder, self.options), stderr=subprocess.PIPE, text=True)
+        process = self.process = start(folder, self.options, {})
         return _follow(process)
 
     def checkpoint(self, folder: str) -> Any:
@@ -160,10 +181,7 @@ def train_on_slurm(
     except (NameError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"--slurm: {error}") from None
     jobs = executor.map_array(SlurmTask(options), [str(folder.resolve()) for folder in folders])
-    print(
-        f"submitted {len(jobs)} jobs: {', '.join(job.job_id for job in jobs)}; their output is in {logs}",
-        file=sys.stderr,
-    )
+    say(f"submitted {len(jobs)} jobs: {', '.join(job.job_id for job in jobs)}; their output is in {logs}")
 
     def end(job: Any) -> Ended:
         try:

@@ -2,14 +2,24 @@
 
 import sys
 import time
+from typing import Any
 
 
 def say(text: str, end: str = "\n") -> bool:
     """Write to standard error, and tell whether it could be written: a reader that is gone is no reason to stop a run."""
+    return _written(sys.stderr, text + end)
+
+
+def tell(text: str, end: str = "\n") -> bool:
+    """The same for standard output."""
+    return _written(sys.stdout, text + end)
+
+
+def _written(stream: Any, text: str) -> bool:
     try:
-        if sys.stderr is not None:
-            sys.stderr.write(text + end)
-            sys.stderr.flush()
+        if stream is not None:
+            stream.write(text)
+            stream.flush()
     except (OSError, ValueError):
         return False
     return True

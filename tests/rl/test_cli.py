@@ -7,6 +7,7 @@ import pytest
 
 from lapg_rl.commands.main import main
 from lapg_rl.config import PRESETS
+from lapg_rl.runs import loop
 from lapg_rl.runs.loop import RunFolder
 
 TINY = [
