@@ -26,8 +26,8 @@ def check(config: Any, path: Path) -> None:
     """Refuse to play a run whose folder names code to load, unless that was allowed by `allow` or LAPG_TRUST."""
     variable = {part.strip() for part in os.environ.get(VARIABLE, "").split(",")}
     if strange := [name for name in config.addresses if name not in _allowed | variable]:
-        names = ",".join(strange)
+        options = " ".join(f"--trust {name}" for name in strange)
         raise ValueError(
-            f"{path} depends on {names}, and to load that runs its code; if you trust it, add --trust {names}, or set "
-            f"{VARIABLE}={names}"
+            f"{path} depends on {', '.join(strange)}, and to load that runs its code; if you trust it, add {options}, or set "
+            f"{VARIABLE}={','.join(strange)}"
         )
