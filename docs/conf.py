@@ -40,14 +40,20 @@ class Markdown(SphinxDirective):
 
 
 def as_markdown(app, what, name, obj, options, lines):
-    """Wrap a docstring in the directive; `Raises:` and its like become bold lines, their entries a list."""
-    text = re.sub(r"^(\w+):\n((?:    .+\n?)+)", _section, "\n".join(lines), flags=re.MULTILINE)
+    """Wrap a docstring in the directive; `Raises:` and its like become bold lines, their entries a list, examples code."""
+    text = re.sub(r"^Example:\n((?:    .*\n?)+)", _example, "\n".join(lines), flags=re.MULTILINE)
+    text = re.sub(r"^(\w+):\n((?:    .+\n?)+)", _section, text, flags=re.MULTILINE)
     lines[:] = [".. markdown::", "", *("   " + line for line in text.split("\n")), ""]
 
 
 def _section(match):
     entries = re.sub(r"^    (?! )", "* ", match[2], flags=re.MULTILINE)
     return f"**{match[1]}**\n\n{entries}"
+
+
+def _example(match):
+    code = re.sub(r"^    ", "", match[1], flags=re.MULTILINE).rstrip()
+    return f"**Example**\n\n```pycon\n{code}\n```\n"
 
 
 def setup(app):

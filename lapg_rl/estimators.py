@@ -80,6 +80,12 @@ class Estimator:
         parts: makes the two parts of the current and the future return: those for the current, and for later inner episodes.
         off_learners: the estimator that stands for it against co-players that don't learn, whose B games are independent.
         episodic: whether its horizon is the inner episode; values then end there, too.
+
+    Example:
+        >>> import jax.numpy as jnp, lapg_rl as rl
+        >>> rewards = jnp.array([[[1.0], [0.0]], [[0.0], [4.0]]])  # two games, two inner episodes, one step
+        >>> rl.ESTIMATORS["lapg"](rewards, jnp.zeros((2, 2, 1)), gamma=1.0, gae_lambda=1.0)[:, 0, 0].tolist()
+        [2.5, 2.0]
     """
 
     parts: Callable[[Signal, Signal], tuple[Signal, Signal]]

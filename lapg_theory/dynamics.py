@@ -153,6 +153,14 @@ def iterate(
 
     Raises:
         ValueError: for a count that is no integer >= 1, a negative tolerance, an unknown optimizer, or wrong shapes.
+
+    Example:
+        >>> import numpy as np, lapg_theory as lt
+        >>> from lapg_theory.learning import Naive
+        >>> start = (np.zeros(5), np.zeros(5))  # log-odds of cooperating
+        >>> path = lt.iterate(Naive(rate=1.0), lt.prisoners_dilemma(), lt.Discounted(0.9), start, 50)
+        >>> bool(path.rewards[-1].max() < 0.1)  # naive learners come to defect
+        True
     """
     rule.check(joint)
     check_count("steps", steps)
@@ -187,6 +195,14 @@ def integrate(
     Raises:
         ValueError: for a rule in probability space (at the border its limit is a projected flow: iterate it with a
             small rate instead), or a duration that is not positive and finite.
+
+    Example:
+        >>> import numpy as np, lapg_theory as lt
+        >>> from lapg_theory.learning import Naive
+        >>> start = (np.zeros(5), np.zeros(5))
+        >>> path = lt.integrate(Naive(), lt.prisoners_dilemma(), lt.Discounted(0.9), start, 50.0)
+        >>> bool(path.rewards[-1].max() < 0.1)
+        True
     """
     from scipy.integrate import solve_ivp
 

@@ -167,6 +167,12 @@ def population(meta: MetaGame, aware: Mapping[str, Any]) -> Population:
 
     Raises:
         ValueError: for no policy, one that is none, or one named "naive".
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> pool = lt.MetaGame(lt.prisoners_dilemma(), gamma=0.99, p_naive=0.5, eta=1.0, updates=20, nodes=32)
+        >>> lt.population(pool, {"K": (1, 1, 0, 0.293, 0)}).names
+        ('K', 'naive')
     """
     if not aware:
         raise ValueError("population needs at least one learning-aware policy, by name")

@@ -41,7 +41,7 @@ RUNS = {name: [name] for name in config.PRESETS} | {
 }
 TINY = {
     "seeds": 2, "steps": 4, "every": 2, "batch": 2, "nodes": 4, "points": 3, "runs": 2, "random_policies": 20,
-    "phases": (2,), "optima": ((1, 3), (5, 3)), "shares": (0.05, 0.9), "look_aheads": (1, 3), "inner_rates": (10.0, 5.0),
+    "phases": (2,), "optima": ((1.0, 3), (5.0, 3)), "shares": (0.05, 0.9), "look_aheads": (1, 3), "inner_rates": (10.0, 5.0),
     "mixes": (1.0, 0.6), "starts": 1, "etas": (0.3, 2.0), "outside": (0.2, 100.0),
 }  # fmt: skip
 TINY_UPDATES = {"window": (1, 3)}

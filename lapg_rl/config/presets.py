@@ -8,7 +8,13 @@ from lapg_rl.config.whole import Config
 
 
 def preset(name: str) -> Config:
-    """The named preset. Raises ValueError for an unknown name, with near matches."""
+    """The named preset. Raises ValueError for an unknown name, with near matches.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> rl.preset("ipd-mixed-small").pool.agents
+        4
+    """
     if name not in PRESETS:
         raise ValueError(unknown(f"preset {name}", name, list(PRESETS)))
     return PRESETS[name]

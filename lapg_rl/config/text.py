@@ -157,6 +157,11 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
 
     Raises:
         ValueError: for an unknown or ambiguous key, one that is given twice, or a value that doesn't fit.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> rl.override(rl.preset("ipd-shaping-small"), ["estimator=mfos", "learner.gamma=0.999"]).learner.estimator
+        'mfos'
     """
     leaves, data = _leaves(Config), to_dict(config)
     given: dict[str, str] = {}

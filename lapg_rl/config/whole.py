@@ -19,6 +19,11 @@ class Config:
     `schedule` changes keys in the course of the run, in stages: see `lapg_rl.config.schedule.parse`.
 
     The newest `keep_checkpoints` checkpoints are kept, and for ever those after every `keep_every` updates (0: none).
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> rl.Config(meta_batch=8, seed=3).shares
+        {'naive': 8}
     """
 
     name: str = "custom"

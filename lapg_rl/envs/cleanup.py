@@ -48,6 +48,13 @@ class CleanUp(eqx.Module):
     a one-hot of apple, dirt, nothing, then whether it and whether the other is frozen. Cells are numbered by rows.
 
     The float fields and the counts `zap_range` and `freeze_steps` are arrays: they can be traced, mapped and swept.
+
+    Example:
+        >>> import jax, lapg_rl as rl
+        >>> env = rl.CleanUp(rl.Config().game.cleanup)
+        >>> state, seen = env.reset(jax.random.key(0))
+        >>> seen.shape == (2, env.observation_size)
+        True
     """
 
     dirt_rate: Float[Array, ""]

@@ -14,6 +14,13 @@ class IteratedMatrixGame(eqx.Module):
     """An iterated two-player, two-action game; each player sees the last joint action, own action first, as a one-hot.
 
     Arrays that concern both players have the player as their first axis: 0 is the row player.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, lapg_rl as rl, lapg_theory as lt
+        >>> env = rl.IteratedMatrixGame(lt.stag_hunt())
+        >>> _, seen, rewards = env.step(None, jnp.array([0, 1]), jax.random.key(0))
+        >>> rewards.tolist()
+        [0.0, 2.0]
     """
 
     payoffs: Float[Array, "2 2 2"]

@@ -45,7 +45,14 @@ def _policies(config: ModelConfig, env: Any, context: int, keys: Array) -> Any:
 
 
 def initial_state(config: Config, key: Array) -> TrainState:
-    """Fresh agents, optimisers and naive initialisations, drawn from `key`."""
+    """Fresh agents, optimisers and naive initialisations, drawn from `key`.
+
+    Example:
+        >>> import jax, lapg_rl as rl
+        >>> cfg = rl.RunFolder(run).config()
+        >>> rl.initial_state(cfg, rl.run_key(cfg)).agents.logits.shape  # agents, observations, actions
+        (1, 5, 2)
+    """
     env = environment(config)
     counts = (config.pool.agents, config.pool.naive_population)
     keys = [jax.random.split(k, n) for k, n in zip(jax.random.split(key), counts, strict=True)]
@@ -62,7 +69,13 @@ def initial_state(config: Config, key: Array) -> TrainState:
 
 
 def run_key(config: Config) -> Array:
-    """The key of a run; update n uses `fold_in(run_key, n)`, so a resumed run repeats nothing and skips nothing."""
+    """The key of a run; update n uses `fold_in(run_key, n)`, so a resumed run repeats nothing and skips nothing.
+
+    Example:
+        >>> import jax, lapg_rl as rl
+        >>> bool(rl.run_key(rl.Config(seed=3)) == jax.random.key(3))
+        True
+    """
     return jax.random.key(config.seed)
 
 
@@ -75,6 +88,14 @@ def make_train_step(
     seeds before all others. With a mesh (see `lapg_rl.machine.devices`) state and key must be placed on it; the numbers are the
     same up to rounding. A third argument may hold numbers of the config by their keys, which then replace those in `config`
     (see `lapg_rl.config.schedule`): they are traced, so that other numbers need no new program.
+
+    Example:
+        >>> import jax, lapg_rl as rl
+        >>> cfg = rl.RunFolder(run).config()
+        >>> step, key = rl.make_train_step(cfg), rl.run_key(cfg)
+        >>> state, metrics = step(rl.initial_state(cfg, key), jax.random.fold_in(key, 0))
+        >>> int(state.update), metrics["reward_vs_naive"].shape
+        (1, (1,))
     """
     update = tables.find("learner.algorithm", config.learner.algorithm, tables.ALGORITHMS)
     on_cpu = jax.default_backend() == "cpu"

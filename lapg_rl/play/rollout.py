@@ -72,6 +72,14 @@ def meta_episode(
 
     Returns:
         `(ego trajectory, co-player trajectory)`, both with leading axes `[b, m, t]`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, lapg_rl as rl, lapg_theory as lt
+        >>> from lapg_rl.play.coplayers import FixedStrategy
+        >>> env, sizes = rl.IteratedMatrixGame(lt.prisoners_dilemma()), {"batch": 2, "inner_episodes": 3, "steps": 4}
+        >>> own, other = rl.meta_episode(env, rl.load(run), FixedStrategy(), jnp.array(lt.ALLC), jax.random.key(0), **sizes)
+        >>> own.rewards.shape, int(other.actions.sum())
+        ((2, 3, 4), 0)
     """
 
     def one_step(carry, inputs):
@@ -113,6 +121,15 @@ def meta_batch(
     """Independent meta-episodes against each of `identities` (leading axis k): trajectories `[k, b, m, t]`.
 
     In a step that is spread over devices each of them plays its part, and all get the trajectories of all.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, lapg_rl as rl, lapg_theory as lt
+        >>> from lapg_rl.play.coplayers import FixedStrategy
+        >>> env, sizes = rl.IteratedMatrixGame(lt.prisoners_dilemma()), {"batch": 2, "inner_episodes": 3, "steps": 4}
+        >>> met = jnp.array([lt.TFT, lt.ALLD])
+        >>> own, _ = rl.meta_batch(env, rl.load(run), FixedStrategy(), met, jax.random.key(0), **sizes)
+        >>> own.rewards.shape
+        (2, 2, 3, 4)
     """
     count = len(jax.tree.leaves(eqx.filter(identities, eqx.is_array))[0])
     play = eqx.filter_vmap(

@@ -64,6 +64,12 @@ def record(
 
     Raises:
         ValueError: for a run of another game than CleanUp-lite, or an agent or inner episode that it has not.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> rl.record(run)  # this run is of another game
+        Traceback (most recent call last):
+        ValueError: only CleanUp-lite can be watched, ...
     """
     run = RunFolder(folder)
     cfg = run.config()

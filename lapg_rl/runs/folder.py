@@ -23,7 +23,13 @@ if TYPE_CHECKING:  # arguments are checked before JAX is imported
 
 
 class RunFolder:
-    """The files of one run. Reports and evaluations are functions of such folders only."""
+    """The files of one run. Reports and evaluations are functions of such folders only.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> rl.RunFolder(run).config().model.kind
+        'tabular'
+    """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)

@@ -46,6 +46,13 @@ def train(cfg: Config, path: str | Path, **how: Any) -> TrainState:
         FloatingPointError: when a metric, parameter or optimiser state becomes non-finite; that state is not saved.
         OSError: when the folder can't be written any more, as on a full disk; what is there stays as it was.
         Preempted: after SIGTERM, when the update in hand is saved.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> small = ["model.kind=tabular", "updates=1", "meta_batch=2", "batch=2", "inner_episodes=2", "steps=3"]
+        >>> state = rl.train(rl.override(rl.preset("ipd-shaping-small"), small), folder / "first", quiet=True)
+        >>> int(state.update)
+        1
     """
     return train_together([(cfg, path)], **how)[0]
 
@@ -73,6 +80,13 @@ def train_together(
         ValueError: for configs that differ in more than the seed, or don't fit the devices; see also `train`.
         FloatingPointError: where one of them becomes non-finite; all stop before they save that state.
         OSError, Preempted: see `train`.
+
+    Example:
+        >>> import dataclasses, lapg_rl as rl
+        >>> cfg = rl.RunFolder(run).config()
+        >>> seeds = [dataclasses.replace(cfg, updates=1, seed=seed) for seed in (1, 2)]
+        >>> len(rl.train_together([(c, folder / str(c.seed)) for c in seeds], quiet=True))
+        2
     """
     configs, cfg = [c for c, _ in runs], runs[0][0]
     for other in configs[1:]:

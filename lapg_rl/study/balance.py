@@ -122,6 +122,14 @@ def balance(
 
     Raises:
         ValueError: for fewer than 3 meta-episodes or a size that is no integer >= 1.
+
+    Example:
+        >>> import jax, lapg_rl as rl
+        >>> cfg, state = rl.RunFolder(run).config(), rl.RunFolder(run).final_state()
+        >>> agent = jax.tree.map(lambda x: x[0], state.agents)
+        >>> rows = rl.balance(cfg, agent, state.naive_policies, [2], 4, jax.random.key(0))
+        >>> sorted(row.estimator for row in rows)
+        ['batch_unaware', 'lapg', 'mfos']
     """
     if meta_batch < 3:
         raise ValueError(f"meta_batch must be at least 3 to tell signal from noise, got {meta_batch}")

@@ -44,6 +44,12 @@ def evaluate(
     Raises:
         ValueError: for a folder without a run or sound checkpoint, an unknown opponent, a run of another game, or a
             count that is no integer >= 1.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> evaluation = rl.evaluate(run, ["naive", "tft"], meta_batch=2)
+        >>> [match.opponent for match in evaluation.matches]
+        ['naive', 'tft']
     """
     check_count("meta_batch", meta_batch)
     check_count("seed", seed, least=0)

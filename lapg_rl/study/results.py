@@ -92,7 +92,14 @@ def verdict(cfg: Config, last: Mapping[str, float], kind: str) -> str:
 
 
 def collect(folder: str | Path) -> Result:
-    """Read a run folder. Raises ValueError where it holds no run or no metrics yet."""
+    """Read a run folder. Raises ValueError where it holds no run or no metrics yet.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> result = rl.collect(run)
+        >>> result.updates, result.metrics["reward_vs_naive"].shape
+        (2, (2,))
+    """
     run = RunFolder(folder)
     cfg, rows = run.config(), run.metrics()
     if not rows:
@@ -225,6 +232,12 @@ def export(folders: Iterable[Path], target: Path) -> None:
     """Copy what is worth keeping of each run into `target`: all but the checkpoints, long metrics thinned.
 
     A thinned file keeps every n-th update and the last 20, so headline numbers stay what they were.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> rl.export([run], folder)
+        >>> sorted(path.name for path in (folder / run.name).iterdir())
+        ['config.toml', 'metrics.jsonl', 'provenance.jsonl']
     """
     for folder in folders:
         copy = target / folder.resolve().name

@@ -47,6 +47,12 @@ def tournament(
     Raises:
         ValueError: for folders without sound runs, runs of different games (it names the keys), unknown strategies,
             fewer than two players, or a count that is no integer >= 1.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> cup = rl.tournament([run], ["alld", "tft"], meta_batch=2)
+        >>> len(cup.players.ranking)
+        3
     """
     check_count("meta_batch", meta_batch)
     check_count("seed", seed, least=0)

@@ -221,6 +221,13 @@ def defection_certificate(
 
     Raises:
         ValueError: for any argument outside its range, and for a game in which defection is no such equilibrium.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> found = lt.defection_certificate(lt.prisoners_dilemma(), gamma=0.95, eta=1.0, updates=20, nodes=64)
+        >>> low, high = found.window
+        >>> low < 1.0 < high  # at this rate defection is left
+        True
     """
     check_game(game)
     horizon = Discounted(gamma)

@@ -64,6 +64,14 @@ def general_returns(game: Any, policies: Sequence[Any], horizon: Horizon | Disco
     Raises:
         ValueError: for what is no game or horizon, policies of the wrong number or shape, entries that are no
             probabilities, leading axes that do not broadcast, or more than 4096 states.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> from lapg_theory.game import group_strategy
+        >>> players = [group_strategy("tft", 3), group_strategy("tft", 3), group_strategy("alld", 3)]
+        >>> returns = lt.general_returns(lt.public_goods(3, 2.0), players, lt.Discounted(0.9))
+        >>> [round(float(x) * 0.1, 6) for x in returns]  # per step
+        [0.060606, 0.060606, 0.242424]
     """
     if isinstance(game, AnonymousGame):
         return anonymous_returns(game, policies, traceable(horizon))

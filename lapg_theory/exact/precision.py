@@ -16,7 +16,14 @@ Out = TypeVar("Out")
 
 
 def float64() -> AbstractContextManager:
-    """A context in which JAX computes in float64; outside it the user's own setting holds."""
+    """A context in which JAX computes in float64; outside it the user's own setting holds.
+
+    Example:
+        >>> import jax.numpy as jnp, lapg_theory as lt
+        >>> with lt.float64():
+        ...     print(jnp.zeros(1).dtype)
+        float64
+    """
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
     return importlib.import_module("jax.experimental").enable_x64(True)  # older releases keep it there

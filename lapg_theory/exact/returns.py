@@ -95,6 +95,12 @@ def exact_returns(game: MatrixGame, p: Any, q: Any, horizon: Horizon | Discount)
     Raises:
         ValueError: for a last axis other than five, a probability outside [0, 1], leading axes that do not broadcast,
             or what is no game or horizon.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> own, other = lt.exact_returns(lt.prisoners_dilemma(), lt.TFT, lt.ALLD, lt.Discounted(0.95))
+        >>> float(own), float(other)
+        (-1.0, 2.0)
     """
     return _returns(checked("p", p), checked("q", q), (payoffs(game), payoffs(game, 1)), traceable(horizon))
 
@@ -110,6 +116,11 @@ def occupancy(p: Any, q: Any, horizon: Horizon | Discount) -> Any:
 
     (1 - gamma) sum over t of gamma^t Pr(outcome of step t), or the plain average over the steps of a finite horizon.
     Arguments and errors as for `exact_returns`.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.occupancy(lt.TFT, lt.ALLD, lt.FiniteHorizon(4)).tolist()  # CC, CD, DC, DD
+        [0.0, 0.25, 0.0, 0.75]
     """
     return _occupancy(checked("p", p), checked("q", q), traceable(horizon))
 
@@ -129,6 +140,12 @@ def action_values(game: MatrixGame, p: Any, q: Any, horizon: Horizon | Discount)
     Q(s, a) = E[r_t + gamma r_{t+1} + ... | state s, action a at t]. Discounted: [..., 5, 2], states s0, CC, CD, DC, DD
     by actions C, D. A finite horizon has a first axis, the step t at which the action is taken: [steps, ..., 5, 2].
     Arguments and errors as for `exact_returns`.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> values = lt.action_values(lt.prisoners_dilemma(), lt.TFT, lt.TFT, lt.Discounted(0.5))
+        >>> values.shape  # states, own actions
+        (5, 2)
     """
     return _action_values(checked("p", p), checked("q", q), payoffs(game), traceable(horizon))
 

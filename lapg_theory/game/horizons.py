@@ -21,6 +21,11 @@ class Discounted:
 
     Raises:
         ValueError: unless 0 <= gamma < 1.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> round(lt.Discounted(0.95).weight)
+        20
     """
 
     gamma: Any
@@ -49,6 +54,11 @@ class FiniteHorizon:
 
     Raises:
         ValueError: unless `steps` is an integer >= 1.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.FiniteHorizon(10).weight
+        10.0
     """
 
     steps: Any

@@ -42,6 +42,11 @@ class MatrixGame:
 
     Raises:
         ValueError: for tables that are not 2x2, or entries that are no finite numbers.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.MatrixGame(((3, 0), (0, 2)), ((2, 0), (0, 3))).is_symmetric
+        False
     """
 
     row: Any
@@ -99,7 +104,13 @@ def check_game(game: Any) -> None:
 
 
 def symmetric_game(T: Any, R: Any, P: Any, S: Any, name: str = "symmetric game") -> MatrixGame:
-    """The symmetric game with payoffs T (own D, other C), R (both C), P (both D), S (own C, other D)."""
+    """The symmetric game with payoffs T (own D, other C), R (both C), P (both D), S (own C, other D).
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.symmetric_game(T=5, R=3, P=1, S=0).row
+        ((3, 0), (5, 1))
+    """
     return MatrixGame(cell_table(T, R, P, S), ((R, T), (S, P)), name)
 
 
@@ -119,23 +130,46 @@ def prisoners_dilemma(T: Any = 2, R: Any = 1, P: Any = 0, S: Any = -1) -> Matrix
 
     Raises:
         ValueError: where the payoffs are not in that order.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.prisoners_dilemma().trps
+        (2, 1, 0, -1)
     """
     return _ordered("prisoner's dilemma", "T > R > P > S", bool(T > R > P > S), T, R, P, S)
 
 
 def donation_game(benefit: Any = 2, cost: Any = 1) -> MatrixGame:
-    """The prisoner's dilemma in which cooperating costs `cost` and gives the other `benefit` > `cost` > 0."""
+    """The prisoner's dilemma in which cooperating costs `cost` and gives the other `benefit` > `cost` > 0.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.donation_game(benefit=3, cost=1).trps
+        (3, 2, 0, -1)
+    """
     benefit, cost = plain(benefit), plain(cost)
     return prisoners_dilemma(T=benefit, R=benefit - cost, P=0 * cost, S=-cost)
 
 
 def stag_hunt(T: Any = 2, R: Any = 3, P: Any = 1, S: Any = 0) -> MatrixGame:
-    """The stag hunt, R > T >= P > S: two pure equilibria, the better one risky."""
+    """The stag hunt, R > T >= P > S: two pure equilibria, the better one risky.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.stag_hunt().is_dilemma
+        False
+    """
     return _ordered("stag hunt", "R > T >= P > S", bool(R > T >= P > S), T, R, P, S)
 
 
 def chicken(T: Any = 3, R: Any = 2, P: Any = 0, S: Any = 1) -> MatrixGame:
-    """Chicken (hawk-dove, snowdrift), T > R > S > P: defecting against a defector is the worst."""
+    """Chicken (hawk-dove, snowdrift), T > R > S > P: defecting against a defector is the worst.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.chicken().trps
+        (3, 2, 0, 1)
+    """
     return _ordered("game of chicken", "T > R > S > P", bool(T > R > S > P), T, R, P, S)
 
 
@@ -144,6 +178,11 @@ def battle_of_the_sexes(favourite: Any = 3, other: Any = 2, apart: Any = 0) -> M
 
     Raises:
         ValueError: unless favourite > other > apart.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.battle_of_the_sexes().row
+        ((3, 0), (0, 2))
     """
     if not favourite > other > apart:
         raise ValueError(f"battle of the sexes needs favourite > other > apart, got {favourite}, {other}, {apart}")
@@ -152,7 +191,13 @@ def battle_of_the_sexes(favourite: Any = 3, other: Any = 2, apart: Any = 0) -> M
 
 
 def matching_pennies(stake: Any = 1) -> MatrixGame:
-    """Matching pennies: zero-sum; the row player wins `stake` > 0 when the actions match, the column otherwise."""
+    """Matching pennies: zero-sum; the row player wins `stake` > 0 when the actions match, the column otherwise.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.matching_pennies().column
+        ((-1, 1), (1, -1))
+    """
     stake = plain(stake)
     if not stake > 0:
         raise ValueError(f"matching pennies needs stake > 0, got {stake}")

@@ -40,6 +40,11 @@ class NormalFormGame:
     Raises:
         ValueError: for payoffs that are no full table of finite numbers, a first axis that differs from the number of
             axes after it, or a player without actions.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.NormalFormGame([[[3, 0], [5, 1]], [[3, 5], [0, 1]]]).players
+        2
     """
 
     payoffs: Any
@@ -166,6 +171,11 @@ def public_goods(players: Any, factor: Any, cost: Any = 1.0) -> AnonymousGame:
 
     Raises:
         ValueError: unless players is an integer >= 2 and factor and cost are positive and finite.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.public_goods(players=3, factor=2.0).players
+        3
     """
     check_count("players", players, least=2)
     for name, value in (("factor", factor), ("cost", cost)):

@@ -44,6 +44,13 @@ def bifurcation(meta: MetaGame, *, over: str, values: Any, starts: int = 2) -> B
 
     Raises:
         ValueError: for values that are not sorted, or out of the parameter's range.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> pool = lt.MetaGame(lt.prisoners_dilemma(), gamma=0.99, p_naive=0.25, eta=1.0, updates=4, nodes=8)
+        >>> found = lt.bifurcation(pool, over="p_naive", values=[0.25, 0.5])
+        >>> len(found.values)
+        2
     """
     values = list(values)
     if values != sorted(values) or len(values) < 2:

@@ -84,6 +84,13 @@ def attractor_map(meta: MetaGame, *, p_naive: Any, over: str, values: Any) -> At
 
     What naive learners pull at does not depend on their share, so each value of `over` takes two maximisations, started
     from those of the value before, whatever the number of shares. Other arguments and errors as for `phase_diagram`.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> pool = lt.MetaGame(lt.prisoners_dilemma(), gamma=0.99, p_naive=0.25, eta=1.0, updates=4, nodes=8)
+        >>> found = lt.attractor_map(pool, p_naive=[0.25, 0.75], over="tau", values=[4.0, 20.0])
+        >>> found.defect.shape
+        (2, 2)
     """
     rows, previous = [], [EXTORT]
     kind = np.array([1, 1, 0, 0.3, 0])
@@ -180,6 +187,13 @@ def phase_diagram(
 
     Raises:
         ValueError: for a share, value or start out of range, or a count that is no integer >= 1.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> pool = lt.MetaGame(lt.prisoners_dilemma(), gamma=0.99, p_naive=0.25, eta=1.0, updates=4, nodes=4)
+        >>> found = lt.phase_diagram(pool, p_naive=[0.0], over="tau", values=[4.0], runs=2, steps=20, rate=0.1, nodes=4)
+        >>> found.labels.shape  # values, shares, scramblings, pairs
+        (1, 1, 1, 2)
     """
     for name, count in (("runs", runs), ("steps", steps), ("scramblings", scramblings)):
         check_count(name, count)

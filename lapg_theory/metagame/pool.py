@@ -41,6 +41,12 @@ class MetaGame:
 
     Raises:
         ValueError: for a game that is not symmetric or has R <= P, and for numbers out of their range.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> pool = lt.MetaGame(lt.prisoners_dilemma(), gamma=0.99, p_naive=0.25, eta=1.0, updates=20, nodes=32)
+        >>> round(float(pool.basin_boundary()), 2)
+        0.01
     """
 
     game: MatrixGame

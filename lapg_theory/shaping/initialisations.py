@@ -14,6 +14,11 @@ def sobol_logits(n: int, seed: int = 0, spread: float = 1.0) -> np.ndarray:
 
     Raises:
         ValueError: unless n is a power of two (the sequence is balanced at those only), spread >= 0 and seed >= 0.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.sobol_logits(8, seed=1).shape
+        (8, 5)
     """
     check_count("n", n)
     check_count("seed", seed, least=0)

@@ -67,6 +67,12 @@ def train_shaper(
 
     Raises:
         ValueError: as for `shaping_return`, for no start, or one that is no policy.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> found = lt.train_shaper(lt.prisoners_dilemma(), lt.Discounted(0.9), eta=1.0, updates=3, learners=[(0.0,) * 5])
+        >>> len(found.policy)
+        5
     """
     from scipy.optimize import minimize
 

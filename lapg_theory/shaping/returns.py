@@ -64,6 +64,12 @@ def naive_course(
 
     Shapes [..., updates + 1, 5], [..., updates + 1] and [..., updates + 1]; entry m is before update m (the last: after
     all). Arguments and errors as for `shaping_return`.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> policies, *_ = lt.naive_course(lt.prisoners_dilemma(), lt.Discounted(0.9), lt.ALLD, (0.5,) * 5, 1.0, 3)
+        >>> policies.shape  # before each update, and after the last
+        (4, 5)
     """
     return _shape(*_prepare(game, horizon, p, q0, eta, updates, normalize), updates=updates, want="course")
 
@@ -100,6 +106,12 @@ def shaping_return(
     Raises:
         ValueError: for probabilities outside [0, 1], wrong shapes, a rate that is negative or infinite, a count that is no
             integer >= 0, or unknown weighting.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> game, horizon = lt.prisoners_dilemma(), lt.Discounted(0.9)
+        >>> bool(lt.shaping_return(game, horizon, lt.TFT, (0.5,) * 5, 1.0, 3) > 0)
+        True
     """
     count = episodes(weighting, updates)
     prepared = _prepare(game, horizon, p, q0, eta, updates, normalize)
@@ -120,6 +132,13 @@ def shaping_value_and_gradient(
     """`shaping_return` and its gradient in the probabilities p, [..., 5], by a fast adjoint pass.
 
     For the gradient in the ego's logits multiply by p (1 - p). Arguments and errors as for `shaping_return`.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> game, horizon = lt.prisoners_dilemma(), lt.Discounted(0.9)
+        >>> value, gradient = lt.shaping_value_and_gradient(game, horizon, (0.5,) * 5, (0.5,) * 5, 1.0, 3)
+        >>> gradient.shape
+        (5,)
     """
     count = episodes(weighting, updates)
     prepared = _prepare(game, horizon, p, q0, eta, updates, normalize)
