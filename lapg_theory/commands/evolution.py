@@ -6,13 +6,17 @@ from typing import Any
 from lapg_theory.commands.options import five, policy, show
 from lapg_theory.commands.pool_options import add_pool, pool
 from lapg_theory.evolution import population
+from lapg_theory.game import NAMED
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_pool(parser)
     add = parser.add_argument
-    text = "a type: five probabilities or a named strategy; repeat for more (default: the stable fixed points)"
+    text = (
+        "a type: five probabilities or a named strategy, or just a strategy's name; repeat for more "
+        "(default: the stable fixed points)"
+    )
     add("--type", action="append", metavar="NAME=POLICY", help=text)
     add(
         "--p-naive",
@@ -29,7 +33,13 @@ def run(arguments: argparse.Namespace) -> None:
     aware: dict[str, Any] = {}
     for written in arguments.type or ():
         name, _, text = written.partition("=")
-        aware[name] = policy("--type", text)
+        if not name or (not text and name not in NAMED):
+            raise ValueError(
+                f"--type takes NAME=POLICY, or the name of a strategy ({', '.join(NAMED)}), got {written!r}"
+            )
+        if name in aware:
+            raise ValueError(f"--type names {name!r} twice; give every type a name of its own")
+        aware[name] = policy("--type", text or name)
     if not aware:
         stable = [point for point in meta.fixed_points(nash=False) if point.stable]
         aware = {f"{point.label} {i + 1}": point.policy for i, point in enumerate(stable)}

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+from fractions import Fraction
+from typing import Any
 
-from lapg_theory.game import STATES, MatrixGame, symmetric_game
+from lapg_theory.game import NAMED, STATES, MatrixGame, symmetric_game
 from lapg_theory.oracle.episodes import Reinforce, number
 from lapg_theory.oracle.moments import ESTIMATORS, expectations, leaves
 
@@ -14,6 +16,13 @@ def _game(payoffs: str) -> MatrixGame:
         raise ValueError(f"--payoffs needs the four numbers T,R,P,S, got {payoffs!r}")
     T, R, P, S = values
     return symmetric_game(T, R, P, S)
+
+
+def _policy(text: str) -> tuple[Any, ...]:
+    """A named strategy at its exact probabilities, or what is written between commas."""
+    if text == "gtft":  # whose third no float holds
+        return tuple(Fraction(p).limit_denominator(3) for p in NAMED[text])
+    return NAMED[text] if text in NAMED else tuple(text.split(","))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +36,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=int, required=True, help="steps of an inner episode")
     add("--inner-episodes", type=int, required=True, help="inner episodes of a meta-episode")
     add("--batch", type=int, required=True, help="streams that feed one update of the naive learner")
-    add("--ego", required=True, metavar=states, help="the ego's probabilities of cooperating, own view")
-    add("--naive", required=True, metavar=states, help="the naive learner's initial ones, in its own view")
+    add(
+        "--ego",
+        required=True,
+        metavar=states,
+        help="the ego's probabilities of cooperating, own view, or a named strategy such as tft",
+    )
+    add(
+        "--naive",
+        required=True,
+        metavar=states,
+        help="the naive learner's initial ones, in its own view, or a named strategy",
+    )
     add("--alpha", required=True, help="learning rate of the naive learner")
     add("--clip", default="1/50", help="its probabilities stay in [clip, 1 - clip] (default %(default)s)")
     add("--max-leaves", type=int, default=1_000_000, help="refuse an enumeration above this (default %(default)s)")
@@ -41,8 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
     sizes = {name: getattr(arguments, name) for name in ("steps", "inner_episodes", "batch")}
     result = expectations(
         game,
-        arguments.ego.split(","),
-        arguments.naive.split(","),
+        _policy(arguments.ego),
+        _policy(arguments.naive),
         **sizes,
         update=Reinforce(game, arguments.alpha, arguments.clip),
         max_leaves=arguments.max_leaves,

@@ -9,10 +9,9 @@ import functools
 
 import sympy as sp
 
-from lapg_theory.symbolic.thresholds import P, R, S, Statement, T, gamma, p_cc, p_cd, shaping
+from lapg_theory.symbolic.symbols import P, R, S, T, gamma, p_cc, p_cd, p_dc, shaping, share
+from lapg_theory.symbolic.thresholds import Statement
 
-p_dc = sp.Symbol("p_DC", nonnegative=True)
-share = sp.Symbol("share", nonnegative=True)
 VALUES = sp.symbols("V_CC V_CD V_DC V_DD", real=True)
 
 

@@ -10,19 +10,7 @@ from lapg_theory.exact.returns import press_dyson
 from lapg_theory.game import MatrixGame, symmetric_game
 from lapg_theory.game.conventions import own_view
 from lapg_theory.game.strategies import ALLC, ALLD, GRIM, TFT, WSLS
-
-gamma, T, R, P, S = sp.symbols("gamma T R P S", real=True)
-
-
-def general(letter: str) -> tuple[Any, ...]:
-    """Five free probabilities, e.g. p_0, p_CC, p_CD, p_DC, p_DD."""
-    return tuple(sp.symbols([f"{letter}_{state}" for state in ("0", "CC", "CD", "DC", "DD")], positive=True))
-
-
-def reactive(letter: str) -> tuple[Any, ...]:
-    """A policy that looks at the other's last action only: p_0, and p_C or p_D after it."""
-    first, after_c, after_d = sp.symbols([f"{letter}_0", f"{letter}_C", f"{letter}_D"], positive=True)
-    return (first, after_c, after_d, after_c, after_d)
+from lapg_theory.symbolic.symbols import P, R, S, T, gamma, general, reactive
 
 
 def zero_determinant(

@@ -11,13 +11,7 @@ from typing import Any
 
 import sympy as sp
 
-T, R, P, S = sp.symbols("T R P S", real=True)
-gamma = sp.Symbol("gamma", nonnegative=True)
-eta = sp.Symbol("eta", positive=True)
-b, c = sp.symbols("b c", positive=True)
-p_cc, p_cd = sp.symbols("p_CC p_CD", nonnegative=True)
-q0, q_cc, q_cd, q_dc, q_dd = sp.symbols("q_0 q_CC q_CD q_DC q_DD", nonnegative=True)
-shaping = sp.Symbol("G", real=True)
+from lapg_theory.symbolic.symbols import P, R, S, T, b, c, eta, gamma, p_cc, p_cd, q0, q_cc, q_cd, q_dc, q_dd, shaping
 
 PLAYED = (q0, q_cd, q_dd)
 STATES = ("s0", "DC", "DD")

@@ -10,7 +10,8 @@ import sympy as sp
 
 from lapg_theory.game import MatrixGame, mirror, symmetric_game
 from lapg_theory.game.conventions import own_view
-from lapg_theory.symbolic.returns import P, R, S, T, gamma, policy_in_symbols, symbolic_returns, tidier
+from lapg_theory.symbolic.returns import policy_in_symbols, symbolic_returns, tidier
+from lapg_theory.symbolic.symbols import P, R, S, T, gamma
 
 
 def _chances(x: Any, y: Any) -> tuple[Any, ...]:

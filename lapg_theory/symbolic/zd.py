@@ -2,11 +2,10 @@
 
 import sympy as sp
 
-T, R, P, S = sp.symbols("T R P S", real=True)
-gamma, slope, baseline, phi, chi = sp.symbols("gamma s l phi chi", real=True)
-p0, q0 = sp.symbols("p_0 q_0", real=True)
-p = sp.Matrix(sp.symbols("p_CC p_CD p_DC p_DD", real=True))
-q = sp.Matrix(sp.symbols("q_CC q_CD q_DC q_DD", real=True))  # the co-player's own view
+from lapg_theory.symbolic.symbols import P, R, S, T, baseline, gamma, general, p0, phi, q0, slope
+
+p = sp.Matrix(general("p")[1:])
+q = sp.Matrix(general("q")[1:])  # the co-player's own view
 
 COOPERATED = sp.Matrix([1, 1, 0, 0])
 OWN, OTHER = sp.Matrix([R, S, T, P]), sp.Matrix([R, T, S, P])

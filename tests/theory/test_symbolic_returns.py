@@ -8,7 +8,8 @@ from lapg_theory import action_values, exact_returns, occupancy
 from lapg_theory.exact.gradients import returns_and_gradients
 from lapg_theory.game import Discounted, MatrixGame, prisoners_dilemma
 from lapg_theory.symbolic import symbolic_action_values, symbolic_gradient, symbolic_returns, zero_determinant
-from lapg_theory.symbolic.returns import STRATEGIES, gamma
+from lapg_theory.symbolic.returns import STRATEGIES
+from lapg_theory.symbolic.symbols import gamma, p0
 
 GAME = prisoners_dilemma(5, 3, 1, 0)
 UNEVEN = MatrixGame(((3, -2), (5, 1)), ((2, 4), (-1, sp.Rational(1, 2))))
@@ -41,7 +42,7 @@ def test_closed_forms_equal_the_numeric_routes(pair):
 def test_the_gradient_is_the_derivative_of_the_return():
     first, *_ = symbolic_gradient("reactive", "tft")
     found = symbolic_returns("reactive", "tft")
-    assert sp.simplify(sp.diff(found.row, sp.Symbol("p_0", positive=True)) - first) == 0
+    assert sp.simplify(sp.diff(found.row, p0) - first) == 0
 
 
 def test_two_general_policies_in_symbols():

@@ -156,10 +156,8 @@ def test_the_certificate_knows_no_units():
         parts = [by.components[state].value / unit for state in ("s0", "DC", "DD")]
         edges = np.multiply(by.window, unit)
         found[unit, shift] = [*parts, *edges, by.nash.gain / unit, by.nash.error / unit, by.nash.value / unit - shift]
-        assert (
-            by.nash.is_nash
-            == defection_certificate(game(), gamma=0.9, eta=2.0, updates=3, nodes=32, scramblings=4).nash.is_nash
-        )
+        verdicts.add(by.nash.is_nash)
+    assert len(verdicts) == 1
     for numbers in found.values():
         np.testing.assert_allclose(numbers, found[1, 0], rtol=1e-4, atol=1e-5)
 
