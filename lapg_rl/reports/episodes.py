@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lapg_rl.config.checks import check_draws
 from lapg_rl.envs import CleanUp
 from lapg_rl.envs.cleanup import ACTIONS, ZAP
 from lapg_rl.play.coplayers import MetaAgent
@@ -64,6 +65,7 @@ def record(
     Raises:
         ValueError: for a run of another game than CleanUp-lite, or an agent or inner episode that it has not.
     """
+    check_draws("seed", seed)
     run = RunFolder(folder)
     cfg = run.config()
     if cfg.game.kind != "cleanup":

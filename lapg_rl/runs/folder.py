@@ -178,11 +178,7 @@ def truncate_metrics(run: RunFolder, updates: int) -> None:
     check_updates(run.metrics_file, rows)
     if len(rows) < updates or (rows and rows[-1]["update"] != updates - 1):
         raise _was_cut(run.metrics_file, len(rows), f"the checkpoint of update {updates}")
-    text, total = b"", 0
-    for row in rows:
-        line, total = files.line(row, total)
-        text += line
-    files.replace(run.metrics_file, text.decode())
+    files.replace(run.metrics_file, files.text_of(rows))
 
 
 def difference(there: Config, wanted: Config, one: str = "there", other: str = "here") -> str:
@@ -225,7 +221,10 @@ def opened(cfg: Config, path: str | Path) -> Iterator[RunFolder]:
             run.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
             raise unwritable(run.path, error) from None
-        yield run
+        try:
+            yield run
+        finally:
+            run.lock = None
 
 
 def open_run(cfg: Config, path: str | Path) -> RunFolder:

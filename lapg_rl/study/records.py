@@ -205,13 +205,14 @@ def load(kind: type[Record], folder: Path) -> Record | None:
         ValueError: where the file is something else, for instance of another version; the remedy is to delete it.
     """
     path = folder / FILES[kind]
+    files.check_regular(path)
     if not path.exists():
         return None
     try:
         record = cattrs.structure(json.loads(path.read_text(encoding="utf-8")), kind)
         if wrong := _misshapen(record):
             raise ValueError(wrong)
-    except (ValueError, TypeError, AttributeError, KeyError, cattrs.BaseValidationError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError, cattrs.BaseValidationError) as error:
         reason = str(error) if type(error) is ValueError else type(error).__name__
         raise ValueError(f"{path} is unreadable ({reason}); delete it and it will be made again") from None
     return record

@@ -9,6 +9,7 @@ import numpy as np
 
 from lapg_rl import config
 from lapg_rl.config import Config
+from lapg_rl.config.checks import check_draws
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study import entrants, standings
 from lapg_rl.study.entrants import KINDS, NAIVE, Entrant
@@ -48,7 +49,7 @@ def tournament(
             fewer than two players, or a count that is no integer >= 1.
     """
     check_count("meta_batch", meta_batch)
-    check_count("seed", seed, least=0)
+    check_draws("seed", seed)
     players, runs, cfg = _players(folders, others, meta_batch, seed)
     rewards, cooperation = _round_robin(cfg, players, meta_batch, seed, show)
     groups = _groups(players, runs)
