@@ -10,8 +10,24 @@ import lapg_rl
 import lapg_theory
 
 #: What functions return, or what only declares an interface: it is not made by hand.
-RETURNED = {"Comparison", "DefectionCertificate", "Evaluation", "Population", "Result", "Shaper", "Tournament", "TrainState", "Trajectory"}
-DECLARED = {"Algorithm", "CoPlayer", "Environment", "Kind", "Model"}  # docs/extending.md, which is executed, has one of each
+RETURNED = {
+    "Comparison",
+    "DefectionCertificate",
+    "Evaluation",
+    "Population",
+    "Result",
+    "Shaper",
+    "Tournament",
+    "TrainState",
+    "Trajectory",
+}
+DECLARED = {
+    "Algorithm",
+    "CoPlayer",
+    "Environment",
+    "Kind",
+    "Model",
+}  # docs/extending.md, which is executed, has one of each
 
 
 def names():

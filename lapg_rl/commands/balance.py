@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from lapg_rl import config
+from lapg_rl.config.checks import check_draws
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
         batches = [int(text) for text in arguments.batches.split(",")]
     except ValueError:
         raise ValueError(f"--batches must be integers such as 1,4,16, got {arguments.batches!r}") from None
+    check_draws("--seed", arguments.seed)
     import jax
 
     from lapg_rl.runs.loop import RunFolder, fresh_state

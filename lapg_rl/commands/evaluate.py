@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import records
 from lapg_rl.study.records import Evaluation, Match
 
@@ -34,16 +35,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate the run and print what came out."""
+    folder, opponents = arguments.run_folder, arguments.opponents or None
+    RunFolder(folder).config()  # refuses what is no run before the seconds that imports take
     from lapg_rl.study.evaluation import evaluate
 
-    folder, opponents = arguments.run_folder, arguments.opponents or None
     evaluation = evaluate(folder, opponents, meta_batch=arguments.meta_batch, seed=arguments.seed)
-    # shown before it is kept: a folder that can't be written costs nothing but the file
-    print(records.compact(dataclasses.asdict(evaluation)) if arguments.json else table(folder, evaluation), flush=True)
-    if arguments.out:
-        records.write(evaluation, arguments.out)
-    if opponents is None:
-        records.save(evaluation, folder)
+    try:  # kept before it is shown: a reader that leaves costs nothing
+        if arguments.out:
+            records.write(evaluation, arguments.out)
+        if opponents is None:
+            records.save(evaluation, folder)
+    finally:  # and shown where it can't be kept
+        text = records.compact(dataclasses.asdict(evaluation)) if arguments.json else table(folder, evaluation)
+        print(text, flush=True)
     return 0
 
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lapg_rl.config.checks import check_draws
 from lapg_rl.envs import CleanUp
 from lapg_rl.envs.build import bare_environment, environment
 from lapg_rl.envs.cleanup import ACTIONS, ZAP
@@ -71,6 +72,7 @@ def record(
         Traceback (most recent call last):
         ValueError: only CleanUp-lite can be watched, ...
     """
+    check_draws("seed", seed)
     run = RunFolder(folder)
     cfg = run.config()
     game = bare_environment(cfg.game)

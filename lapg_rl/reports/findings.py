@@ -17,6 +17,7 @@ import numpy as np
 from lapg_rl import config
 from lapg_rl.config import Config
 from lapg_rl.study import intervals
+from lapg_rl.study import markdown as md
 from lapg_rl.study.intervals import Estimate
 from lapg_rl.study.results import Result, by_setting
 from lapg_theory.game.words import LITTLE, MUCH
@@ -251,13 +252,13 @@ def markdown(found: Iterable[Row], path: Path) -> str:
 
     def link(folder: Path) -> str:
         relative = Path(os.path.relpath(folder.resolve(), path.resolve().parent)).as_posix()
-        return f"[{folder.resolve().name}]({relative}{'/config.toml' * folder.is_dir()})"
+        return md.link(folder.resolve().name, f"{relative}{'/config.toml' * folder.is_dir()}")
 
     lines = ["# Findings in the iterated prisoner's dilemma", "", INTRODUCTION, ""]
     lines += ["| " + " | ".join(HEADS) + " |", "|---" * len(HEADS) + "|"]
     for row in found:
-        shown = cells(dataclasses.replace(row, command=f"`{row.command}`" if row.command else ""), link)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in shown) + " |")
+        told = {"setting": md.plain(row.setting), "command": md.code(row.command) if row.command else ""}
+        lines.append("| " + " | ".join(cells(dataclasses.replace(row, **told), link)) + " |")
     return "\n".join(lines) + "\n"
 
 

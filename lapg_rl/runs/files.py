@@ -6,6 +6,7 @@ import re
 import shutil
 import stat
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,15 @@ def line(row: dict[str, Any], before: int) -> tuple[bytes, int]:
     body = json.dumps(row).encode().removesuffix(b"}")
     total = zlib.crc32(body, before)
     return body + f', "crc32": "{total:08x}"}}\n'.encode(), total
+
+
+def text_of(rows: Iterable[dict[str, Any]]) -> str:
+    """Rows as a whole file of such lines."""
+    text, total = [], 0
+    for row in rows:
+        data, total = line(row, total)
+        text.append(data.decode())
+    return "".join(text)
 
 
 def append(path: Path, row: dict[str, Any]) -> None:

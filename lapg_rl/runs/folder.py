@@ -48,20 +48,22 @@ class RunFolder:
                 f"{shlex.quote(str(self.path))}`"
             )
         found = config.load(self.config_file, complete=True)
-        trained = [row["config"] for row in self.provenance() if "config" in row]
-        self.check_same(trained[-1] if trained else None, found, "its provenance")
+        trained = [row for row in self.provenance() if "config" in row]
+        if trained:
+            self.check_same(trained[-1]["config"], found, "its provenance", cut="lengthened" in trained[-1])
         return found
 
-    def check_same(self, trained: Any, found: Config, where: str) -> None:
+    def check_same(self, trained: Any, found: Config, where: str, longer_now: bool = False, cut: bool = False) -> None:
         """Refuse a configuration that is not the one (plain data, None in older versions) that was trained with.
 
-        Only `updates` may have been raised.
+        It may have more updates if it is `longer_now`, and fewer if a crash `cut` off its being made longer.
         """
         if trained is None:
             return
         try:
             one = config.from_dict(trained)
-            what = "" if one == found or longer(one, found) else difference(one, found, f"in {where}", "now")
+            same = one == found or (longer_now and longer(one, found)) or (cut and longer(found, one))
+            what = "" if same else difference(one, found, f"in {where}", "now")
         except (ValueError, TypeError) as error:
             what = f"{where}: {error}"
         if what:
@@ -102,7 +104,8 @@ class RunFolder:
 
         if (found := checkpoint.newest_folder(self.checkpoints, state.fresh_state(cfg))) is None:
             return None
-        self.check_same(checkpoint.meta_of(found[0])["config"], cfg, f"the checkpoint {found[0].name}")
+        trained = checkpoint.meta_of(found[0])["config"]
+        self.check_same(trained, cfg, f"the checkpoint {found[0].name}", longer_now=True)
         return found[1]
 
     def state_at(self, cfg: Config, update: int) -> "TrainState":
@@ -184,11 +187,7 @@ def truncate_metrics(run: RunFolder, updates: int) -> None:
     check_updates(run.metrics_file, rows)
     if len(rows) < updates or (rows and rows[-1]["update"] != updates - 1):
         raise _was_cut(run.metrics_file, len(rows), f"the checkpoint of update {updates}")
-    text, total = b"", 0
-    for row in rows:
-        line, total = files.line(row, total)
-        text += line
-    files.replace(run.metrics_file, text.decode())
+    files.replace(run.metrics_file, files.text_of(rows))
 
 
 def difference(there: Config, wanted: Config, one: str = "there", other: str = "here") -> str:
@@ -222,6 +221,8 @@ def opened(cfg: Config, path: str | Path) -> Iterator[RunFolder]:
             run.lock = lock.enter_context(locked(run.path))
             there = run.config() if run.config_file.exists() or run.config_file.is_symlink() else None
             if there is None or longer(there, cfg):
+                if there is not None:  # told before it is so: a config that is longer than that was edited
+                    run.append(run.provenance_file, {"config": config.to_dict(cfg), "lengthened": True})
                 files.replace(run.config_file, config.dumps(cfg))
             elif there != cfg:
                 raise ValueError(
@@ -231,7 +232,10 @@ def opened(cfg: Config, path: str | Path) -> Iterator[RunFolder]:
             run.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
             raise unwritable(run.path, error) from None
-        yield run
+        try:
+            yield run
+        finally:
+            run.lock = None
 
 
 def open_run(cfg: Config, path: str | Path) -> RunFolder:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lapg_rl.study import intervals
 from lapg_rl.study.intervals import Estimate
+from lapg_rl.study.markdown import plain
 from lapg_rl.study.results import LAST, Result, by_setting, collect, runs_in, training_settings
 
 #: Figures of the optimiser, which are shown only if asked for.
@@ -95,7 +96,7 @@ class Comparison:
 
 
 def _distinctions(results: Sequence[Result]) -> list[str]:
-    each = [training_settings(r.config) for r in results]
+    each = [training_settings(r.config) | {"dtype": r.dtype} for r in results]
     shared = set.intersection(*(set(e.items()) for e in each))
     return [" ".join(f"{key}={value}" for key, value in e.items() if (key, value) not in shared) for e in each]
 
@@ -149,10 +150,10 @@ def _last(run: Result, name: str, upto: int) -> float:
 
 def markdown(compared: Sequence[Setting], rows: Sequence[Row]) -> str:
     """The table; a difference whose interval leaves out 0 has a star."""
-    heads = ["", *(f"{s.label} ({len(s.runs)})" for s in compared)]
+    heads = ["", *(f"{plain(s.label)} ({len(s.runs)})" for s in compared)]
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
-        lines.append([row.metric, *map(_mean, row.means)])
+        lines.append([plain(row.metric), *map(_mean, row.means)])
         if row.differences:
             lines.append(["", "", *map(_difference, row.differences)])
     widths = [max(len(line[n]) for line in lines) for n in range(len(heads))]

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lapg_rl.config.checks import check_draws
 from lapg_rl.envs.build import matrix_game, two_by_two
 from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants, intervals
@@ -52,7 +53,7 @@ def evaluate(
         ['naive', 'tft']
     """
     check_count("meta_batch", meta_batch)
-    check_count("seed", seed, least=0)
+    check_draws("seed", seed)
     run = RunFolder(folder)
     cfg, state = run.config(), run.final_state()
     pool = [agent._replace(name=f"agent {agent.agent}") for agent in entrants.agents(run.path)]

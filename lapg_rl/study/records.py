@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import zlib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -169,6 +170,8 @@ class Prediction:
     simulated_defection: Simulated
 
 
+#: What stands between a record and its checksum; files of older versions have none.
+CHECK = ',\n "crc32": "'
 #: Where a run folder keeps each record.
 FILES = {Evaluation: "evaluation.json", Prediction: "prediction.json"}
 
@@ -194,8 +197,9 @@ def save(record: Any, folder: Path) -> None:
 
 
 def write(record: Any, path: Path) -> None:
-    """Write a record as JSON; the file is there whole or not at all."""
-    files.replace(path, compact(dataclasses.asdict(record)) + "\n")
+    """Write a record as JSON that ends with a CRC-32 of what stands before it; the file is there whole or not at all."""
+    body = compact(dataclasses.asdict(record)).removesuffix("\n}")
+    files.replace(path, f'{body}{CHECK}{zlib.crc32(body.encode()):08x}"\n}}\n')
 
 
 def load(kind: type[Record], folder: Path) -> Record | None:
@@ -205,13 +209,18 @@ def load(kind: type[Record], folder: Path) -> Record | None:
         ValueError: where the file is something else, for instance of another version; the remedy is to delete it.
     """
     path = folder / FILES[kind]
+    files.check_regular(path)
     if not path.exists():
         return None
     try:
-        record = cattrs.structure(json.loads(path.read_text(encoding="utf-8")), kind)
+        text = path.read_text(encoding="utf-8")
+        body, checked, rest = text.rpartition(CHECK)
+        if checked and rest[:8] != f"{zlib.crc32(body.encode()):08x}":
+            raise ValueError("it was changed")
+        record = cattrs.structure(json.loads(text), kind)
         if wrong := _misshapen(record):
             raise ValueError(wrong)
-    except (ValueError, TypeError, AttributeError, KeyError, cattrs.BaseValidationError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError, cattrs.BaseValidationError) as error:
         reason = str(error) if type(error) is ValueError else type(error).__name__
         raise ValueError(f"{path} is unreadable ({reason}); delete it and it will be made again") from None
     return record

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import math
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,10 @@ import numpy as np
 from lapg_rl import config
 from lapg_rl.config import Config
 from lapg_rl.config.tables import ESTIMATORS
-from lapg_rl.runs.loop import RunFolder
+from lapg_rl.runs import files
+from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import records
+from lapg_rl.study.markdown import plain
 from lapg_rl.study.records import Evaluation, Prediction
 from lapg_theory.game.words import words
 
@@ -42,6 +45,11 @@ class Result:
     def estimator(self) -> str:
         """The estimator of the run's agents, or the algorithm that has none."""
         return self.config.method
+
+    @property
+    def dtype(self) -> str:
+        """The precision that it was trained in; older versions did not say, and had float32 unless told otherwise."""
+        return next((row["dtype"] for row in reversed(self.provenance) if "dtype" in row), "float32")
 
     @property
     def opponents(self) -> set[str]:
@@ -103,7 +111,9 @@ def collect(folder: str | Path) -> Result:
     run = RunFolder(folder)
     cfg, rows = run.config(), run.metrics()
     if not rows:
-        raise ValueError(f"{run.path} has no metrics yet; train it with `lapg train --resume {run.path}`")
+        raise ValueError(
+            f"{run.path} has no metrics yet; train it with `lapg train --resume {shlex.quote(str(run.path))}`"
+        )
     by_agent = _columns(run, rows, cfg.pool.agents)
     metrics = {name: values if name == "update" else values.mean(axis=1) for name, values in by_agent.items()}
     load = functools.partial(records.load, folder=run.path)
@@ -179,7 +189,7 @@ def by_setting(results: Iterable[Result]) -> list[list[Result]]:
     """Runs that differ in their seed only, together; groups in the order in which their first runs come."""
     groups: list[list[Result]] = []
     for result in results:
-        same = next((group for group in groups if kindred(group[0].config, result.config)), None)
+        same = next((g for g in groups if kindred(g[0].config, result.config) and g[0].dtype == result.dtype), None)
         groups.append([result]) if same is None else same.append(result)
     return groups
 
@@ -222,7 +232,7 @@ def _rounded(value: float | None) -> float | None:
 def summary_markdown(results: Sequence[Result]) -> str:
     """The summary as a Markdown table."""
     rows = summary(results)
-    cell = lambda v: "-" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v)  # noqa: E731
+    cell = lambda v: "-" if v is None else f"{v:.3f}" if isinstance(v, float) else plain(str(v))  # noqa: E731
     lines = [f"Means over the last {LAST} updates; rewards per step, against naive learners.", ""]
     lines += ["| " + " | ".join(name.replace("_", " ") for name in rows[0]) + " |", "|---" * len(rows[0]) + "|"]
     return "\n".join([*lines, *("| " + " | ".join(map(cell, row.values())) + " |" for row in rows)]) + "\n"
@@ -246,10 +256,10 @@ def export(folders: Iterable[Path], target: Path) -> None:
             if (folder / name).exists():
                 shutil.copyfile(folder / name, copy / name)
         rows = RunFolder(folder).metrics()
-        lines = [json.dumps(_short(row)) + "\n" for row in rows]
+        lines = [json.dumps(_short(row)) for row in rows]
         every = -(-sum(map(len, lines)) // LARGE)
-        kept = [line for n, line in enumerate(lines) if n % every == 0 or n >= len(lines) - LAST]
-        (copy / "metrics.jsonl").write_text("".join(kept))
+        kept = [json.loads(line) for n, line in enumerate(lines) if n % every == 0 or n >= len(lines) - LAST]
+        files.replace(copy / "metrics.jsonl", files.text_of(kept))
 
 
 def _short(data: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lapg_rl import config
 from lapg_rl.config import Config
+from lapg_rl.config.checks import check_draws
 from lapg_rl.envs.build import two_by_two
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study import entrants, standings
@@ -55,7 +56,7 @@ def tournament(
         3
     """
     check_count("meta_batch", meta_batch)
-    check_count("seed", seed, least=0)
+    check_draws("seed", seed)
     players, runs, cfg = _players(folders, others, meta_batch, seed)
     rewards, cooperation = _round_robin(cfg, players, meta_batch, seed, show)
     groups = _groups(players, runs)
