@@ -8,6 +8,7 @@ from lapg_theory.basin.entropy import folds as folds
 from lapg_theory.basin.entropy import follow as follow
 from lapg_theory.basin.escape import Escape as Escape
 from lapg_theory.basin.escape import escape as escape
+from lapg_theory.basin.escape import limit_time as limit_time
 from lapg_theory.basin.exact_pool import Pool as Pool
 from lapg_theory.basin.recipes import RECIPES as RECIPES
 from lapg_theory.basin.recipes import pool_of as pool_of

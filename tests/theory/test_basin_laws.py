@@ -1,0 +1,189 @@
+"""Which end a pool reaches, foretold: the edge and window of pure shaping, the folds of entropy, the time to leave E."""
+
+import functools
+import json
+
+import numpy as np
+import pytest
+from basin_reference import slope
+from metagame_reference import PD, reference_field, small
+from scipy.special import expit, logit
+from scipy.stats import t as student
+
+from lapg_rl.commands.main import main
+from lapg_theory import MetaGame, exact_returns
+from lapg_theory.basin import (
+    Pool,
+    Stage,
+    escape,
+    folds,
+    follow,
+    integrate,
+    limit_time,
+    pool_of,
+    random_starts,
+    shaping_path,
+    small_pool,
+)
+from lapg_theory.basin.shaping_path import estimate
+from lapg_theory.game import CD, Discounted, FiniteHorizon
+
+LEARNER = np.array([[0.3, -0.5, 0.2, 0.8, -0.1]])
+SHORT = Pool(PD, FiniteHorizon(2), 1.5, 1, LEARNER)
+
+
+def test_gradients_on_the_path_are_those_of_every_course_of_play_listed():
+    path = shaping_path(SHORT, random_starts(1, 2, seed=1)[0], steps=4, every=2)
+    assert path.steps.tolist() == [0, 2, 4]
+    for run in (0, 1):
+        theta = logit(path.policies[2, run])
+        given = (LEARNER[0], 1.5, 1, 2)
+        np.testing.assert_allclose(path.shaping[2, run], slope(PD, theta, theta, 1.0, 0.0, *given), atol=1e-9)
+        np.testing.assert_allclose(path.own[2, run], slope(PD, theta, theta, 0.0, 0.0, *given), atol=1e-9)
+
+
+def test_at_the_edge_forgiveness_stands_still():
+    meta = small(0.25)
+    path = shaping_path(pool_of(meta, meta.nodes), np.zeros((1, 5)), steps=300, every=20)
+    k = int(np.where(path.shaping[:, 0, CD] < 0, path.bound(CD)[:, 0], 0).argmax())
+    edge, p = float(path.edge[0]), path.policies[k, 0]
+    assert 0.3 < edge < 0.9
+    for share, sign in ((edge - 0.02, 1), (edge + 0.02, -1)):
+        mixed = MetaGame(PD, gamma=0.99, eta=4.0, updates=5, nodes=32, p_naive=share)
+        assert np.sign(reference_field(mixed, p, p)[0, CD]) == sign
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("gamma", "eta", "edge"), [(0.9, 2, 0.48), (0.95, 2, 0.66), (0.99, 2, 0.75), (0.99, 1, 0.75)])
+def test_edges_that_an_independent_kernel_found(gamma, eta, edge):
+    meta = MetaGame(PD, gamma=gamma, eta=eta, p_naive=0.5)
+    path = shaping_path(pool_of(meta, 64, 4), np.zeros((4, 5)), steps=600, every=10)
+    found = estimate(path.edge)
+    assert abs(found.value - edge) < found.half + 0.01
+    assert [window["opens"]["versus_naive"] for window in path.window()] == pytest.approx([0.62] * 4, abs=0.11)
+
+
+def test_the_window_is_where_self_play_builds_every_part_of_cooperation():
+    path = shaping_path(small_pool(), np.zeros((1, 5)), steps=300, every=10)
+    (window,) = path.window()
+    inside = [(reference > 0).all() for reference in path.own[:, 0]]
+    seen = path.steps[np.flatnonzero(inside)]
+    assert (window["opens"]["steps"], window["closes"]["steps"]) == (seen[0], seen[-1] + 10)
+    assert 0.5 < window["opens"]["versus_naive"] < 0.75
+
+    def returns(theta):
+        p = expit(theta)
+        return [exact_returns(PD, expit(theta + h), p, FiniteHorizon(10))[0] / 10 for h in 1e-5 * np.eye(5)]
+
+    for k, sign in ((inside.index(True), 1), (1, -1)):
+        theta = logit(path.policies[k, 0])
+        slopes = (
+            np.array(returns(theta)) - exact_returns(PD, expit(theta), expit(theta), FiniteHorizon(10))[0] / 10
+        ) / 1e-5
+        np.testing.assert_allclose(slopes, path.own[k, 0], atol=1e-5)
+        assert (np.sign(slopes) == sign).all()
+
+
+def test_estimates_have_the_interval_of_student():
+    found = estimate([1.0, 2.0, 4.0])
+    assert found.value == pytest.approx(7 / 3)
+    assert found.half == pytest.approx(student.ppf(0.975, 2) * np.std([1, 2, 4], ddof=1) / 3**0.5)
+    assert np.isnan(estimate([1.0]).half)
+
+
+@functools.cache
+def branches(share):
+    return folds(small_pool(eta=3.0), share)
+
+
+def test_policies_on_a_branch_are_at_rest():
+    found = branches(0.5)["extort"]
+    theta = logit(found.policies[5, 0])
+    run = integrate(
+        small_pool(eta=3.0), [Stage(0.5, entropy=found.temperatures[5, 0], rate=1.0)], np.tile(theta, (1, 2, 1)), steps=50,
+        every=50, optimiser="ascent",
+    )  # fmt: skip
+    np.testing.assert_allclose(run.policies[-1], run.policies[0], atol=1e-4)
+
+
+def test_extortion_is_left_above_its_fold_and_kept_below():
+    found = branches(0.5)["extort"]
+    (fold,) = found.folds
+    k = int(np.abs(found.temperatures[:, 0] - 0.85 * fold).argmin())
+    start = np.tile(logit(found.policies[k, 0]), (1, 2, 1))
+    ends = [
+        integrate(small_pool(eta=3.0), [Stage(0.5, entropy=T)], start, steps=1200, every=100).among[-1, 0]
+        for T in (0.9 * fold, 1.15 * fold)
+    ]
+    assert ends[0] < 0.05 < 0.8 < ends[1]
+
+
+def test_brackets_that_hysteresis_found():
+    assert 0.1 < branches(0.5)["extort"].fold.value < 0.2
+    assert np.isinf(branches(0.5)["cooperate"].fold.value)
+    assert np.isinf(branches(0.75)["extort"].fold.value)
+    assert 0.1 < branches(0.75)["cooperate"].fold.value < 0.2
+    assert np.isnan(branches(0.5)["extort"].fold.half), "one set of learners has no error bar"
+
+
+def test_a_branch_that_starts_at_the_wrong_end_is_refused():
+    with pytest.raises(ValueError, match="no rest point near the end 'extort'"):
+        follow(small_pool(eta=3.0), 0.5, "extort", start=0.5, stop=1.0)
+
+
+def test_the_pull_at_extortion_is_what_the_other_answers_to_a_first_cooperation():
+    gamma, p_DC = 0.99, 0.6
+    pool = Pool(PD, Discounted(gamma), 2.0, 1, LEARNER)
+    value = (-1 + gamma * p_DC * 2) / (1 - (gamma * p_DC) ** 2)  # S, then T after p_DC, and so on by turns
+    found = escape(pool, (0.3, 0.9, 0.0, p_DC, 0.7), 0.0)
+    assert found.opening == pytest.approx((1 - gamma) * value)
+    assert found.forgiving == pytest.approx(gamma * value)
+
+
+@pytest.mark.parametrize(("state", "other"), [(0, 4), (4, 0)])
+def test_extortion_is_left_in_the_time_that_the_closed_form_says(state, other):
+    pool, policy = small_pool(), np.array([1e-5, 1 - 1e-6, 1e-6, 1 - 1e-6, 1e-5])
+    policy[other] = 1e-9
+    found = escape(pool, policy, 0.0)
+    drive = (found.opening, found.forgiving)[state == 4]
+    assert drive > 0
+    rate = 0.02 / (drive * policy[state])
+    steps = found.steps(policy[0], policy[4], rate, to=2 * policy[state])
+    assert steps == pytest.approx(0.5 / (rate * drive * policy[state]), rel=1e-3), "half of 1 / (rate a p)"
+    held = Stage(0.0, rate=rate)
+    run = integrate(pool, [held], np.tile(logit(policy), (1, 2, 1)), steps=60, every=1, optimiser="ascent")
+    passed = np.interp(2 * policy[state], run.policies[:, 0, 0, state], run.steps)
+    assert passed == pytest.approx(steps, rel=0.05)
+
+
+def test_where_forgiveness_is_in_between_it_grows_along_and_the_limit_flow_says_how_long_it_takes():
+    pool, policy = small_pool(), np.array([1e-4, 0.95, 0.095, 0.495, 1e-4])
+    time = limit_time(pool, policy)
+    assert limit_time(pool, policy * [0.1, 1, 1, 1, 0.1]) == pytest.approx(10 * time, rel=1e-6)
+    assert time < 0.2 * escape(pool, policy, 0.0).steps(1e-4, 1e-4, 1.0)
+    held = Stage(0.0, rate=time / 500)
+    run = integrate(pool, [held], np.tile(logit(policy), (1, 2, 1)), steps=550, every=1, optimiser="ascent")
+    left = run.steps[np.argmax(run.policies[:, 0, 0, [0, 4]].max(1) > 0.3)]
+    assert left == pytest.approx(500, rel=0.03)
+    assert np.isinf(limit_time(pool, (1e-4, 0.95, 0.01, 0.1, 1e-4)))
+
+
+def test_what_nothing_pulls_at_is_never_left():
+    found = escape(small_pool(), (0, 1, 0, 0.38, 0), 0.5)
+    assert found.opening < 0 and found.forgiving < 0
+    assert found.steps(0.01, 0.01, 1.0) == np.inf
+    with pytest.raises(ValueError, match="below to"):
+        found.steps(0.6, 0.01, 1.0)
+
+
+@pytest.mark.slow
+def test_the_command(capsys):
+    options = ["--runs", "4", "--agents", "2", "--updates-of-agents", "400", "--shares", "0.5,0.75"]
+    assert main(["theory", "basin", *options, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert 0.1 < printed["path"]["edge"]["value"] < 0.4
+    assert [x["T_E"]["value"] == "inf" for x in printed["folds"]] == [False, True]
+    assert printed["recipes"]["recipe"]["shares"]["cooperate"][0] == 1
+    assert printed["recipes"]["entropy at .75"]["shares"]["cooperate"][0] == 0
+    assert main(["theory", "basin", *options]) == 0
+    assert "none below 1" in capsys.readouterr().out
