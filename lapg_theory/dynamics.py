@@ -12,6 +12,7 @@ from lapg_theory.exact.chain import Discount, traceable
 from lapg_theory.exact.precision import as_floats, exact, float64
 from lapg_theory.exact.returns import exact_returns
 from lapg_theory.game import Horizon, MatrixGame, check_count
+from lapg_theory.game.show import brief
 from lapg_theory.learning.naive import Naive
 from lapg_theory.learning.rule import Joint, Match, Rule
 
@@ -37,6 +38,8 @@ class Trajectory:
     rewards: Any
     reason: Any
     residual: Any
+
+    __repr__ = brief
 
     @property
     def last(self) -> tuple[Any, Any]:

@@ -4,10 +4,12 @@ import doctest
 import inspect
 import types
 
+import numpy as np
 import pytest
 
 import lapg_rl
 import lapg_theory
+from lapg_theory.learning import Naive
 
 #: What functions return, or what only declares an interface: it is not made by hand.
 RETURNED = {
@@ -56,3 +58,21 @@ def test_the_example_is_right(value, run, tmp_path):
     report = []
     runner.run(test, out=report.append)
     assert not runner.failures, "".join(report)
+
+
+def test_what_is_returned_shows_itself_on_a_screen(run):
+    game = lapg_theory.prisoners_dilemma()
+    start = (np.zeros(5), np.zeros(5))
+    shown = [
+        lapg_rl.Config(),
+        lapg_rl.RunFolder(run),
+        lapg_rl.collect(run),
+        lapg_rl.evaluate(run, ["tft"], meta_batch=2),
+        lapg_rl.tournament([run], ["tft"], meta_batch=2),
+        lapg_rl.RunFolder(run).final_state(),
+        lapg_theory.defection_certificate(game, gamma=0.95, eta=1.0, updates=20, nodes=64),
+        lapg_theory.iterate(Naive(), game, lapg_theory.Discounted(0.9), start, 50),
+    ]
+    for value in shown:
+        assert 10 < len(repr(value)) < 1500, type(value)
+    assert "rewards=float64[" in repr(shown[-1])

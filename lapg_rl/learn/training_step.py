@@ -17,6 +17,7 @@ from lapg_rl.envs.build import environment
 from lapg_rl.machine import devices
 from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.company import Company, forgets
+from lapg_theory.game.show import brief
 
 Metrics = dict[str, Float[Array, "..."]]
 NONE: Mapping[str, Any] = types.MappingProxyType({})
@@ -29,6 +30,8 @@ class TrainState(NamedTuple):
     optimisers: Any
     naive_policies: Any
     update: Int[Array, ""]
+
+    __repr__ = brief
 
 
 @eqx.filter_jit

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
 from lapg_rl.machine import devices
+from lapg_theory.game.show import brief
 
 
 class Trajectory(NamedTuple):
@@ -21,6 +22,8 @@ class Trajectory(NamedTuple):
     rewards: Float[Array, "..."]
     log_probs: Float[Array, "..."]
     values: Float[Array, "..."]
+
+    __repr__ = brief
 
 
 def choose(

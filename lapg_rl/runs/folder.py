@@ -39,6 +39,9 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.lock: Lock | None = None
 
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
     def config(self) -> Config:
         """The run's configuration. Raises ValueError where the folder holds no run, or not the one that was trained."""
         files.check_regular(self.config_file)

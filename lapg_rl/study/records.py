@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import cattrs
 
 from lapg_rl.runs import files
+from lapg_theory.game.show import brief
 
 Record = TypeVar("Record")
 
@@ -31,6 +32,8 @@ class Player:
     last_signature: list[float | None] = dataclasses.field(default_factory=list)
     visits: list[float] = dataclasses.field(default_factory=list)
     measures: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+
+    __repr__ = brief
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +100,8 @@ class Evaluation:
     lines: list[PayoffLine]
     extortion: list[ExtortionFit] = dataclasses.field(default_factory=list)
     naive_start: str = "static"
+
+    __repr__ = brief
 
     def match(self, opponent: str, agent: int = 0) -> Match:
         """The match of `agent` against the named opponent. Raises KeyError where it was not played."""
@@ -168,6 +173,8 @@ class Prediction:
     escape: Escape  # at the middle rate, as the simulated figures
     simulated_best: Simulated
     simulated_defection: Simulated
+
+    __repr__ = brief
 
 
 #: What stands between a record and its checksum; files of older versions have none.

@@ -20,6 +20,7 @@ from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import records
 from lapg_rl.study.markdown import plain
 from lapg_rl.study.records import Evaluation, Prediction
+from lapg_theory.game.show import brief
 from lapg_theory.game.words import words
 
 #: Headline numbers are means over this many last updates.
@@ -40,6 +41,8 @@ class Result:
     prediction: Prediction | None
     path: Path
     by_agent: dict[str, np.ndarray]  # [updates, agents]
+
+    __repr__ = brief
 
     @property
     def estimator(self) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from lapg_rl.study import intervals
 from lapg_rl.study.intervals import Estimate, short
+from lapg_theory.game.show import brief
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Tournament:
     players: Table
     groups: Table | None
     circles: list[Circle]
+
+    __repr__ = brief
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from lapg_theory.certificate.setting import Setting
 from lapg_theory.certificate.thresholds import Crossing, Interval, first_crossing, positive_interval, standard_error
 from lapg_theory.certificate.verdicts import LocalVerdict, NashVerdict, critical_share, local_verdict, nash_verdict
 from lapg_theory.game import DC, STATES, Discounted, MatrixGame, check_count, check_game
+from lapg_theory.game.show import brief
 from lapg_theory.learning.lapg import effective_p_naive
 from lapg_theory.shaping.returns import Weighting
 
@@ -40,6 +41,8 @@ class DefectionCertificate:
     """The statements about one `setting`; each is computed when it is first asked for, and kept."""
 
     setting: Setting
+
+    __repr__ = brief
 
     @functools.cached_property
     def _parts(self) -> Float[np.ndarray, "2 3 scramblings"]:

@@ -10,6 +10,7 @@ from scipy.special import expit, logit
 from scipy.stats import beta
 
 from lapg_theory.game import check_count
+from lapg_theory.game.show import brief
 from lapg_theory.metagame.labels import LABELS, labels
 from lapg_theory.metagame.objective import Setting, pooled
 
@@ -66,6 +67,8 @@ class Basins:
     labels: tuple[str, ...]
     policies: Float[np.ndarray, "n 2 5"]
     residuals: Float[np.ndarray, " n"]
+
+    __repr__ = brief
 
     @property
     def shares(self) -> dict[str, tuple[float, float, float]]:

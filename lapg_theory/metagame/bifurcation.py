@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lapg_theory.game.show import brief
 from lapg_theory.metagame.atlas import FixedPoint, describe, distinct
 from lapg_theory.metagame.newton import settle
 from lapg_theory.metagame.phase import vary
@@ -19,6 +20,8 @@ class Bifurcation:
     over: str
     values: np.ndarray
     points: tuple[tuple[FixedPoint, ...], ...]
+
+    __repr__ = brief
 
     def range(self, label: str, stable: bool = True) -> tuple[float, float] | None:
         """Smallest and largest value at which a (stable) fixed point of this behaviour was found; None for no value."""

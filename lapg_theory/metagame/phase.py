@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from lapg_theory.game import check_count
+from lapg_theory.game.show import brief
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.learning import effective_p_naive, sobol_logits
 from lapg_theory.metagame.ascent import check_rate, interval, learn, random_pairs
@@ -62,6 +63,8 @@ class AttractorMap:
     extort: np.ndarray
     cooperate: np.ndarray
     boundary: np.ndarray
+
+    __repr__ = brief
 
     @property
     def names(self) -> np.ndarray:
@@ -117,6 +120,8 @@ class PhaseDiagram:
     values: np.ndarray
     p_naive: np.ndarray
     labels: np.ndarray
+
+    __repr__ = brief
 
     def share(self, *names: str) -> np.ndarray:
         """Share of pairs that ended with one of these behaviours, [value, p_naive]."""

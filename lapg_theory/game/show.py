@@ -1,0 +1,37 @@
+"""How results show themselves: in a few lines, with arrays as kind and shape, whatever their size."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+#: Sequences of plain numbers up to this length are shown, longer ones counted.
+FEW = 6
+
+
+def brief(value: Any) -> str:
+    """A `__repr__` that fits a screen: the fields of a dataclass or named tuple, each in few characters."""
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+    else:
+        names = list(getattr(value, "_fields", ()))
+    shown = ", ".join(f"{name}={_short(getattr(value, name))}" for name in names)
+    return f"{type(value).__name__}({shown})"
+
+
+def _short(value: Any) -> str:
+    if hasattr(value, "shape") and hasattr(value, "dtype") and math.prod(value.shape) > 1:
+        return f"{value.dtype}[{','.join(map(str, value.shape))}]"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(map(str, list(value)[:FEW]))}{', ...' * (len(value) > FEW)}}}"
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        if len(value) > FEW or any(dataclasses.is_dataclass(one) for one in value):
+            return f"<{len(value)} items>"
+        inside = ", ".join(map(_short, value))
+        return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' * (len(value) == 1)})"
+    if dataclasses.is_dataclass(value) or hasattr(value, "_fields"):
+        return f"{type(value).__name__}(...)"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:70]}..."
