@@ -49,8 +49,8 @@ class EssVerdict:
 def pure_strategies() -> dict[str, tuple[float, ...]]:
     """All 32 deterministic memory-one strategies of a 2x2 game, named by what they play in s0, CC, CD, DC, DD.
 
-    A best reply to a memory-one strategy is among them, whatever the memory of the repliers, since against it the game is a
-    Markov decision process with these states.
+    In a discounted game a best reply to a memory-one strategy is among them, whatever the memory of the repliers, since against
+    it the game is a Markov decision process with these states. In a finite one best replies change from step to step.
     """
     return {"".join(word): tuple(float(x == "C") for x in word) for word in itertools.product("CD", repeat=5)}
 
@@ -85,7 +85,7 @@ def is_ess(
     Args:
         strategy: a name (of `NAMED`; in groups of `group_strategy`) or probabilities of cooperating.
         against: names, probabilities, or a dictionary of them; itself among them is left out. None: all deterministic ones
-            of a 2x2 game (`pure_strategies`), so that a verdict covers invaders of any memory as far as best replies go.
+            of a 2x2 game (`pure_strategies`), so that in a discounted game no memory finds a better reply.
         game: a symmetric `MatrixGame`, or an `AnonymousGame`, whose groups are drawn at random.
         horizon: how long each encounter lasts. Differences below 1e-9 of the largest payoff per step count as none.
 

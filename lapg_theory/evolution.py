@@ -16,6 +16,8 @@ from scipy.integrate import solve_ivp
 from scipy.special import expit
 from scipy.stats import norm, qmc
 
+from lapg_theory.ess import EssVerdict as EssVerdict
+from lapg_theory.ess import is_ess as is_ess
 from lapg_theory.exact.returns import exact_returns
 from lapg_theory.game import Discounted, check_count
 from lapg_theory.game.strategies import check_policy

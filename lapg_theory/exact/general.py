@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lapg_theory.exact.anonymous import anonymous_returns
 from lapg_theory.exact.chain import Discount, traceable
@@ -36,6 +37,36 @@ def _told_apart(policies: Any, rewards: Any, horizon: Any) -> Any:
 
 
 @exact
+def _general_returns(game: Any, policies: Sequence[Any], horizon: Horizon | Discount) -> Any:
+    if isinstance(game, AnonymousGame):
+        return anonymous_returns(game, policies, traceable(horizon))
+    if isinstance(game, StochasticGame):
+        return stochastic_returns(game, policies, traceable(horizon))
+    if isinstance(game, MatrixGame):
+        actions, rewards = (2, 2), jnp.array([payoffs(game, k) for k in (0, 1)])
+    else:
+        game = normal_form(game)
+        actions, rewards = game.actions, game.payoffs.reshape(game.players, -1)
+    check_players(policies, len(actions))
+    if math.prod(actions) > MOST_STATES:
+        raise ValueError(f"actions {actions} make {math.prod(actions)} joint actions, more than {MOST_STATES}")
+    found = [
+        distributions(f"policy {i}", policy, 1 + math.prod(actions), actions[i]) for i, policy in enumerate(policies)
+    ]
+    return _told_apart(broadcast(found, 2), rewards, traceable(horizon))
+
+
+def _once_each(policies: Sequence[Any]) -> list[Any]:
+    """The policies with tuples and lists of numbers as arrays, the same array wherever the same object is given."""
+
+    def array(policy: Any) -> Any:
+        held = hasattr(policy, "shape") or any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(policy))
+        return policy if held else np.asarray(policy, dtype=float)
+
+    known = {id(policy): array(policy) for policy in {id(policy): policy for policy in policies}.values()}
+    return [known[id(policy)] for policy in policies]
+
+
 def general_returns(game: Any, policies: Sequence[Any], horizon: Horizon | Discount) -> Any:
     """Expected returns of all players under memory-one policies, [n, ...], exactly, for any numbers of players and actions.
 
@@ -73,19 +104,4 @@ def general_returns(game: Any, policies: Sequence[Any], horizon: Horizon | Disco
         >>> [round(float(x) * 0.1, 6) for x in returns]  # per step
         [0.060606, 0.060606, 0.242424]
     """
-    if isinstance(game, AnonymousGame):
-        return anonymous_returns(game, policies, traceable(horizon))
-    if isinstance(game, StochasticGame):
-        return stochastic_returns(game, policies, traceable(horizon))
-    if isinstance(game, MatrixGame):
-        actions, rewards = (2, 2), jnp.array([payoffs(game, k) for k in (0, 1)])
-    else:
-        game = normal_form(game)
-        actions, rewards = game.actions, game.payoffs.reshape(game.players, -1)
-    check_players(policies, len(actions))
-    if math.prod(actions) > MOST_STATES:
-        raise ValueError(f"actions {actions} make {math.prod(actions)} joint actions, more than {MOST_STATES}")
-    found = [
-        distributions(f"policy {i}", policy, 1 + math.prod(actions), actions[i]) for i, policy in enumerate(policies)
-    ]
-    return _told_apart(broadcast(found, 2), rewards, traceable(horizon))
+    return _general_returns(game, _once_each(policies), horizon)

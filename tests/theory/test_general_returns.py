@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lapg_theory import exact_returns, float64, general_returns
+from lapg_theory import exact_returns, float64, general_returns, occupancy
 from lapg_theory.game import (
     AnonymousGame,
     Discounted,
@@ -18,6 +18,7 @@ from lapg_theory.game import (
     normal_form,
     prisoners_dilemma,
     public_goods,
+    symmetric_game,
 )
 
 RANDOM = np.random.default_rng(5)
@@ -165,6 +166,14 @@ def test_derivatives_equal_finite_differences():
         assert by_gamma == pytest.approx(float(first(both, 0.8 + 1e-6) - first(both, 0.8 - 1e-6)) / 2e-6, rel=1e-6)
         at_the_edge = jax.grad(lambda x: general_returns(game, [x] * 3, Discounted(0.8))[0])
         assert np.isfinite(at_the_edge(jnp.array(group_strategy("grim", 3)))).all()
+
+
+def test_payoffs_of_a_matrix_game_may_be_differentiated():
+    """The slope in T is the discounted number of times that the row player defects against C."""
+    p, q = RANDOM.uniform(size=(2, 5))
+    with float64():
+        slope = jax.grad(lambda T: general_returns(symmetric_game(T, 1, 0, -1), [p, q], Discounted(0.9))[0])(2.0)
+    assert slope == pytest.approx(10 * occupancy(p, q, Discounted(0.9))[2], rel=1e-10)
 
 
 def test_batches_broadcast():
