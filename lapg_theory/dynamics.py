@@ -195,6 +195,17 @@ def integrate(
 
     Float64, by SciPy's LSODA. It ends early, "converged", when no coordinate changes faster than `tolerance`.
 
+    Args:
+        rule: a rule of `lapg_theory.learning`, in logits.
+        game: any 2x2 game with numbers as payoffs.
+        horizon: `Discounted` or `FiniteHorizon`.
+        joint: (row, column) logits, [..., 5] each.
+        duration: how long, in units of rate x steps.
+        records: how many points of the path are kept.
+        tolerance: the path ends when no coordinate moves faster.
+        rtol: relative tolerance of the integrator.
+        atol: absolute tolerance of the integrator, in logits.
+
     Raises:
         ValueError: for a rule in probability space (at the border its limit is a projected flow: iterate it with a
             small rate instead), or a duration that is not positive and finite.

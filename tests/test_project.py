@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import importlib
+import inspect
 import pkgutil
 import re
 import subprocess
@@ -129,7 +130,8 @@ def exported():
     for side in (lapg_theory, lapg_rl):
         packages = [module.name for module in pkgutil.walk_packages(side.__path__, f"{side.__name__}.") if module.ispkg]
         for package in [side.__name__, *packages]:
-            tree = ast.parse(Path(importlib.import_module(package).__file__).read_text())
+            source = Path(importlib.import_module(package).__file__)
+            tree = ast.parse(next(path for path in (source.with_suffix(".pyi"), source) if path.exists()).read_text())
             aliases = [alias for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
             yield from ((package, alias.asname) for alias in aliases if alias.asname and alias.asname[0] != "_")
 
@@ -141,6 +143,17 @@ def test_exported_names_are_documented(package, name):
         doc = value.__doc__ or ""
         assert doc
         assert not doc.startswith(f"{name}("), "the dataclass wrote this docstring itself"
+
+
+def test_functions_of_four_parameters_say_what_each_is():
+    found = {
+        inspect.unwrap(value)
+        for value in (getattr(importlib.import_module(p), n) for p, n in exported())
+        if callable(value)
+    }
+    functions = [f for f in found if inspect.isfunction(f) and len(inspect.signature(f).parameters) >= 4]
+    assert len(functions) > 40
+    assert not [f.__qualname__ for f in functions if "Args:" not in f.__doc__]
 
 
 def test_array_shapes_are_checked_in_both_packages():

@@ -125,6 +125,14 @@ def meta_batch(
 
     In a step that is spread over devices each of them plays its part, and all get the trajectories of all.
 
+    Args:
+        env: see `meta_episode`, as for `ego` and `coplayer`.
+        ego: the ego's policy.
+        coplayer: how the co-players play.
+        identities: who they are, a pytree with the leading axis k.
+        key: a PRNG key.
+        **sizes: `batch`, `inner_episodes`, `steps` and `forget` of `meta_episode`.
+
     Example:
         >>> import jax, jax.numpy as jnp, lapg_rl as rl, lapg_theory as lt
         >>> from lapg_rl.play.coplayers import FixedStrategy

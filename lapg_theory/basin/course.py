@@ -128,7 +128,15 @@ def _integrate(numbers: Numbers, table: Any, plan: Any, *, updates: int, records
 
 
 def random_starts(runs: int, agents: int, seed: int = 0, spread: float = 1.0, shift: float = 0.0) -> Logits:
-    """Independent N(shift, spread^2) logits, [runs, agents, 5]."""
+    """Independent N(shift, spread^2) logits, [runs, agents, 5].
+
+    Args:
+        runs: how many pools.
+        agents: how many agents in each.
+        seed: of the draws.
+        spread: standard deviation of the logits.
+        shift: their mean.
+    """
     return shift + spread * np.random.default_rng(seed).standard_normal((runs, agents, 5))
 
 

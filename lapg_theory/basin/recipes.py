@@ -36,6 +36,12 @@ def small_pool(eta: float | int = 2.7088, steps: Any = 10, episodes: Any = 20, g
 
     eta is what one update of that preset's naive learners amounts to, in logits on returns per step.
 
+    Args:
+        eta: the naive learning rate, on returns per step.
+        steps: T, steps of an inner episode.
+        episodes: M, inner episodes; naive learners learn between them.
+        game: the 2x2 game.
+
     Raises:
         ValueError: for counts that are no integers >= 1, or a rate that is negative or infinite.
     """

@@ -141,6 +141,12 @@ def action_values(game: MatrixGame, p: Any, q: Any, horizon: Horizon | Discount)
     by actions C, D. A finite horizon has a first axis, the step t at which the action is taken: [steps, ..., 5, 2].
     Arguments and errors as for `exact_returns`.
 
+    Args:
+        game: any 2x2 game with numbers as payoffs.
+        p: the row player's five probabilities, [..., 5], own view.
+        q: the column player's, [..., 5], its own view.
+        horizon: `Discounted` or `FiniteHorizon`.
+
     Example:
         >>> import lapg_theory as lt
         >>> values = lt.action_values(lt.prisoners_dilemma(), lt.TFT, lt.TFT, lt.Discounted(0.5))

@@ -26,7 +26,14 @@ def _plain(array: Any) -> Any:
 def write_numbers(
     folder: Path, name: str, settings: Mapping[str, Any], numbers: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Write NAME.json and return what `read_numbers` will read from it."""
+    """Write NAME.json and return what `read_numbers` will read from it.
+
+    Args:
+        folder: where the file goes.
+        name: of the figure.
+        settings: that the numbers were computed with.
+        numbers: arrays by name.
+    """
     content = {
         "figure": name,
         "settings": dict(settings),
@@ -59,7 +66,15 @@ def read_numbers(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, np.
 def save(
     folder: Path, name: str, figure: Figure, settings: Mapping[str, Any], numbers: Mapping[str, np.ndarray]
 ) -> Path:
-    """Draw a figure into NAME.svg or NAME.png; the same numbers give the same bytes."""
+    """Draw a figure into NAME.svg or NAME.png; the same numbers give the same bytes.
+
+    Args:
+        folder: where the picture goes.
+        name: of the figure.
+        figure: its row in the catalogue.
+        settings: that the numbers were computed with.
+        numbers: what is drawn.
+    """
     path = folder / f"{name}.{'png' if figure.raster else 'svg'}"
     picture = figure.drawn(numbers, settings)
     if figure.raster:

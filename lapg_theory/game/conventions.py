@@ -36,7 +36,14 @@ def mirror(policy: Any) -> Any:
 
 
 def cell_table(T: Any, R: Any, P: Any, S: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Own payoff by (own action, other's action): ((CC, CD), (DC, DD)) = ((R, S), (T, P)); any number type."""
+    """Own payoff by (own action, other's action): ((CC, CD), (DC, DD)) = ((R, S), (T, P)); any number type.
+
+    Args:
+        T: own D against the other's C (temptation).
+        R: both C (reward).
+        P: both D (punishment).
+        S: own C against the other's D (sucker's payoff).
+    """
     return ((R, S), (T, P))
 
 

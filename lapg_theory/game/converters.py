@@ -66,6 +66,12 @@ def from_peer(vector: Any, name: str, player: int = 0, first: Any = None) -> np.
 
     `first`, the opening's probability of cooperating, is needed where the other project has no start ("pycrld").
 
+    Args:
+        vector: the policy as the other project writes it.
+        name: of the convention, one of `PEERS`.
+        player: whose policy it is, 0 (row) or 1 (column).
+        first: the opening's probability, for projects without a start.
+
     Raises:
         ValueError: for an unknown convention or player, a vector that is none, or a missing or superfluous `first`.
     """

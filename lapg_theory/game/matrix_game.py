@@ -106,6 +106,13 @@ def check_game(game: Any) -> None:
 def symmetric_game(T: Any, R: Any, P: Any, S: Any, name: str = "symmetric game") -> MatrixGame:
     """The symmetric game with payoffs T (own D, other C), R (both C), P (both D), S (own C, other D).
 
+    Args:
+        T: own D against the other's C (temptation).
+        R: both C (reward).
+        P: both D (punishment).
+        S: own C against the other's D (sucker's payoff).
+        name: how messages call the game.
+
     Example:
         >>> import lapg_theory as lt
         >>> lt.symmetric_game(T=5, R=3, P=1, S=0).row
@@ -127,6 +134,12 @@ def prisoners_dilemma(T: Any = 2, R: Any = 1, P: Any = 0, S: Any = -1) -> Matrix
     """The prisoner's dilemma, T > R > P > S; the default payoffs are those of the learning-aware literature.
 
     T + S > 2R is allowed: one round is the same dilemma, but in a repeated game taking turns then beats cooperating.
+
+    Args:
+        T: own D against the other's C (temptation).
+        R: both C (reward).
+        P: both D (punishment).
+        S: own C against the other's D (sucker's payoff).
 
     Raises:
         ValueError: where the payoffs are not in that order.
@@ -154,6 +167,12 @@ def donation_game(benefit: Any = 2, cost: Any = 1) -> MatrixGame:
 def stag_hunt(T: Any = 2, R: Any = 3, P: Any = 1, S: Any = 0) -> MatrixGame:
     """The stag hunt, R > T >= P > S: two pure equilibria, the better one risky.
 
+    Args:
+        T: own D against the other's C (temptation).
+        R: both C (reward).
+        P: both D (punishment).
+        S: own C against the other's D (sucker's payoff).
+
     Example:
         >>> import lapg_theory as lt
         >>> lt.stag_hunt().is_dilemma
@@ -164,6 +183,12 @@ def stag_hunt(T: Any = 2, R: Any = 3, P: Any = 1, S: Any = 0) -> MatrixGame:
 
 def chicken(T: Any = 3, R: Any = 2, P: Any = 0, S: Any = 1) -> MatrixGame:
     """Chicken (hawk-dove, snowdrift), T > R > S > P: defecting against a defector is the worst.
+
+    Args:
+        T: own D against the other's C (temptation).
+        R: both C (reward).
+        P: both D (punishment).
+        S: own C against the other's D (sucker's payoff).
 
     Example:
         >>> import lapg_theory as lt

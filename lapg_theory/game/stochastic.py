@@ -89,6 +89,14 @@ def ecological_public_good(
     degraded resource recovers with chance `recovery` whatever is done. (Barfuss, Donges, Vasconcelos, Kurths & Levin 2020,
     PNAS 117; these are its numbers.)
 
+    Args:
+        players: how many, at least 2.
+        factor: by which contributions are multiplied.
+        cost: of contributing.
+        loss: what every step earns in or on the way to degradation.
+        collapse: chance of a collapse a step if all defect.
+        recovery: chance of recovering a step.
+
     Raises:
         ValueError: for players that are no integer >= 2, factor or cost not positive, a loss that is not finite, or chances
             outside [0, 1].

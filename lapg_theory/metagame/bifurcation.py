@@ -45,6 +45,12 @@ def bifurcation(meta: MetaGame, *, over: str, values: Any, starts: int = 2) -> B
 
     A branch that neither end has, and that no followed point falls onto, is missed: take such a range in parts.
 
+    Args:
+        meta: the pool; the parameter `over` is replaced.
+        over: which parameter varies: "p_naive", "tau", "eta" or "gamma".
+        values: its values, sorted.
+        starts: random starts of each full search.
+
     Raises:
         ValueError: for values that are not sorted, or out of the parameter's range.
 

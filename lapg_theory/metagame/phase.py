@@ -88,6 +88,12 @@ def attractor_map(meta: MetaGame, *, p_naive: Any, over: str, values: Any) -> At
     What naive learners pull at does not depend on their share, so each value of `over` takes two maximisations, started
     from those of the value before, whatever the number of shares. Other arguments and errors as for `phase_diagram`.
 
+    Args:
+        meta: the pool; its share and the parameter `over` are replaced.
+        p_naive: the shares of naive learners.
+        over: which other parameter varies: "tau", "eta" or "gamma".
+        values: its values.
+
     Example:
         >>> import lapg_theory as lt
         >>> pool = lt.MetaGame(lt.prisoners_dilemma(), gamma=0.99, p_naive=0.25, eta=1.0, updates=4, nodes=8)

@@ -91,6 +91,17 @@ def enumerate_histories(
     `ego[k]` is the probability of cooperating on observation `k = observe(history)`, where `history` holds the
     stream's finished inner episodes and, last, the steps so far of the current one. Vectors of the result run over k.
 
+    Args:
+        game: the 2x2 game.
+        ego: the ego's probabilities of cooperating.
+        naive: the co-player's five probabilities at first, its own view.
+        steps: T, steps of an inner episode.
+        inner_episodes: M.
+        batch: B, parallel trajectories.
+        update: the co-player's learning rule, from its probabilities and the minibatch to its next probabilities.
+        observe: what the ego remembers: from a history to an index of `ego`.
+        max_leaves: refuse larger sums.
+
     Raises:
         ValueError: for a size that is no count, a probability outside [0, 1], or more than `max_leaves` leaves.
     """

@@ -182,6 +182,16 @@ def expectations(
     inner episodes. All arithmetic is rational and the results are Fractions: give numbers as integers, Fractions or
     strings such as "1/3"; a float stands for its exact binary value.
 
+    Args:
+        game: the 2x2 game.
+        ego: the ego's probabilities of cooperating.
+        naive: the co-player's five probabilities at first, its own view.
+        steps: T, steps of an inner episode.
+        inner_episodes: M.
+        batch: B, parallel trajectories.
+        update: the co-player's learning rule, from its probabilities and the minibatch to its next probabilities.
+        max_leaves: refuse larger sums.
+
     Raises:
         ValueError: for a size that is no count, a probability outside [0, 1], or more than `max_leaves` leaves.
 

@@ -51,6 +51,13 @@ def expectation(
     `function` maps logits [n, 5] to an array with first axis n (or a tuple of such arrays). The mean is taken over
     scramblings * n points; the standard error is the spread of the scramblings' means over sqrt(scramblings).
 
+    Args:
+        function: maps logits [n, 5] to arrays with first axis n.
+        n: points of a scrambling, a power of two.
+        seed: of the scramblings.
+        spread: standard deviation of the logits.
+        scramblings: how many, at least 2.
+
     Raises:
         ValueError: for fewer than two scramblings, or an n that is no power of two.
     """

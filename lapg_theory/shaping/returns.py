@@ -65,6 +65,15 @@ def naive_course(
     Shapes [..., updates + 1, 5], [..., updates + 1] and [..., updates + 1]; entry m is before update m (the last: after
     all). Arguments and errors as for `shaping_return`.
 
+    Args:
+        game: any 2x2 game with numbers as payoffs.
+        horizon: `Discounted` or `FiniteHorizon`.
+        p: the row player's five cooperation probabilities, [..., 5], own view.
+        q0: the naive column player's initial *logits*, [..., 5], its own view.
+        eta: the naive learning rate.
+        updates: how often it learns (>= 0).
+        normalize: the learner ascends its return per step (False: the sum).
+
     Example:
         >>> import lapg_theory as lt
         >>> policies, *_ = lt.naive_course(lt.prisoners_dilemma(), lt.Discounted(0.9), lt.ALLD, (0.5,) * 5, 1.0, 3)
@@ -132,6 +141,16 @@ def shaping_value_and_gradient(
     """`shaping_return` and its gradient in the probabilities p, [..., 5], by a fast adjoint pass.
 
     For the gradient in the ego's logits multiply by p (1 - p). Arguments and errors as for `shaping_return`.
+
+    Args:
+        game: any 2x2 game with numbers as payoffs.
+        horizon: `Discounted` or `FiniteHorizon`.
+        p: the row player's five cooperation probabilities, [..., 5], own view.
+        q0: the naive column player's initial *logits*, [..., 5], its own view.
+        eta: the naive learning rate.
+        updates: how often it learns (>= 0).
+        normalize: the learner ascends its return per step (False: the sum).
+        weighting: "mean" or "sum" over the inner episodes.
 
     Example:
         >>> import lapg_theory as lt

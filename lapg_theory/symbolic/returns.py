@@ -20,6 +20,13 @@ def zero_determinant(
 
     Its column of the Press-Dyson matrix, gamma p + (1 - gamma) p_0 - [own C], is phi (slope (r_own - baseline) -
     (r_other - baseline)). Whether the entries are probabilities is for the user to check.
+
+    Args:
+        slope: s, of the enforced line.
+        baseline: l, the payoff at which both earn the same.
+        phi: the scale of the strategy.
+        first: the opening's probability of cooperating.
+        game: a 2x2 game, by default with symbols as payoffs.
     """
     game = symmetric_game(T, R, P, S) if game is None else game
     policy = [first]

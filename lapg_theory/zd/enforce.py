@@ -92,6 +92,13 @@ def feasible(game: MatrixGame, gamma: float | int, *, baseline: Any, slope: Any 
     """Whether some memory-one policy enforces a line at this gamma, with the range of phi; arguments as for `enforce`.
 
     A linear program: the policy is linear in phi, (1 - gamma) p0 and gamma, and everything is bounded.
+
+    Args:
+        game: a 2x2 game.
+        gamma: the discount factor, up to 1.
+        baseline: l, the payoff at which both earn the same.
+        slope: s of the line, or
+        chi: its inverse.
     """
     check_gamma(gamma)
     _, tilt, unit = _tilt(game, slope, chi, baseline)
@@ -107,6 +114,12 @@ def gamma_min(game: MatrixGame, *, chi: Any = None, slope: Any = None, baseline:
 
     1 where only the undiscounted limit will do, infinite where no policy does. For T, R, P, S = 2, 1, 0, -1 and chi > 1
     it is (chi + 2) / (2 chi + 1).
+
+    Args:
+        game: a 2x2 game.
+        chi: the factor, or
+        slope: its inverse.
+        baseline: l, by default P.
     """
     check_game(game)
     baseline = game.row_payoffs[3] if baseline is None else baseline
@@ -173,13 +186,27 @@ def _check_factor(game: MatrixGame, chi: Any) -> None:
 
 
 def extortionate(game: MatrixGame, gamma: float | int, chi: Any, phi: Any = None) -> Float[np.ndarray, "5"]:
-    """The policy that earns chi >= 1 times what the other earns above mutual defection: pi_1 - P = chi (pi_2 - P)."""
+    """The policy that earns chi >= 1 times what the other earns above mutual defection: pi_1 - P = chi (pi_2 - P).
+
+    Args:
+        game: a symmetric 2x2 game.
+        gamma: the discount factor, up to 1.
+        chi: the factor, at least 1.
+        phi: the scale; by default the middle of its range.
+    """
     _check_factor(game, chi)
     return enforce(game, gamma, baseline=game.row_payoffs[3], chi=chi, phi=phi)
 
 
 def generous(game: MatrixGame, gamma: float | int, chi: Any, phi: Any = None) -> Float[np.ndarray, "5"]:
-    """The policy that loses chi >= 1 times what the other loses below mutual cooperation: R - pi_1 = chi (R - pi_2)."""
+    """The policy that loses chi >= 1 times what the other loses below mutual cooperation: R - pi_1 = chi (R - pi_2).
+
+    Args:
+        game: a symmetric 2x2 game.
+        gamma: the discount factor, up to 1.
+        chi: the factor, at least 1.
+        phi: the scale; by default the middle of its range.
+    """
     _check_factor(game, chi)
     return enforce(game, gamma, baseline=game.row_payoffs[0], chi=chi, phi=phi)
 
@@ -187,5 +214,13 @@ def generous(game: MatrixGame, gamma: float | int, chi: Any, phi: Any = None) ->
 def equaliser(
     game: MatrixGame, gamma: float | int, payoff: Any, phi: Any = None, p0: Any = None
 ) -> Float[np.ndarray, "5"]:
-    """The policy against which the other earns `payoff` per step whatever it does."""
+    """The policy against which the other earns `payoff` per step whatever it does.
+
+    Args:
+        game: a 2x2 game.
+        gamma: the discount factor, up to 1.
+        payoff: what the other is to earn per step.
+        phi: the scale; by default the middle of its range.
+        p0: the opening's probability; by default what allows most.
+    """
     return enforce(game, gamma, baseline=payoff, slope=0, phi=phi, p0=p0)

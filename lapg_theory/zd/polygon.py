@@ -27,6 +27,13 @@ def payoff_polygon(game: MatrixGame, p: Any, horizon: Horizon, n: int = 1000, se
     decision process, whose visit distributions are mixtures of those of its deterministic stationary policies. A policy
     that enforces a line has a hull of two points.
 
+    Args:
+        game: a 2x2 game.
+        p: the policy, five probabilities.
+        horizon: `Discounted` or `FiniteHorizon`.
+        n: how many random co-players.
+        seed: of their draws.
+
     Raises:
         ValueError: for no policy, or an n that is no integer >= 1.
     """

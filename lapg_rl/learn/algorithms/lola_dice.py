@@ -155,7 +155,15 @@ def lola_gradient(config: Config, agent: Any, company: Company, key: Array) -> t
 
 
 def lola_dice(config: Config, agent: Any, optimiser_state: Any, company: Company, key: Array) -> tuple[Any, Any, Any]:
-    """One gradient step of an agent that looks ahead of the naive learners' updates: `(agent, optimiser state, metrics)`."""
+    """One gradient step of an agent that looks ahead of the naive learners' updates: `(agent, optimiser state, metrics)`.
+
+    Args:
+        config: the run's.
+        agent: the agent's policy.
+        optimiser_state: of its optimiser.
+        company: whom it can meet.
+        key: a PRNG key.
+    """
     gradient, metrics = lola_gradient(config, agent, company, key)
     metrics["gradient_norm"] = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient)))
     updates, optimiser_state = make_optimiser(config.learner).update(gradient, optimiser_state)

@@ -69,7 +69,15 @@ def _learn(
 def policy_gradient(
     config: Config, agent: Any, optimiser_state: Any, company: Company, key: Array
 ) -> tuple[Any, Any, Metrics]:
-    """One update: `(agent, optimiser state, metrics)`."""
+    """One update: `(agent, optimiser state, metrics)`.
+
+    Args:
+        config: the run's.
+        agent: the agent's policy.
+        optimiser_state: of its optimiser.
+        company: whom it can meet.
+        key: a PRNG key.
+    """
     play_key, learn_key = jax.random.split(key)
     played = play_pool(config, agent, company, play_key)
     parts = [experience(side.own, side.learns, config.learner, company.index) for side in played.values()]

@@ -52,6 +52,13 @@ def shaper(config: Config, agent: Any, optimiser_state: Any, company: Company, k
 
     Every candidate meets the same company and draws the same random numbers; its score is the mean over all its
     trajectories of the sum of rewards of a meta-episode. The direction goes through the agents' optimiser.
+
+    Args:
+        config: the run's.
+        agent: the agent's policy.
+        optimiser_state: of its optimiser.
+        company: whom it can meet.
+        key: a PRNG key.
     """
     search_key, play_key = jax.random.split(key)
     parameters, static = eqx.partition(agent, eqx.is_inexact_array)
