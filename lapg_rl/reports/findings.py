@@ -16,7 +16,7 @@ import numpy as np
 
 from lapg_rl import config
 from lapg_rl.config import Config
-from lapg_rl.study import intervals
+from lapg_rl.study import archive, intervals
 from lapg_rl.study import markdown as md
 from lapg_rl.study.intervals import Estimate
 from lapg_rl.study.results import Result, by_setting
@@ -251,8 +251,10 @@ def markdown(found: Iterable[Row], path: Path) -> str:
     """The page for `path`; links are relative to it, and lead to files, which the documentation can hold too."""
 
     def link(folder: Path) -> str:
-        relative = Path(os.path.relpath(folder.resolve(), path.resolve().parent)).as_posix()
-        return md.link(folder.resolve().name, f"{relative}{'/config.toml' * folder.is_dir()}")
+        packed = archive.origin(folder)
+        there = packed or folder.resolve() / ("config.toml" if folder.is_dir() else "")
+        relative = Path(os.path.relpath(there, path.resolve().parent)).as_posix()
+        return md.link(folder.resolve().name, relative)
 
     lines = ["# Findings in the iterated prisoner's dilemma", "", INTRODUCTION, ""]
     lines += ["| " + " | ".join(HEADS) + " |", "|---" * len(HEADS) + "|"]

@@ -6,6 +6,7 @@ import json
 import math
 import shlex
 import shutil
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from lapg_rl.config import Config
 from lapg_rl.config.tables import ESTIMATORS
 from lapg_rl.runs import files
 from lapg_rl.runs.folder import RunFolder
-from lapg_rl.study import records
+from lapg_rl.study import archive, records
 from lapg_rl.study.markdown import plain
 from lapg_rl.study.records import Evaluation, Prediction
 from lapg_theory.game.show import brief
@@ -129,17 +130,29 @@ def collect(folder: str | Path) -> Result:
 def runs_in(paths: Iterable[Path]) -> list[Path]:
     """Run folders: the paths themselves, or where a path is a folder without a run, all runs inside, sorted.
 
+    An archive `runs.zip` (see `archive`) is such a folder too, and so is one inside of a folder; `runs.zip/NAME`, where NAME
+    may hold wildcards, are runs in it.
+
     Raises:
-        ValueError: where a run is named twice.
+        ValueError: where a run is named twice, or an archive is damaged.
     """
     found: list[Path] = []
     for path in paths:
-        inside = [] if (path / "config.toml").exists() else sorted(c.parent for c in path.glob("**/config.toml"))
-        found += inside or [path]
+        found += ([] if (path / "config.toml").exists() else _inside(path)) or [path]
     resolved = [path.resolve() for path in found]
     if twice := [path for path in resolved if resolved.count(path) > 1]:
         raise ValueError(f"{twice[0]} is named twice; name it once")
     return found
+
+
+def _inside(path: Path) -> list[Path]:
+    packed = next((p for p in path.parents if p.suffix == ".zip" and p.is_file()), None)
+    if packed:
+        return sorted(archive.unpacked(packed).glob(path.relative_to(packed).as_posix()))
+    if path.suffix == ".zip" and path.is_file():
+        path = archive.unpacked(path)
+    packed = [run for file in sorted(path.glob(f"**/{archive.NAME}")) for run in _inside(file)]
+    return sorted(config_file.parent for config_file in path.glob("**/config.toml")) + packed
 
 
 def _columns(run: RunFolder, rows: list[Any], agents: int) -> dict[str, np.ndarray]:
@@ -244,7 +257,8 @@ def summary_markdown(results: Sequence[Result]) -> str:
 def export(folders: Iterable[Path], target: Path) -> None:
     """Copy what is worth keeping of each run into `target`: all but the checkpoints, long metrics thinned.
 
-    A thinned file keeps every n-th update and the last 20, so headline numbers stay what they were.
+    A thinned file keeps every n-th update and the last 20, so headline numbers stay what they were. A target that ends in
+    .zip becomes one archive.
 
     Example:
         >>> import lapg_rl as rl
@@ -252,6 +266,11 @@ def export(folders: Iterable[Path], target: Path) -> None:
         >>> sorted(path.name for path in (folder / run.name).iterdir())
         ['config.toml', 'metrics.jsonl', 'provenance.jsonl']
     """
+    if target.suffix == ".zip":
+        with tempfile.TemporaryDirectory() as loose:
+            export(folders, Path(loose))
+            archive.pack(Path(loose), target)
+        return
     for folder in folders:
         copy = target / folder.resolve().name
         copy.mkdir(parents=True, exist_ok=True)

@@ -14,12 +14,12 @@ from lapg_rl.crossval.levels import l6_behaviour
 from lapg_rl.crossval.sabotage import SABOTAGES
 from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.simulation import HONEST
-from lapg_rl.study import records
+from lapg_rl.study import archive, records
 from lapg_rl.study.records import Evaluation, Prediction
 from lapg_theory import shaping_return
 from lapg_theory.game import FiniteHorizon
 
-RUNS = Path(__file__).parents[2] / "docs" / "results" / "ipd-shaping"
+RUNS = archive.unpacked(Path(__file__).parents[2] / "docs" / "results" / "ipd-shaping" / archive.NAME)
 
 
 @pytest.fixture(scope="module")

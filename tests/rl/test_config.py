@@ -7,6 +7,7 @@ import pytest
 
 from lapg_rl import config
 from lapg_rl.config import PRESETS, Config
+from lapg_rl.study.results import runs_in
 
 RESULTS = Path(__file__).parents[2] / "docs/results"
 
@@ -138,9 +139,9 @@ CHANGED = {
 }
 
 
-@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/*/config.toml")), ids=lambda path: path.parent.name)
-def test_configs_of_kept_results_still_load(path):
-    found = config.load(path)
+@pytest.mark.parametrize("folder", runs_in([RESULTS]), ids=lambda folder: folder.name)
+def test_configs_of_kept_results_still_load(folder):
+    found = config.load(folder / "config.toml")
     kept, preset = (config.flat(c) for c in (found, config.preset(found.name)))
     assert {key for key in kept if kept[key] != preset[key]} <= CHANGED
 

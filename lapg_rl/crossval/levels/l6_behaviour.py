@@ -28,6 +28,7 @@ from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study import records
 from lapg_rl.study.evaluation import evaluate, fit_extortion
 from lapg_rl.study.records import Evaluation, Match, PayoffLine, Prediction
+from lapg_rl.study.results import runs_in
 from lapg_theory import zd
 from lapg_theory.game import TFT, FiniteHorizon
 from lapg_theory.shaping.optimum import train_shaper
@@ -177,7 +178,7 @@ def level(setting: Setting, simulation: Simulation, folder: Path, *, runs: Seque
             "trains one in minutes)"
         )
     made, shown, told = [], [], {}
-    for path in runs:
+    for path in runs_in(runs):
         cfg = RunFolder(path).config()
         if cfg.pool.p_naive == 0:
             raise ValueError(f"{path} meets no naive learners (p_naive = 0), so there is nothing to shape")

@@ -1,0 +1,67 @@
+"""Archives of runs are read like folders, and hostile ones are refused."""
+
+import zipfile
+
+import numpy as np
+import pytest
+from folders import TABULAR, metrics, with_estimator
+
+from lapg_rl.commands.main import main
+from lapg_rl.study import archive
+from lapg_rl.study.results import collect, export, runs_in
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    home = tmp_path_factory.mktemp("packed")
+    runs = [metrics(home / "loose" / f"run{n}", with_estimator(TABULAR, "lapg", n), 1.0 + n, 0.1) for n in (0, 1)]
+    (home / "kept").mkdir()
+    export(runs, home / "kept" / archive.NAME)
+    return home
+
+
+def test_an_archive_is_a_folder_with_runs_inside(packed):
+    for path in (packed / "kept", packed / "kept" / archive.NAME, packed / "kept" / archive.NAME / "run?"):
+        found = runs_in([path])
+        assert [run.name for run in found] == ["run0", "run1"]
+        assert archive.origin(found[0]) == (packed / "kept" / archive.NAME).resolve()
+    (one,) = runs_in([packed / "kept" / archive.NAME / "run1"])
+    loose = collect(packed / "loose" / "run1")
+    np.testing.assert_allclose(collect(one).metrics["naive_reward"], loose.metrics["naive_reward"], rtol=1e-4)
+    assert archive.origin(packed / "loose" / "run1") is None
+
+
+def test_the_same_runs_give_the_same_bytes(packed, tmp_path):
+    archive.pack(packed / "loose", tmp_path / "one.zip")
+    archive.pack(packed / "loose", tmp_path / "two.zip")
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_commands_take_archives(packed, capsys):
+    assert main(["compare", str(packed / "kept")]) == 0
+    assert "reward_vs_naive" in capsys.readouterr().out
+
+
+def hostile(path, name, link=False):
+    with zipfile.ZipFile(path, "w") as out:
+        entry = zipfile.ZipInfo(name)
+        entry.external_attr = (0o120777 if link else 0o644) << 16
+        out.writestr(entry, "x")
+
+
+@pytest.mark.parametrize(("name", "link"), [("../escaped", False), ("/abs/olute", False), ("run/config.toml", True)])
+def test_what_leads_outside_is_refused(tmp_path, name, link):
+    hostile(tmp_path / "runs.zip", name, link)
+    with pytest.raises(ValueError, match="leads outside of it"):
+        runs_in([tmp_path])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["runs.zip"]
+
+
+def test_damage_and_size_are_refused(tmp_path, monkeypatch, packed):
+    (tmp_path / "runs.zip").write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(ValueError, match=r"runs\.zip is no archive of runs, or damaged"):
+        runs_in([tmp_path / "runs.zip"])
+    monkeypatch.setattr(archive, "MOST", 10)
+    archive.pack(packed / "loose", tmp_path / "other.zip")
+    with pytest.raises(ValueError, match="at most 10 are allowed"):
+        runs_in([tmp_path / "other.zip"])
