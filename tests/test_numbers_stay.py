@@ -92,7 +92,9 @@ def recorded():
 @pytest.mark.parametrize("name", RUNS)
 def test_training_computes_what_it_did(name, recorded):
     rows, exact = run(name), machine() == recorded["machine"]
-    for row, before in zip(rows, recorded["runs"][name], strict=True) if exact else [(rows[0], recorded["runs"][name][0])]:
+    for row, before in (
+        zip(rows, recorded["runs"][name], strict=True) if exact else [(rows[0], recorded["runs"][name][0])]
+    ):
         compare(row, before, exact)
 
 

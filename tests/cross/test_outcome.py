@@ -226,7 +226,9 @@ def test_recurrent_agents_in_a_tiny_pool(tmp_path, monkeypatch):
     small = config.override(
         config_of("gru", Setting(), 0.5), ["updates=2", "meta_batch=2", "batch=2", "inner_episodes=2"]
     )
-    monkeypatch.setattr(l5_sequence, "config_of", lambda kind, setting, share, seed: dataclasses.replace(small, seed=seed))
+    monkeypatch.setattr(
+        l5_sequence, "config_of", lambda kind, setting, share, seed: dataclasses.replace(small, seed=seed)
+    )
     found = l5_sequence.level(Setting(), "gru", 2, tmp_path, quiet=True)
     (cell,) = found.data["pool"]
     assert sum(o["seen"] for o in cell["outcomes"].values()) == 2
