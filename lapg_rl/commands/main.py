@@ -70,7 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
     with process.signals() as caught:
         try:
             status = _run(given)
-            process.check_interrupts()
+            if not status:  # else the command has said why
+                process.check_interrupts()
             return process.flushed(name, status)
         except SystemExit as end:
             process.flushed(name, 0)

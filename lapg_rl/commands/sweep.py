@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lapg_rl import config
 from lapg_rl.commands.train import base_config, options, prepare, shared_options
 from lapg_rl.runs.progress import say
 
@@ -36,10 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train what is not finished; then the table, also where runs failed. The status is the highest of the runs'."""
-    from lapg_rl.study import sweep  # takes seconds to import
-
     base = base_config(arguments)
     given = [setting for setting in arguments.settings if "=" in setting]
+    for setting in given:
+        config.full_key(setting.partition("=")[0])
+    from lapg_rl.study import sweep  # takes seconds to import; what is mistyped is refused before
+
     root = arguments.root or Path("runs") / f"sweep-{base.name}"
     planned = sweep.plan(base, given, arguments.seeds, root)
     left = [] if arguments.table else [one for one in planned if not one.finished]

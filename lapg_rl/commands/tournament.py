@@ -33,10 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Play, write the files, print the tables."""
     from lapg_rl.runs.folder import RunFolder
     from lapg_rl.runs.progress import Progress
-    from lapg_rl.study.tournament import CLASSICS, tournament
 
     for folder in (path for path in arguments.runs if (path / "config.toml").exists() or not path.is_dir()):
-        RunFolder(folder).config()  # refuses what is no run before the seconds that playing takes
+        RunFolder(folder).config()  # refuses what is no run before the seconds that imports take
+    from lapg_rl.study.tournament import CLASSICS, tournament
+
     words = None if arguments.others is None else arguments.others.lower().split(",")
     others = CLASSICS if words is None else [word.strip() for word in words if word.strip()]
     progress = Progress("tournament", 0, 0, quiet=arguments.quiet)

@@ -29,7 +29,7 @@ class Ended(NamedTuple):
 
 def command(folder: Path | str, options: Sequence[str]) -> list[str]:
     """The command line that carries on with a prepared run."""
-    return [sys.executable, "-P", "-m", "lapg_rl.commands.main", "train", "--resume", str(folder), *options]
+    return [sys.executable, "-m", "lapg_rl.commands.main", "train", "--resume", str(folder), *options]
 
 
 def start(folder: Path | str, options: Sequence[str], place: Mapping[str, str], **how: Any) -> "subprocess.Popen[str]":
@@ -41,7 +41,10 @@ def start(folder: Path | str, options: Sequence[str], place: Mapping[str, str], 
     places = [str(source)] * (source.name not in ("site-packages", "dist-packages"))
     places += [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
     environment = (
-        os.environ | {WITH_PARENT: "1"} | ({"PYTHONPATH": os.pathsep.join(places)} if places else {}) | {**place}
+        os.environ
+        | {WITH_PARENT: "1", "PYTHONSAFEPATH": "1"}
+        | ({"PYTHONPATH": os.pathsep.join(places)} if places else {})
+        | {**place}
     )
     return subprocess.Popen(
         command(folder, options), env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how

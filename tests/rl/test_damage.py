@@ -354,3 +354,16 @@ def test_a_run_folder_needs_no_jax_to_be_read():
     code = "import sys, lapg_rl.runs.folder; sys.exit(bool({'jax', 'lapg_rl.learn'} & set(sys.modules) - BEFORE))"
     code = f"import sys, lapg_rl.config; BEFORE = set(sys.modules); {code}"
     assert subprocess.run([os.sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_longer_run_is_told_of_before_it_is_so(folder):
+    longer = dataclasses.replace(TINY, updates=14)
+    whole = (folder / "config.toml").read_text()
+    loop.open_run(longer, folder)
+    assert RunFolder(folder).config() == longer
+    (folder / "config.toml").write_text(whole)  # as a crash between the two leaves it
+    assert RunFolder(folder).config() == TINY
+    loop.train(longer, folder, quiet=True)
+    change(folder / "config.toml", b"updates = 14", b"updates = 94")
+    with pytest.raises(ValueError, match=r"updates 14 in its provenance, 94 now"):
+        RunFolder(folder).config()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -170,6 +171,7 @@ def test_records_survive_their_files_and_damage_is_named(tmp_path, evaluation):
 
 def test_what_cannot_be_kept_is_shown_all_the_same(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "fitted", lambda *_: Evaluation(7, 1, 0, [], []))
+    monkeypatch.setattr(command, "RunFolder", lambda _: SimpleNamespace(config=lambda: None))
     (tmp_path / "evaluation.tmp").mkdir()  # where the file would be written
     assert main(["evaluate", str(tmp_path)]) == 2
     shown = capsys.readouterr()

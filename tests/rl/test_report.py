@@ -106,7 +106,13 @@ def evaluated(tmp_path_factory):
     """A mixed pool with metrics and an evaluation, beside a run of another company."""
     root = tmp_path_factory.mktemp("report")
     cfg = dataclasses.replace(
-        TABULAR, name="ipd-mixed", pool=POOL, learner=LearnerConfig(estimator="lapg,mfos"), inner_episodes=2, steps=2
+        TABULAR,
+        name="ipd-mixed",
+        pool=POOL,
+        learner=LearnerConfig(estimator="lapg,mfos"),
+        inner_episodes=2,
+        steps=2,
+        updates=3,
     )
     folder = run_of(root / "pool", [TFT, ALLD], cfg)
     names = ("reward_vs_naive", "naive_reward", "cooperation_vs_naive", "reward_vs_meta", "cooperation_vs_meta")

@@ -242,3 +242,61 @@ with locked(pathlib.Path({str(tmp_path)!r})):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "another process is training" in done.stdout
+
+
+def test_an_interrupted_run_says_so_once(monkeypatch, capsys):
+    monkeypatch.setattr("lapg_rl.runs.loop.train_together", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    assert main(["train", "ipd-shaping", "--run", "a run"]) == 130
+    assert capsys.readouterr().err == "\nlapg: interrupted; carry on with `lapg train --resume 'a run'`\n"
+
+
+def test_hints_quote_the_folder(tmp_path):
+    from lapg_rl.runs.preemption import Preempted
+
+    assert "--resume 'a run'`" in str(Preempted(Path("a run"), 3))
+    with pytest.raises(ValueError, match=r"--run '.*/a run'`"):
+        RunFolder(tmp_path / "a run").config()
+
+
+def test_a_refusal_needs_no_jax(tmp_path):
+    """Where the theory's own package does not import it either; arguments are checked before seconds of imports."""
+    code = """
+import sys
+import lapg_rl.config
+known = "jax" in sys.modules
+from lapg_rl.commands.main import main
+for line in (["evaluate", "nowhere"], ["compare", "nowhere"], ["train", "--resume", "nowhere"], ["tournament", "nowhere"]):
+    assert main(line) == 2, line
+    assert not {"optax", "lapg_rl.learn.training_step"} & set(sys.modules), line
+    assert known or "jax" not in sys.modules, line
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("nowhere holds no run") == 4
+
+
+def test_what_is_measured_is_kept_before_it_is_printed(tmp_path, monkeypatch):
+    from lapg_rl.commands import evaluate
+    from lapg_rl.study.records import Evaluation
+
+    def unprintable(*_, **__):
+        assert (tmp_path / "ev.json").exists()
+        raise BrokenPipeError
+
+    monkeypatch.setattr(evaluate, "RunFolder", lambda _: type("Run", (), {"config": lambda self: None})())
+    monkeypatch.setattr(evaluate, "fitted", lambda *_: Evaluation(1, 2, 0, [], []))
+    monkeypatch.setattr("builtins.print", unprintable)
+    assert main(["evaluate", str(tmp_path), "alld", "--out", str(tmp_path / "ev.json")]) == 141
+
+
+def test_names_that_the_terminal_cannot_show_are_spelled_out(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    done = lapg("train", "ipd-shaping", "größer=1", env=environment)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "gr\\xf6\\xdfer" in done.stderr

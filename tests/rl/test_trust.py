@@ -137,10 +137,14 @@ def test_modules_planted_in_the_working_folder_are_not_imported(tmp_path):
     assert not list(tmp_path.glob("executed*"))
 
 
-def test_processes_that_are_started_do_not_look_for_modules_in_the_working_folder():
+def test_processes_that_are_started_do_not_look_for_modules_in_the_working_folder(tmp_path, monkeypatch):
     from lapg_rl.runs import processes
 
-    assert processes.command("x", [])[:3] == [sys.executable, "-P", "-m"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cattrs.py").write_text("from pathlib import Path\nPath('executed').touch()\n")
+    with processes.start("nowhere", [], {}) as process:
+        said = process.stderr.read()
+    assert "nowhere holds no run" in said and not (tmp_path / "executed").exists()
 
 
 def test_names_of_strangers_are_text_on_every_page(stranger):
