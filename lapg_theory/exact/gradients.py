@@ -1,4 +1,8 @@
-"""Exact gradients of the returns: the policy-gradient formula for speed, autodiff for second derivatives."""
+"""Exact gradients of the returns: the policy-gradient formula for speed, autodiff for second derivatives.
+
+Why the formula: one elimination of the chain gives the values and the visits, and with them all ten slopes; differentiating the
+elimination would carry each of its divisions through again.
+"""
 
 import functools
 from collections.abc import Sequence
