@@ -1,8 +1,8 @@
 """The linear recurrence h_t = a_t h_{t-1} + b_t over the first axis, by two routes, with a hand-written derivative.
 
-Why two: a loop reads and writes every number once, which is all that a CPU's memory allows; an accelerator would wait for each of
-its steps, so there the associative scan does twice the work in log t of them. Why by hand: the derived one keeps every partial
-product of the scan, the adjoint needs h alone.
+Why two: a loop reads and writes every number once, which is all that a CPU's memory allows; an accelerator would wait for each
+of its steps, so there the associative scan does twice the work in log t of them. Why by hand: the derived one keeps every
+partial product of the scan, the adjoint needs h alone.
 """
 
 from functools import partial

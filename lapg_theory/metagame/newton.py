@@ -1,8 +1,8 @@
 """Zeros of the self-play field F(p, p) on a face of the cube of policies, and Karush-Kuhn-Tucker points near them.
 
-Why central differences and least squares: the field averages over hundreds of courses of learning, each with its own kinks, whose
-exact second derivatives would cost more than the ten fields of a difference; and where a state is never visited the block is
-singular by nature, so that a plain solve would jump.
+Why central differences and least squares: the field averages over hundreds of courses of learning, each with its own kinks,
+whose exact second derivatives would cost more than the ten fields of a difference; and where a state is never visited the block
+is singular by nature, so that a plain solve would jump.
 """
 
 from collections.abc import Callable
