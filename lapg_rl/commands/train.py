@@ -17,6 +17,7 @@ EPILOGUE = """examples:
   lapg train --list
   lapg train ipd-shaping-small
   lapg train ipd-shaping-small estimator=mfos updates=100 --seeds 3
+  lapg train ipd-mixed-small --from runs/ipd-shaping-small-lapg-seed0:0     start from trained agents
   lapg train --resume runs/ipd-shaping-small-lapg-seed0
   lapg train --resume runs/ipd-shaping-small-lapg-seed0 updates=500     longer than it was to be
 """
@@ -32,6 +33,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOGUE
     parser.add_argument("settings", nargs="*", metavar="PRESET key=value", help="a preset, then what to change in it")
     parser.add_argument("--run", type=Path, metavar="DIR", help="run folder (default runs/PRESET-ESTIMATOR-seedSEED)")
+    parser.add_argument(
+        "--from",
+        dest="agents_from",
+        metavar="RUN[:agent]",
+        help="agents start as the trained ones of this run, or one of it",
+    )
+    parser.add_argument(
+        "--naive-from",
+        metavar="RUN[:agent]",
+        help="naive learners start as the trained agents of this run, or one of it",
+    )
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train N runs, on consecutive seeds")
     parser.add_argument("--together", action="store_true", help="train the seeds in one program, which fills a GPU")
     shared_options(parser)
@@ -218,7 +230,9 @@ def base_config(arguments: argparse.Namespace) -> Config:
 
 
 def _fresh(arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
-    cfg = config.override(base_config(arguments), [setting for setting in arguments.settings if "=" in setting])
+    options = ("agents_from", "naive_from")
+    parents = [f"pool.{name}={getattr(arguments, name)}" for name in options if getattr(arguments, name)]
+    cfg = config.override(base_config(arguments), [*filter(lambda s: "=" in s, arguments.settings), *parents])
     configs = consecutive_seeds(cfg, arguments.seeds)
     if arguments.run is None:
         return [(c, default_folder(c)) for c in configs]
@@ -229,9 +243,11 @@ def _resumed(folder: Path, arguments: argparse.Namespace) -> list[tuple[Config, 
     from lapg_rl.runs.folder import RunFolder
 
     others = [setting for setting in arguments.settings if not setting.startswith("updates=")]
-    if others or arguments.config or arguments.run or arguments.seeds != 1:
+    more = (arguments.config, arguments.run, arguments.agents_from, arguments.naive_from)
+    if others or any(more) or arguments.seeds != 1:
         raise ValueError(
-            f"--resume takes everything but updates=N from {folder}; give no preset, other settings, --config, --run or --seeds"
+            f"--resume takes everything but updates=N from {folder}; give no preset, other settings, --config, --run, --seeds, "
+            "--from or --naive-from"
         )
     there = RunFolder(folder).config()
     trust.check(there, folder)

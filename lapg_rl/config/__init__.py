@@ -1,5 +1,6 @@
 """Everything a run depends on, as frozen dataclasses, checked when built. No other package holds defaults."""
 
+from lapg_rl.config.pool import PoolConfig as PoolConfig
 from lapg_rl.config.presets import PRESETS as PRESETS
 from lapg_rl.config.presets import preset as preset
 from lapg_rl.config.sections import CleanUpConfig as CleanUpConfig
@@ -7,7 +8,6 @@ from lapg_rl.config.sections import GameConfig as GameConfig
 from lapg_rl.config.sections import LearnerConfig as LearnerConfig
 from lapg_rl.config.sections import ModelConfig as ModelConfig
 from lapg_rl.config.sections import NaiveConfig as NaiveConfig
-from lapg_rl.config.sections import PoolConfig as PoolConfig
 from lapg_rl.config.text import dumps as dumps
 from lapg_rl.config.text import flat as flat
 from lapg_rl.config.text import from_dict as from_dict

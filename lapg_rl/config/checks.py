@@ -129,6 +129,15 @@ def check_folder_name(field: str, name: str) -> None:
     )  # fmt: skip
 
 
+def check_run(field: str, text: str) -> tuple[str, int | None]:
+    """(folder, agent) of `RUN` or `RUN:agent`; no agent stands for all. Raises ValueError for what is neither."""
+    folder, colon, agent = text.rpartition(":")
+    whole, number = (folder, int(agent)) if colon and re.fullmatch("[0-9]{1,4}", agent) else (text, None)
+    good = bool(whole.strip()) and whole.isprintable() and len(whole) <= 1000
+    check(good, field, text, "a run folder, or folder:agent", "as in runs/extorters or runs/extorters:0")
+    return whole, number
+
+
 def unknown(what: str, name: str, known: list[str]) -> str:
     """The message for an unknown name, with near matches."""
     near = difflib.get_close_matches(name.split(".")[-1], known, n=3, cutoff=0.5)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from lapg_rl.config.checks import unknown
-from lapg_rl.config.sections import CleanUpConfig, GameConfig, LearnerConfig, NaiveConfig, PoolConfig
+from lapg_rl.config.pool import PoolConfig
+from lapg_rl.config.sections import CleanUpConfig, GameConfig, LearnerConfig, NaiveConfig
 from lapg_rl.config.whole import Config
 
 

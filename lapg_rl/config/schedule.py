@@ -2,14 +2,15 @@
 
 import copy
 import dataclasses
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lapg_rl.config.checks import check
+from lapg_rl.config.checks import MANY, check, shown, unknown
 
 #: Keys that may change: whom the agents meet, and numbers that the shapes of a run's state don't depend on.
-SHARES = ("pool.p_naive", "pool.p_fixed", "pool.p_memory_one", "pool.coplayers")
+SHARES = ("pool.p_naive", "pool.p_fixed", "pool.p_memory_one", "pool.p_frozen", "pool.coplayers")
 NUMBERS = tuple(
     f"{section}.{name}"
     for section, names in {
@@ -20,8 +21,9 @@ NUMBERS = tuple(
 )
 #: A condition looks at the mean of a metric over the agents and this many updates.
 WINDOW = 5
-_WHEN = re.compile(r"(?:(?P<metric>[a-z_]+)\s*(?P<sign>>=|<=)\s*)?(?P<number>[-+0-9.eE]+)")
-_RAMP = re.compile(r"(?P<low>[^.]+(?:\.\d+)?)\.\.(?P<high>[^@]+)@(?P<over>\d+)")
+MOST_STAGES = 100
+_WHEN = re.compile(r"(?:(?P<metric>[^\W\d]\w*)\s*(?P<sign>>=|<=)\s*)?(?P<number>[-+0-9.eE]+)")
+_RAMP = re.compile(r"(?P<low>[^.]+(?:\.[^.]+)?)\.\.(?P<high>[^@]+)@(?P<over>[0-9]+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,55 +71,92 @@ class Stage:
         return {key: _ramp(key, text) for key, text in self.changes if ".." in text}
 
 
+def _number(text: str) -> float:
+    """A finite number. Raises ValueError."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _value(key: str, text: str) -> float:
+    try:
+        return _number(text)
+    except ValueError:
+        raise ValueError(
+            f"schedule: {key} must be a finite number, got {shown(text)}; or a ramp, LOW..HIGH@UPDATES"
+        ) from None
+
+
 def _ramp(key: str, text: str) -> Ramp:
     found = _RAMP.fullmatch(text)
     try:
-        ramp = Ramp(float(found["low"]), float(found["high"]), int(found["over"]))  # type: ignore[index]
+        ramp = Ramp(_number(found["low"]), _number(found["high"]), int(found["over"]))  # type: ignore[index]
     except (TypeError, ValueError):
-        raise ValueError(f"schedule: {key}={text} is no ramp; write LOW..HIGH@UPDATES, as in 0.01..0@100") from None
-    check(
-        key in NUMBERS and ramp.updates > 0,
-        f"schedule: {key}",
-        text,
-        f"a ramp of one of {', '.join(NUMBERS)}",
-        "step it",
-    )
+        raise ValueError(
+            f"schedule: {key} = {shown(text)} is no ramp; write LOW..HIGH@UPDATES, as in 0.01..0@100"
+        ) from None
+    numbers = f"a ramp of one of {', '.join(NUMBERS)}"
+    check(key in NUMBERS, f"schedule: {key}", text, numbers, "shares change in steps, each of which is compiled")
+    check(1 <= ramp.updates <= MANY, f"schedule: {key}", text, f"a ramp over 1 to {MANY} updates", "or give one number")
     return ramp
 
 
 def parse(text: str) -> tuple[Stage, ...]:
     """The stages of a schedule such as `reward_vs_naive>=0.6: p_naive=0.25 learner.entropy_coef=0.01; 300: p_naive=0.5`.
 
-    Args:
-        text: stages apart by ";", each `WHEN: key=value key=value`. WHEN is a number of updates, or `metric>=number` or
-            `metric<=number`, of the metric's mean over agents and the last 5 updates. A stage waits for the one before it.
+    Stages stand apart by ";", each `WHEN: key=value key=value`, and a stage waits for the one before it. WHEN is a number of
+    updates (of the whole run), or `metric>=number` or `metric<=number`, of the metric's mean over the agents and the last 5
+    updates of the stage before. A key keeps its value until a later stage changes it. It is one of `SHARES` or `NUMBERS`, or
+    its last part where that is unambiguous; the value of a number may be a straight line, `LOW..HIGH@UPDATES`, from the start
+    of the stage on: it ends at HIGH, or where the next stage starts, which then goes on from HIGH. Lines need no compilation.
 
     Raises:
         ValueError: for what is no stage, or a key that can't change in a run.
+
+    Example:
+        >>> from lapg_rl.config.schedule import parse
+        >>> [(stage.metric, stage.number) for stage in parse("reward_vs_naive>=0.6: p_naive=0.25; 300: p_naive=0.5")]
+        [('reward_vs_naive', 0.6), ('', 300.0)]
     """
     stages: list[Stage] = []
-    for part in filter(None, (p.strip() for p in text.split(";"))):
-        when, colon, changes = part.partition(":")
-        found, pairs = _WHEN.fullmatch(when.strip()), [change.partition("=") for change in changes.split()]
-        if not (found and colon and pairs and all(value for _, _, value in pairs)):
-            raise ValueError(
-                f"schedule takes stages WHEN: key=value key=value; ..., as in `reward_vs_naive>=0.6: p_naive=0.25; 300: "
-                f"p_naive=0.5`, got {part!r}"
-            )
-        keys = [(resolve(key), value) for key, _, value in pairs]
-        for key, _ in keys:
-            if key not in SHARES + NUMBERS:
-                raise ValueError(f"schedule can't change {key}; it changes {', '.join(SHARES + NUMBERS)}")
-        try:
-            number = float(found["number"])
-        except ValueError:
-            raise ValueError(f"schedule: {when.strip()!r} holds no number") from None
-        if not found["metric"]:
-            earlier = max([s.number for s in stages if not s.metric], default=0)
-            check(number == int(number) and number > earlier, "schedule: the update of a stage", when.strip(),
+    parts = [part for p in text.split(";") if (part := p.strip())]
+    few = len(parts) <= MOST_STAGES and bool(parts or not text)
+    check(few, "schedule", text, f"1 to {MOST_STAGES} stages, or empty", "leave it out for a run without stages")
+    for part in parts:
+        stages.append(_stage(part))
+        earlier = max([s.number for s in stages[:-1] if not s.metric], default=0)
+        if not stages[-1].metric:
+            number = stages[-1].number
+            check(number == int(number) and number > earlier, "schedule: the update of a stage", number,
                   f"an integer above {earlier:g}", "a stage waits for the one before it")  # fmt: skip
-        stages.append(Stage(found["metric"] or "", found["sign"] == ">=", number, tuple(keys)))
     return tuple(stages)
+
+
+def _stage(part: str) -> Stage:
+    when, colon, changes = part.partition(":")
+    found, pairs = _WHEN.fullmatch(when.strip()), [change.partition("=") for change in changes.split()]
+    if not (found and colon and pairs and all(value for _, _, value in pairs)):
+        raise ValueError(
+            "schedule takes stages WHEN: key=value key=value; ..., as in `reward_vs_naive>=0.6: p_naive=0.25; 300: "
+            f"p_naive=0.5`, got {shown(part)}"
+        )
+    keys = [(resolve(key), value) for key, _, value in pairs]
+    for key, _ in keys:
+        if key not in SHARES + NUMBERS:
+            several = [k for k in NUMBERS if k.split(".")[-1] == key]
+            raise ValueError(
+                f"schedule: key {key} is ambiguous: write {' or '.join(several)}"
+                if several
+                else f"schedule can't change {shown(key)}; it changes {', '.join(SHARES + NUMBERS)}"
+            )
+        if sum(key == other for other, _ in keys) > 1:
+            raise ValueError(f"schedule: {shown(part)} gives {key} twice; give it once")
+    try:
+        number = _number(found["number"])
+    except ValueError:
+        raise ValueError(f"schedule: {shown(when.strip())} holds no finite number") from None
+    return Stage(found["metric"] or "", found["sign"] == ">=", number, tuple(keys))
 
 
 def resolve(key: str) -> str:
@@ -126,32 +165,46 @@ def resolve(key: str) -> str:
     return whole[0] if len(whole) == 1 else key
 
 
-def changed(config: Any, changes: Mapping[str, Any]) -> Any:
-    """A config with other values of dotted keys; checked as every config is. Raises ValueError for a value that doesn't fit."""
-    for key, value in changes.items():
-        section, _, name = key.partition(".")
-        config = dataclasses.replace(
-            config, **{section: dataclasses.replace(getattr(config, section), **{name: value})}
-        )
-    return config
-
-
 def stage_configs(config: Any) -> tuple[Any, ...]:
     """The configs that hold before the first stage and from each stage on, without schedules of their own.
 
     Raises:
         ValueError: see `parse`; also where the changes of a stage make no sound config.
     """
-    found = [dataclasses.replace(config, schedule="")]
+    sections = {name: getattr(config, name) for name in ("learner", "naive", "pool")}
+    whole = lambda: dataclasses.replace(config, schedule="", **sections | {"pool": sections["pool"].met()})  # noqa: E731
+    found = [whole()]
     for stage in parse(config.schedule):
-        ends = {key: ramp.high for key, ramp in stage.ramps.items()}
+        ramps = stage.ramps
+        steps = {key: text for key, text in stage.changes if key not in ramps}
+        values = {key: text if key == "pool.coplayers" else _value(key, text) for key, text in steps.items()}
         try:
-            texts = {key: text for key, text in stage.changes if key not in ends}
-            values = {key: text if key == "pool.coplayers" else float(text) for key, text in texts.items()}
-            found.append(changed(found[-1], values | ends))
+            for end in ("low", "high"):  # what is in between is sound, too
+                sections = _changed(sections, values | {key: getattr(ramp, end) for key, ramp in ramps.items()})
+                last = whole()
         except ValueError as error:
-            raise ValueError(f"schedule: {' '.join(f'{key}={text}' for key, text in stage.changes)}: {error}") from None
+            pairs = " ".join(f"{key}={text}" for key, text in stage.changes)
+            raise ValueError(f"schedule: {shown(pairs)}: {error}") from None
+        found.append(last)
     return tuple(found)
+
+
+def _changed(sections: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections with other values of dotted keys."""
+    given: dict[str, dict[str, Any]] = {name: {} for name in sections}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        given[section][name] = value
+    return {name: dataclasses.replace(section, **given[name]) for name, section in sections.items()}
+
+
+def check_metric(stage: Stage, known: Iterable[str]) -> None:
+    """Refuse a stage that waits for a metric that there is not. Raises ValueError with near matches."""
+    names = [name for name in known if name != "update"]
+    if stage.metric and stage.metric not in names:
+        raise ValueError(
+            f"schedule: {unknown(f'metric {stage.metric}', stage.metric, names)}: the stage could never start"
+        )
 
 
 def with_numbers(config: Any, numbers: Mapping[str, Any]) -> Any:

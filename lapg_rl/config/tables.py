@@ -127,6 +127,7 @@ COPLAYERS = {
     "meta": CoPlayerRow("lapg_rl.play.company:meta", "other agents", others=True),
     "fixed": CoPlayerRow("lapg_rl.play.company:fixed", "fixed strategies", matrix=True),
     "memory_one": CoPlayerRow("lapg_rl.play.company:memory_one", "random memory-one strategies", matrix=True),
+    "frozen": CoPlayerRow("lapg_rl.play.company:frozen", "frozen agents"),
 }
 
 

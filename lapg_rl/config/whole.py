@@ -4,8 +4,9 @@ import dataclasses
 
 from lapg_rl.config import tables
 from lapg_rl.config.checks import LAST_SEED, MANY, check, check_counts, check_folder_name, check_kinds
+from lapg_rl.config.pool import NAMES, PoolConfig
 from lapg_rl.config.schedule import stage_configs
-from lapg_rl.config.sections import GameConfig, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig, check_required
+from lapg_rl.config.sections import GameConfig, LearnerConfig, ModelConfig, NaiveConfig, check_required
 from lapg_rl.config.tables import ALGORITHMS, COPLAYERS, ESTIMATORS
 
 #: Below this, what an action does to the next inner episode is invisible beside what it does in the current one.
@@ -14,7 +15,7 @@ LEAST_SHAPING_SIGNAL = 0.01
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """A run: sizes, sections, seed. The run is a pure function of this object.
+    """A run: sizes, sections, seed. The run is a pure function of this object, and of the runs it begins from, if any.
 
     `schedule` changes keys in the course of the run, in stages: see `lapg_rl.config.schedule.parse`.
 
@@ -70,8 +71,10 @@ class Config:
         check(alike or self.pool.naive_start == "static", "naive.model", self.naive.model, "the agents' own", remedy)
         self._check_look_ahead()
         self._check_signal()
-        if self.schedule:
-            stage_configs(self)
+        stages = stage_configs(self) if self.schedule else (self,)
+        for kind in NAMES:
+            if getattr(self.pool, kind) and not any(getattr(stage.pool, f"p_{kind}") for stage in stages):
+                raise ValueError(self.pool.unmet(kind))
 
     def _check_shares(self):
         """Every share is a whole number of meta-episodes; that of the other agents is what the others leave."""
@@ -136,7 +139,8 @@ class Config:
     def addresses(self) -> list[str]:
         """The addresses `package.module:name` of the user's code that the run depends on."""
         named = [self.game.kind, self.game.factory, self.model.kind, self.naive.model, self.learner.algorithm]
-        named += [*self.learner.estimators, *self.pool.shares, *self.pool.strategies]
+        pools = [stage.pool for stage in stage_configs(self)]  # what a schedule names is loaded, too
+        named += [*self.learner.estimators, *self.pool.strategies, *(kind for pool in pools for kind in pool.shares)]
         return list(dict.fromkeys(name for name in named if tables.is_address(name)))
 
     @property

@@ -24,12 +24,16 @@ NONE: Mapping[str, Any] = types.MappingProxyType({})
 
 
 class TrainState(NamedTuple):
-    """Everything the next update needs; `agents` and `optimisers` have a leading axis over the P meta agents."""
+    """Everything the next update needs; `agents` and `optimisers` have a leading axis over the P meta agents.
+
+    `frozen` are the agents of `pool.frozen`, along a leading axis, where there are any; they are in no checkpoint.
+    """
 
     agents: Any
     optimisers: Any
     naive_policies: Any
     update: Int[Array, ""]
+    frozen: Any = None
 
     __repr__ = brief
 
@@ -110,7 +114,7 @@ def make_train_step(
 
         def one_agent(inputs):
             agent, optimiser, index, key = inputs
-            return update(now, agent, optimiser, Company(index, state.agents, state.naive_policies), key)
+            return update(now, agent, optimiser, Company(index, state.agents, state.naive_policies, state.frozen), key)
 
         indices = jnp.arange(config.pool.agents)
         inputs = (state.agents, state.optimisers, indices, jax.random.split(key, config.pool.agents))
@@ -118,7 +122,7 @@ def make_train_step(
         # one after the other stays in a CPU's caches; an accelerator wants them at once
         results = jax.lax.map(one_agent, inputs) if on_cpu else eqx.filter_vmap(one_agent)(inputs)
         agents, optimisers, metrics = devices.gathered(results, "agents")
-        return TrainState(agents, optimisers, state.naive_policies, state.update + 1), metrics
+        return TrainState(agents, optimisers, state.naive_policies, state.update + 1, state.frozen), metrics
 
     def all_seeds(
         state: TrainState, key: Array, numbers: Mapping[str, Float[Array, ""]] = NONE

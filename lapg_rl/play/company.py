@@ -18,11 +18,12 @@ from lapg_theory.game import NAMED, check_policy
 
 
 class Company(NamedTuple):
-    """Whom agent `index` can meet: the meta agents as they are now, and the fixed population of naive policies."""
+    """Whom agent `index` can meet: the meta agents as they are now, the naive policies, the agents of `pool.frozen`."""
 
     index: Int[Array, ""]
     agents: Any
     naive_policies: Any
+    frozen: Any = None
 
 
 class Played(NamedTuple):
@@ -92,6 +93,17 @@ def memory_one(config: Config) -> Kind:
     return Kind(FixedStrategy(), lambda company, count, key: jax.random.uniform(key, (count, 5)))
 
 
+def frozen(config: Config) -> Kind:
+    """The agents of `pool.frozen`, each equally often: from a drawn one on, in turn. They remember the whole meta-episode."""
+
+    def draw(company: Company, count: int, key: Array) -> Any:
+        there = len(jax.tree.leaves(company.frozen)[0])
+        drawn = (jax.random.randint(key, (), 0, there) + jnp.arange(count)) % there
+        return jax.tree.map(lambda x: x[drawn], company.frozen)
+
+    return Kind(MetaAgent(forgets(config)), draw)
+
+
 def kind_of(config: Config, name: str) -> Kind:
     """The kind of co-player of a name or an address. Raises ValueError where it is none."""
     kind = made("pool.coplayers", name, tables.find("pool.coplayers", name, tables.COPLAYERS), config)
@@ -115,11 +127,14 @@ def sizes(config: Config) -> dict[str, Any]:
 def _keys(config: Config, key: Array) -> dict[str, tuple[Array, Array]]:
     """For each kind the key of its draw and that of its play.
 
-    The first two kinds share one split, as they did when there were no others; every later one has a `fold_in` of its place.
-    So a kind that is added at the end changes the numbers of no run without it.
+    The first two kinds share one split, as they did when there were no others; every later one has a `fold_in` of its place,
+    but those of the user keep the places that they had behind the first four. So a kind that is added at the end changes the
+    numbers of no run without it.
     """
-    first, kinds = jax.random.split(key, 4), list(config.pool.shares)
-    later = [(kind, jax.random.split(jax.random.fold_in(key, n))) for n, kind in enumerate(kinds) if n >= 2]
+    first, kinds = jax.random.split(key, 4), list(tables.COPLAYERS)
+    places = {kind: n if n < 4 else 2**16 + n for n, kind in enumerate(kinds)}
+    places |= {kind: 4 + n for n, kind in enumerate(config.pool.others)}
+    later = [(kind, jax.random.split(jax.random.fold_in(key, n))) for kind, n in places.items() if n >= 2]
     return {kinds[0]: (first[0], first[2]), kinds[1]: (first[1], first[3])} | {kind: (k[0], k[1]) for kind, k in later}
 
 

@@ -46,7 +46,7 @@ def draw(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def _band(axes: Any, x: Any, curves: Sequence[Any], colour: str, label: str | None, style: Any = "-") -> None:
     """The mean of several curves, and the range from the lowest to the highest."""
-    stacked = np.array([np.asarray(curve, float) for curve in curves])
+    stacked = np.ma.masked_invalid(np.array([np.asarray(curve, float) for curve in curves]))  # not yet measured: NaN
     axes.plot(x, stacked.mean(0), color=colour, label=label, linestyle=style)
     if len(stacked) > 1:
         axes.fill_between(x, stacked.min(0), stacked.max(0), color=colour, alpha=0.18, linewidth=0)
@@ -75,7 +75,7 @@ def training_curve(axes: Any, groups: Groups, metric: str, prediction: Predictio
 
 def training(groups: Groups, prediction: Prediction | None) -> Any:
     """Rewards per step while the agents train: theirs, the naive co-players', and theirs among themselves if they meet."""
-    metrics = [metric for metric in TRAINING if any(metric in r.metrics for rs in groups.values() for r in rs)]
+    metrics = [metric for metric in TRAINING if any(metric in r.last for rs in groups.values() for r in rs)]
     figure, (row,) = panels(1, len(metrics), 9.4, 3.7)
     for panel, metric in zip(row, metrics, strict=True):
         training_curve(panel, groups, metric, prediction)

@@ -76,10 +76,13 @@ def _pure(r: Result, *names: str) -> bool:
 
 def _shaping(r: Result, *names: str) -> bool:
     """Trained against naive learners only; not a run that was made to have its gradient measured."""
-    return r.config.pool.p_naive == 1 and _pure(r, *names) and not _balance(r)
+    return r.config.pool.p_naive == 1 and not r.config.schedule and _pure(r, *names) and not _balance(r)
 
 
 def _mixed(r: Result) -> bool:
+    """Whether agents meet naive learners and each other; on a schedule, whether they did in the end."""
+    if r.config.schedule:
+        return {"reward_vs_naive", "reward_vs_meta"} <= r.last.keys()
     return 0 < r.config.pool.p_naive < 1 and r.config.pool.p_meta > 0
 
 
@@ -124,11 +127,12 @@ FINDINGS = (
     ),
     Finding(
         "c", "without naive learners LAPG agents defect too", "mutual defection",
-        lambda r: r.config.pool.p_meta == 1 and _pure(r, "lapg"), _among, lambda r: r.pool_verdict == "defect",
+        lambda r: r.config.pool.p_meta == 1 and not r.config.schedule and _pure(r, "lapg"), _among,
+        lambda r: r.pool_verdict == "defect",
     ),
     Finding(
         "d", "sampled LOLA-DiCE, too, cooperates with few look-aheads, not with many", "cooperates with few, extorts with many",
-        lambda r: r.config.learner.algorithm == "lola_dice" and r.config.pool.p_meta > 0, _among,
+        lambda r: r.config.learner.algorithm == "lola_dice" and "reward_vs_meta" in r.last, _among,
         lambda r: (r.pool_verdict == "cooperate") == (r.config.inner_episodes <= FEW),
     ),
     Finding(
@@ -138,7 +142,7 @@ FINDINGS = (
     ),
     Finding(
         "f", "LAPG and M-FOS agents in one pool cooperate", "LAPG 0.850 ± 0.037, M-FOS 0.853 ± 0.017",
-        lambda r: r.config.pool.p_meta > 0 and set(r.config.estimators) == {"lapg", "mfos"}, _by_estimator,
+        lambda r: "reward_vs_meta" in r.last and set(r.config.estimators) == {"lapg", "mfos"}, _by_estimator,
         lambda r: r.pool_verdict == "cooperate",
     ),
 )  # fmt: skip

@@ -27,7 +27,7 @@ def lead(cfg: Config) -> str:
 
 def shown(results: Sequence[Any]) -> list[str]:
     """The metrics that the game's own figures show: rewards first, then what the environment measures."""
-    names = [name for name in results[0].metrics if name.endswith(SUFFIXES) and all(name in r.metrics for r in results)]
+    names = [name for name in results[0].metrics if name.endswith(SUFFIXES) and all(name in r.last for r in results)]
     rewards = [name for name in names if name.startswith("reward")]
     return rewards + sorted(name for name in names if name not in rewards)
 

@@ -52,7 +52,7 @@ def write_figure(results: Sequence[Result], path: Path) -> None:
     groups = by_estimator(results)
     if results[0].config.game.matrix is None:
         drawing = drawings.draw(measures.curves, groups)
-    elif all("reward_vs_meta" in r.metrics for r in results):
+    elif all("reward_vs_meta" in r.last for r in results):
         drawing = drawings.draw(drawings.pool_overview, groups)
     else:
         drawing = drawings.draw(drawings.overview, groups, sections.shared_prediction(results))

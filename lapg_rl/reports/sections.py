@@ -30,11 +30,14 @@ READING = (
 def title(cfg: Config) -> str:
     """Whom the agents meet."""
     pool = cfg.pool
+    if cfg.schedule:
+        return f"{pool.agents} learning-aware agents, whose company changes on a schedule"
     if pool.p_meta == 1:
         return "Learning-aware agents among themselves"
     if pool.p_naive == 1:
         return "Learning-aware agents against naive learners"
     shares = {"naive learners": pool.p_naive, "fixed": pool.p_fixed, "random memory-one": pool.p_memory_one}
+    shares["frozen agents"] = pool.p_frozen
     met = [f"{share:.0%} {kind}" for kind, share in shares.items() if share]
     return f"{pool.agents} learning-aware agents in a mixed pool ({', '.join(met)})"
 

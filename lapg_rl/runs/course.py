@@ -5,11 +5,13 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.config import Config
-from lapg_rl.config.schedule import WINDOW, parse, stage_configs
+from lapg_rl.config.schedule import WINDOW, check_metric, parse, stage_configs
+from lapg_rl.learn.training_step import initial_state, make_train_step, run_key
 
 
 class Course:
@@ -50,11 +52,31 @@ class Course:
         ramps = self.stages[self.stage - 1].ramps if self.stage else {}
         return {key: jnp.float32(ramp.at(self.done - self.began)) for key, ramp in ramps.items()}
 
-    def same_as(self, other: "Course") -> bool:
-        """Whether both are in the same stage since the same update."""
-        return (self.stage, self.began) == (other.stage, other.began)
+    @property
+    def waits(self) -> str:
+        """What the next stage waits for; empty where there is none."""
+        if self.stage == len(self.stages):
+            return ""
+        stage = self.stages[self.stage]
+        sign = ">=" if stage.above else "<="
+        return f"{stage.metric}{sign}{stage.number:g}" if stage.metric else f"update {stage.number:g}"
 
 
 def all_configs(cfg: Config) -> tuple[Config, ...]:
     """Every config that the updates of a run are made with, but for ramps."""
     return tuple(dict.fromkeys(stage_configs(cfg))) if cfg.schedule else (dataclasses.replace(cfg, schedule=""),)
+
+
+def metrics_of(cfg: Config) -> list[str]:
+    """The names of the metrics of a config's updates. They are found without making one."""
+    key = run_key(cfg)
+    state = eqx.filter_eval_shape(lambda: initial_state(cfg, key))
+    state = state._replace(frozen=state.agents if cfg.pool.p_frozen else None)
+    return list(eqx.filter_eval_shape(make_train_step(cfg), state, key)[1])
+
+
+def check_metrics(cfg: Config) -> None:
+    """Refuse a schedule that waits for a metric that the stage before has not. Raises ValueError with near matches."""
+    for stage, before in zip(parse(cfg.schedule), stage_configs(cfg), strict=False):
+        if stage.metric:
+            check_metric(stage, metrics_of(before))

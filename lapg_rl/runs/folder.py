@@ -218,6 +218,10 @@ def opened(cfg: Config, path: str | Path) -> Iterator[RunFolder]:
 
     memory.check(cfg)
     run = RunFolder(path)
+    if cfg.pool.parents:
+        from lapg_rl.runs import parents
+
+        parents.check(cfg, run)
     with ExitStack() as lock:
         try:
             run.path.mkdir(parents=True, exist_ok=True)

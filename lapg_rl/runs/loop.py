@@ -22,11 +22,11 @@ from lapg_rl.learn.training_step import TrainState, make_train_step, run_key
 from lapg_rl.machine import devices, memory
 from lapg_rl.runs import folder as on_disk
 from lapg_rl.runs import state as states_of
-from lapg_rl.runs.course import Course, all_configs
+from lapg_rl.runs.course import Course, all_configs, check_metrics
 from lapg_rl.runs.folder import RunFolder as RunFolder
 from lapg_rl.runs.folder import open_run as open_run
 from lapg_rl.runs.preemption import Preempted, listen
-from lapg_rl.runs.progress import Progress
+from lapg_rl.runs.progress import Progress, say
 from lapg_rl.runs.state import fresh_state as fresh_state
 
 
@@ -107,12 +107,17 @@ def train_together(
 
 
 def _check_stages(cfg: Config, seeds: int, count: int | Literal["all"] | None) -> Mesh | None:
-    """The mesh; refuse a schedule whose stages take too much memory, don't fit the devices or would part the runs."""
+    """The mesh; refuse a schedule whose stages take too much memory, don't fit the devices, can't start or part the runs."""
     if any(stage.metric for stage in parse(cfg.schedule)) and (seeds > 1 or jax.process_count() > 1):
         raise ValueError(
             "the schedule waits for metrics, which can't be told alike to several seeds or processes in one program; train the "
             "runs one by one, or start stages at given updates"
         )
+    if cfg.pool.frozen and jax.process_count() > 1:
+        raise ValueError(
+            "only the first of several processes can read the copy of the agents of pool.frozen; train in one process"
+        )
+    check_metrics(cfg)
     meshes = []
     for stage in all_configs(cfg):
         memory.check(stage, seeds)
@@ -162,6 +167,8 @@ def _train(
         if stop and done < cfg.updates:
             raise Preempted(folders[0].path, done)
     _note(folders, {"finished_after_s": elapsed(), "updates": cfg.updates - start})
+    if (waits := course.waits) and not progress.quiet:
+        say(f"lapg: {folders[0].path} ended after {course.stage} of {len(course.stages)} stages: it waited for {waits}")
     progress.done()
     return _unstack(state, count)
 

@@ -11,7 +11,7 @@ from lapg_rl import config
 from lapg_rl.config import Config
 from lapg_rl.learn.training_step import TrainState, initial_state, run_key
 from lapg_rl.machine import devices
-from lapg_rl.runs import checkpoint, files
+from lapg_rl.runs import checkpoint, files, parents
 from lapg_rl.runs.folder import RunFolder, truncate_metrics
 from lapg_rl.runs.progress import say
 
@@ -46,13 +46,16 @@ def save(runs: Sequence[RunFolder], configs: Sequence[Config], states: Sequence[
     for run, cfg, state in zip(runs, configs, states, strict=True):
         if run.lock:
             run.lock.check()
-        checkpoint.write(run.checkpoints, int(state.update), state, config.to_dict(cfg))
+        checkpoint.write(run.checkpoints, int(state.update), state._replace(frozen=None), config.to_dict(cfg))
     for run, cfg in zip(runs, configs, strict=True):
         checkpoint.prune(run.checkpoints, cfg.keep_checkpoints, cfg.keep_every)
 
 
 def begin(run: RunFolder, cfg: Config) -> TrainState:
-    """The state to go on from: the newest sound checkpoint, or in a new folder a fresh state, saved as checkpoint 0."""
+    """The state to go on from: the newest sound checkpoint, or in a new folder a fresh state, saved as checkpoint 0.
+
+    A new run takes the parameters of its parents, if it has any; see `lapg_rl.runs.parents`.
+    """
     state = run.newest_state(cfg)
     if state is None and (rows := len(files.rows(run.metrics_file))):
         raise ValueError(
@@ -60,9 +63,9 @@ def begin(run: RunFolder, cfg: Config) -> TrainState:
             "metrics.jsonl as well to train from the start"
         )
     if state is None:
-        state = fresh_state(cfg)
+        state = parents.begun(cfg, run, fresh_state(cfg))
         save([run], [cfg], [state])
-    return state
+    return state._replace(frozen=parents.frozen(cfg, run, state))
 
 
 def begin_together(runs: Sequence[RunFolder], configs: Sequence[Config]) -> list[TrainState]:
@@ -77,7 +80,7 @@ def begin_together(runs: Sequence[RunFolder], configs: Sequence[Config]) -> list
     for step in sorted((n for n in set.intersection(*steps) if n <= start), reverse=True):
         try:
             states = [
-                state if int(state.update) == step else run.state_at(c, step)
+                state if int(state.update) == step else run.state_at(c, step)._replace(frozen=state.frozen)
                 for run, c, state in zip(runs, configs, states, strict=True)
             ]
             break

@@ -138,7 +138,7 @@ def balance(
     learner = dataclasses.replace(config.learner, estimator="lapg", epochs=1, minibatches=1)
     found = []
     for n, batch in enumerate(batches):
-        sized = dataclasses.replace(config, batch=batch, meta_batch=meta_batch, pool=pool, learner=learner)
+        sized = dataclasses.replace(config, batch=batch, meta_batch=meta_batch, pool=pool, learner=learner, schedule="")
         samples = _measure(sized)(policy, naive_policies, jax.random.fold_in(key, n))
         found += [describe(name, batch, parts) for name, parts in samples.items() if not ESTIMATORS[name].episodic]
     return found

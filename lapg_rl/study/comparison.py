@@ -3,13 +3,22 @@
 import dataclasses
 import difflib
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lapg_rl.study import intervals
 from lapg_rl.study.intervals import Estimate
 from lapg_rl.study.markdown import plain
-from lapg_rl.study.results import LAST, Result, by_setting, collect, runs_in, training_settings
+from lapg_rl.study.results import (
+    LAST,
+    Result,
+    by_setting,
+    collect,
+    mean_of_measured,
+    runs_in,
+    training_settings,
+)  # fmt: skip
 
 #: Figures of the optimiser, which are shown only if asked for.
 TECHNICAL = ("policy_loss", "value_loss", "gradient_norm", "entropy")
@@ -133,6 +142,12 @@ def table(compared: Sequence[Setting], names: Sequence[str] = (), upto: int | No
     rows = []
     for name in names or [name for name in common if name not in TECHNICAL]:
         values = [[_last(run, name, upto) for run in setting.runs] for setting in compared]
+        if any(map(math.isnan, itertools.chain(*values))):  # by a schedule: not yet, or no longer
+            if name in names:
+                raise ValueError(
+                    f"not every run measured {name!r} in its last {LAST} updates of {upto}: its schedule says when"
+                )
+            continue
         differences = [intervals.of_difference(v, values[0]) for v in values[1:]]
         rows.append(Row(name, [intervals.of_mean(v) for v in values], differences))
     return rows
@@ -145,7 +160,7 @@ def _last(run: Result, name: str, upto: int) -> float:
         raise ValueError(
             f"{run.path} keeps no update from {max(upto - LAST, 0)} to {upto - 1}, it is thinned; choose another --upto"
         )
-    return float(run.metrics[name][chosen].mean())
+    return float(mean_of_measured(run.metrics[name][chosen]))
 
 
 def markdown(compared: Sequence[Setting], rows: Sequence[Row]) -> str:

@@ -72,7 +72,7 @@ def naive_of(cfg: Config, state: TrainState, agent: int) -> Entrant:
 
 def fresh_naive(cfg: Config, count: int, key: Array) -> Entrant:
     """`count` naive learners with newly drawn initial policies."""
-    drawing = dataclasses.replace(cfg, pool=PoolConfig(naive_population=count))
+    drawing = dataclasses.replace(cfg, pool=PoolConfig(naive_population=count), schedule="")
     return Entrant(NAIVE, NAIVE, initial_state(drawing, key).naive_policies)
 
 

@@ -72,12 +72,16 @@ class Result:
 
     @functools.cached_property
     def last(self) -> dict[str, float]:
-        """Every metric's mean over the last 20 updates (or as many as there are)."""
-        return {name: float(values[-LAST:].mean()) for name, values in self.metrics.items()}
+        """Every metric's mean over the last 20 updates (or as many as there are).
+
+        Where a schedule changed whom the agents meet, over those of them in which it was measured; without it, if in none.
+        """
+        newest = {name: values[-LAST:] for name, values in self.metrics.items()}
+        return {name: float(mean_of_measured(x)) for name, x in newest.items() if not np.isnan(x).all()}
 
     def last_of_agents(self, metric: str) -> np.ndarray:
-        """A metric's mean over the last 20 updates, of each agent."""
-        return self.by_agent[metric][-LAST:].mean(axis=0)
+        """A metric's mean over those of the last 20 updates in which it was measured, of each agent."""
+        return mean_of_measured(self.by_agent[metric][-LAST:])
 
     @property
     def pool_verdict(self) -> str:
@@ -92,6 +96,14 @@ class Result:
         if "reward_vs_naive" not in self.last:
             return "met no naive learners"
         return verdict(self.config, self.last, "naive")
+
+
+def mean_of_measured(values: np.ndarray) -> Any:
+    """The mean over the first axis of what is not NaN; NaN where nothing is."""
+    there = ~np.isnan(values)
+    if there.all():
+        return values.mean(axis=0)
+    return np.where(there, values, 0).sum(axis=0) / np.where(there.any(axis=0), there.sum(axis=0), math.nan)
 
 
 def verdict(cfg: Config, last: Mapping[str, float], kind: str) -> str:

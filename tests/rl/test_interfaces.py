@@ -84,7 +84,7 @@ def test_estimators(name):
 def pool(kind):
     shares = {kind: 1.0} if kind != "meta" else {}
     text = ",".join(f"{name}={share}" for name, share in ({"naive": 0.0} | shares).items())
-    fixed = ["pool.fixed=tft,alld"] if kind == "fixed" else []
+    fixed = {"fixed": ["pool.fixed=tft,alld"], "frozen": ["pool.frozen=runs/one"]}.get(kind, [])
     return config.override(config.preset("ipd-mixed"), [*SMALL, f"pool.coplayers={text}", *fixed])
 
 
@@ -96,7 +96,7 @@ def test_kinds_of_coplayers(kind):
     check_protocol(kind, found.coplayer, interfaces.CoPlayer)
     assert found.learns == (kind == "naive")
     state = initial_state(cfg, run_key(cfg))
-    company = Company(jnp.array(0), state.agents, state.naive_policies)
+    company = Company(jnp.array(0), state.agents, state.naive_policies, state.agents)
     played = play_pool(cfg, jax.tree.map(lambda x: x[0], state.agents), company, jax.random.key(0))
     assert list(played) == [kind]
     assert played[kind].own.rewards.shape == (4, 2, 2, 3)
