@@ -14,7 +14,7 @@ from lapg_rl.config.checks import (
     check_kinds,
     check_positive,
 )
-from lapg_rl.config.tables import ALGORITHMS, COPLAYERS, ESTIMATORS, GAMES, MODELS
+from lapg_rl.config.tables import ALGORITHMS, COPLAYERS, ESTIMATORS, GAMES, KEYED, MODELS
 from lapg_theory.game import NAMED, MatrixGame, prisoners_dilemma
 
 
@@ -49,7 +49,7 @@ class CleanUpConfig:
     alone: bool = False
 
     @property
-    def size(self) -> str:
+    def grid(self) -> str:
         """The grid in words."""
         return f"{self.rows} x {self.columns} cells"
 
@@ -68,12 +68,34 @@ class CleanUpConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class CoinConfig:
+    """The Coin Game (`lapg_rl.envs.CoinGame` has the rules).
+
+    Attributes:
+        size: the torus has `size` x `size` cells.
+        start: whether players start on different cells ("distinct"), or each anywhere ("independent", as in POLA and LOQA).
+    """
+
+    size: int = 3
+    start: Literal["distinct", "independent"] = "distinct"
+
+    @property
+    def grid(self) -> str:
+        """The grid in words."""
+        return f"{self.size} x {self.size} cells"
+
+    def __post_init__(self):
+        check_kinds("game.coin", self)
+        check_counts("game.coin", self, 100, "size", least=2)
+
+
+@dataclasses.dataclass(frozen=True)
 class GameConfig:
     """Which game is played: `kind` "ipd" is the iterated prisoner's dilemma with payoffs T > R > P > S.
 
-    "cleanup" is CleanUp-lite, as the section `cleanup` in this one says. `package.module:function` is an environment of the
-    user's: a function without arguments that returns one (see `lapg_rl.interfaces.Environment`); so is "custom" with that
-    function in `factory`.
+    "cleanup" is CleanUp-lite, "coin" the Coin Game, as the section of that name in this one says. `package.module:function` is
+    an environment of the user's: a function without arguments that returns one (see `lapg_rl.interfaces.Environment`); so is
+    "custom" with that function in `factory`.
     """
 
     kind: str = "ipd"
@@ -83,6 +105,7 @@ class GameConfig:
     S: float = -1.0
     factory: str = ""
     cleanup: CleanUpConfig = dataclasses.field(default_factory=CleanUpConfig)
+    coin: CoinConfig = dataclasses.field(default_factory=CoinConfig)
 
     def __post_init__(self):
         check_kinds("game", self)
@@ -113,7 +136,7 @@ class GameConfig:
         row = tables.row(self.kind, GAMES)
         if not row.section:
             return row.label or self.factory
-        return f"{row.label} on {getattr(self, row.section).size}"
+        return f"{row.label} on {getattr(self, row.section).grid}"
 
     @property
     def is_custom(self) -> bool:
@@ -281,7 +304,7 @@ class PoolConfig:
         fixed: names of memory-one strategies: "tft,alld", or addresses `package.module:name` of five probabilities.
         p_memory_one: share of memory-one strategies drawn uniformly from the cube, a new one each meta-episode.
         coplayers: shares by kind of co-player: "naive=0.5,package.module:kind=0.25"; kinds with a key of their own above are
-            put there, the others stay here (see `lapg_rl.interfaces.Kind`).
+            put there, the others, such as the scripts of a game, stay here (see `lapg_rl.interfaces.Kind`).
         reveal: tell the agents, by a one-hot beside every observation, which kind of co-player they face (an ablation).
         reveal_kinds: what the entries of that one-hot stand for; stored, so that it stays what it was when kinds are added.
     """
@@ -310,7 +333,7 @@ class PoolConfig:
     @property
     def shares(self) -> dict[str, float]:
         """The share of every kind of co-player, in the order in which they are played."""
-        return {kind: getattr(self, f"p_{kind}") for kind in COPLAYERS} | self.others
+        return {kind: getattr(self, f"p_{kind}") for kind in KEYED} | self.others
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -361,10 +384,10 @@ class PoolConfig:
             if kinds.count(kind) > 1:
                 raise ValueError(f"pool.coplayers names {kind} twice; give its share once")
         shares = self.others
-        for kind in (kind for kind in COPLAYERS if kind in shares):
+        for kind in (kind for kind in KEYED if kind in shares):
             if kind != "meta":
                 object.__setattr__(self, f"p_{kind}", shares[kind])
-        rest = {kind: share for kind, share in shares.items() if kind not in COPLAYERS}
+        rest = {kind: share for kind, share in shares.items() if kind not in KEYED}
         object.__setattr__(self, "coplayers", ",".join(f"{kind}={share!r}" for kind, share in rest.items()))
         if "meta" in shares and abs(shares["meta"] - self.p_meta) > 1e-9:
             raise ValueError(
