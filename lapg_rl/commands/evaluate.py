@@ -11,7 +11,8 @@ from lapg_rl.study.records import Evaluation, Match
 
 EPILOGUE = """opponents:
   naive, the name of a fixed strategy (allc, alld, random, tft, suspicious-tft, gtft, wsls, grim, zd-extort-3 or another
-  factor), or the folder of another run, all of whose agents are met
+  factor), in the Coin Game a script (ac: always-cooperate, ad: always-defect), or the folder of another run, all of whose
+  agents are met
 
 examples:
   lapg evaluate runs/mine                    everything; kept in runs/mine/evaluation.json, which reports use

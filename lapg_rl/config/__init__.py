@@ -4,6 +4,7 @@ from lapg_rl.config.pool import PoolConfig as PoolConfig
 from lapg_rl.config.presets import PRESETS as PRESETS
 from lapg_rl.config.presets import preset as preset
 from lapg_rl.config.sections import CleanUpConfig as CleanUpConfig
+from lapg_rl.config.sections import CoinConfig as CoinConfig
 from lapg_rl.config.sections import GameConfig as GameConfig
 from lapg_rl.config.sections import LearnerConfig as LearnerConfig
 from lapg_rl.config.sections import ModelConfig as ModelConfig

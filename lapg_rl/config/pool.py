@@ -5,7 +5,7 @@ from typing import Literal
 
 from lapg_rl.config import tables
 from lapg_rl.config.checks import check, check_counts, check_kinds, check_run
-from lapg_rl.config.tables import COPLAYERS
+from lapg_rl.config.tables import COPLAYERS, KEYED
 from lapg_theory.game import NAMED
 
 
@@ -48,7 +48,7 @@ class PoolConfig:
         fixed: names of memory-one strategies: "tft,alld", or addresses `package.module:name` of five probabilities.
         p_memory_one: share of memory-one strategies drawn uniformly from the cube, a new one each meta-episode.
         coplayers: shares by kind of co-player: "naive=0.5,package.module:kind=0.25"; kinds with a key of their own above are
-            put there, the others stay here (see `lapg_rl.interfaces.Kind`).
+            put there, the others, such as the scripts of a game, stay here (see `lapg_rl.interfaces.Kind`).
         p_frozen: share of the agents of `frozen`, each met equally often.
         frozen: trained agents that learn no more, of the run RUN or of its agent RUN:0; a copy is kept in the run folder.
         agents_from: where agents start: the trained agents of a run, one each, or for all of them the one of RUN:0.
@@ -85,7 +85,7 @@ class PoolConfig:
     @property
     def shares(self) -> dict[str, float]:
         """The share of every kind of co-player, in the order in which they are played."""
-        return {kind: getattr(self, f"p_{kind}") for kind in COPLAYERS} | self.others
+        return {kind: getattr(self, f"p_{kind}") for kind in KEYED} | self.others
 
     @property
     def parents(self) -> dict[str, str]:
@@ -158,10 +158,10 @@ class PoolConfig:
             if kinds.count(kind) > 1:
                 raise ValueError(f"pool.coplayers names {kind} twice; give its share once")
         shares = self.others
-        for kind in (kind for kind in COPLAYERS if kind in shares):
+        for kind in (kind for kind in KEYED if kind in shares):
             if kind != "meta":
                 object.__setattr__(self, f"p_{kind}", shares[kind])
-        rest = {kind: share for kind, share in shares.items() if kind not in COPLAYERS}
+        rest = {kind: share for kind, share in shares.items() if kind not in KEYED}
         object.__setattr__(self, "coplayers", ",".join(f"{kind}={share!r}" for kind, share in rest.items()))
         if "meta" in shares and abs(shares["meta"] - self.p_meta) > 1e-9:
             raise ValueError(

@@ -1,5 +1,6 @@
 """Named configs."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 
 from lapg_rl.config.checks import unknown
@@ -56,6 +57,9 @@ MIXED = {
     ),
     "naive": NaiveConfig(optimiser="sgd", learning_rate=1.0, gamma=1.0, reward_scale=0.1),
 }
+COIN = GameConfig(kind="coin")
+COIN_LEARNER = LearnerConfig(learning_rate=3e-3, gamma=0.96, advantages="normalised", reward_scale=0.1)
+COIN_NAIVE = NaiveConfig(optimiser="sgd", learning_rate=0.1, gamma=0.96, reward_scale=0.1)
 
 #: Presets; each names the table it comes from, or what it was made for.
 PRESETS: Mapping[str, Config] = _Presets(
@@ -134,6 +138,30 @@ PRESETS: Mapping[str, Config] = _Presets(
                 reward_scale=0.1,
             ),
             naive=NaiveConfig(learning_rate=0.0, reward_scale=0.1),
+        ),
+        # The Coin Game as in the leagues of POLA and LOQA: 3 x 3 cells, 16 steps, gamma 0.96; the pool is that of ipd-mixed
+        "coin": Config(
+            name="coin",
+            game=COIN,
+            meta_batch=128,
+            inner_episodes=10,
+            steps=16,
+            learner=dataclasses.replace(COIN_LEARNER, learning_rate=1e-3),
+            naive=COIN_NAIVE,
+            pool=PoolConfig(p_naive=0.5, agents=4, naive_start="dynamic"),
+        ),
+        # coin at a size that a CPU core trains in five minutes: two agents, few games and inner episodes
+        "coin-small": Config(
+            name="coin-small",
+            game=COIN,
+            updates=1000,
+            meta_batch=32,
+            batch=8,
+            inner_episodes=5,
+            steps=16,
+            learner=COIN_LEARNER,
+            naive=COIN_NAIVE,
+            pool=PoolConfig(p_naive=0.5, agents=2, naive_start="dynamic"),
         ),
     }
 )

@@ -49,7 +49,7 @@ class CleanUpConfig:
     alone: bool = False
 
     @property
-    def size(self) -> str:
+    def grid(self) -> str:
         """The grid in words."""
         return f"{self.rows} x {self.columns} cells"
 
@@ -68,12 +68,34 @@ class CleanUpConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class CoinConfig:
+    """The Coin Game (`lapg_rl.envs.CoinGame` has the rules).
+
+    Attributes:
+        size: the torus has `size` x `size` cells.
+        start: whether players start on different cells ("distinct"), or each anywhere ("independent", as in POLA and LOQA).
+    """
+
+    size: int = 3
+    start: Literal["distinct", "independent"] = "distinct"
+
+    @property
+    def grid(self) -> str:
+        """The grid in words."""
+        return f"{self.size} x {self.size} cells"
+
+    def __post_init__(self):
+        check_kinds("game.coin", self)
+        check_counts("game.coin", self, 100, "size", least=2)
+
+
+@dataclasses.dataclass(frozen=True)
 class GameConfig:
     """Which game is played: `kind` "ipd" is the iterated prisoner's dilemma with payoffs T > R > P > S.
 
-    "cleanup" is CleanUp-lite, as the section `cleanup` in this one says. `package.module:function` is an environment of the
-    user's: a function without arguments that returns one (see `lapg_rl.interfaces.Environment`); so is "custom" with that
-    function in `factory`.
+    "cleanup" is CleanUp-lite, "coin" the Coin Game, as the section of that name in this one says. `package.module:function` is
+    an environment of the user's: a function without arguments that returns one (see `lapg_rl.interfaces.Environment`); so is
+    "custom" with that function in `factory`.
     """
 
     kind: str = "ipd"
@@ -83,6 +105,7 @@ class GameConfig:
     S: float = -1.0
     factory: str = ""
     cleanup: CleanUpConfig = dataclasses.field(default_factory=CleanUpConfig)
+    coin: CoinConfig = dataclasses.field(default_factory=CoinConfig)
 
     def __post_init__(self):
         check_kinds("game", self)
@@ -113,7 +136,7 @@ class GameConfig:
         row = tables.row(self.kind, GAMES)
         if not row.section:
             return row.label or self.factory
-        return f"{row.label} on {getattr(self, row.section).size}"
+        return f"{row.label} on {getattr(self, row.section).grid}"
 
     @property
     def is_custom(self) -> bool:

@@ -64,10 +64,14 @@ class GameRow(Row):
 
 @dataclasses.dataclass(frozen=True)
 class CoPlayerRow(Row):
-    """A kind of co-player; `matrix`: it plays matrix games only; `others`: it is met where there are other agents."""
+    """A kind of co-player; `matrix`: it plays matrix games only; `others`: it is met where there are other agents.
+
+    `game`: it is a script of that game. A script has no key `pool.p_...`, only a share in `pool.coplayers`.
+    """
 
     matrix: bool = False
     others: bool = False
+    game: str = ""
 
 
 #: In the order in which reports show them.
@@ -118,17 +122,28 @@ MODELS = {
 GAMES = {
     "ipd": GameRow("lapg_rl.envs.build:iterated_prisoners_dilemma", "iterated prisoner's dilemma", matrix=True),
     "cleanup": GameRow("lapg_rl.envs.build:cleanup", "CleanUp-lite", section="cleanup"),
+    "coin": GameRow("lapg_rl.envs.build:coin", "Coin Game", section="coin"),
     "custom": GameRow("lapg_rl.envs.build:custom"),
 }
 
-#: In the order in which they are played and reported; the keys of play follow from it, so new kinds go to the end.
+#: In the order in which they are played and reported; the keys of play follow from it, so new kinds go to the end of those
+#: that are no scripts.
 COPLAYERS = {
     "naive": CoPlayerRow("lapg_rl.play.company:naive", "naive learners"),
     "meta": CoPlayerRow("lapg_rl.play.company:meta", "other agents", others=True),
     "fixed": CoPlayerRow("lapg_rl.play.company:fixed", "fixed strategies", matrix=True),
     "memory_one": CoPlayerRow("lapg_rl.play.company:memory_one", "random memory-one strategies", matrix=True),
     "frozen": CoPlayerRow("lapg_rl.play.company:frozen", "frozen agents"),
+    "ac": CoPlayerRow("lapg_rl.play.coplayers.coin:always_cooperate", "always-cooperate", game="coin"),
+    "ad": CoPlayerRow("lapg_rl.play.coplayers.coin:always_defect", "always-defect", game="coin"),
 }
+#: The kinds that have a key `pool.p_...` of their own.
+KEYED = tuple(kind for kind, about in COPLAYERS.items() if not about.game)
+
+
+def scripts(game: str) -> tuple[str, ...]:
+    """The kinds of co-players that are scripts of the kind of game."""
+    return tuple(kind for kind, about in COPLAYERS.items() if about.game == game)
 
 
 def is_address(name: str) -> bool:

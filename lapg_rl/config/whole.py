@@ -7,7 +7,7 @@ from lapg_rl.config.checks import LAST_SEED, MANY, check, check_counts, check_fo
 from lapg_rl.config.pool import NAMES, PoolConfig
 from lapg_rl.config.schedule import stage_configs
 from lapg_rl.config.sections import GameConfig, LearnerConfig, ModelConfig, NaiveConfig, check_required
-from lapg_rl.config.tables import ALGORITHMS, COPLAYERS, ESTIMATORS
+from lapg_rl.config.tables import ALGORITHMS, COPLAYERS, ESTIMATORS, KEYED
 
 #: Below this, what an action does to the next inner episode is invisible beside what it does in the current one.
 LEAST_SHAPING_SIGNAL = 0.01
@@ -81,10 +81,16 @@ class Config:
         for kind, share in self.pool.shares.items():
             if kind == "meta":
                 continue
-            field = f"pool.p_{kind}" if kind in COPLAYERS else f"pool.coplayers: {kind}"
+            field = f"pool.p_{kind}" if kind in KEYED else f"pool.coplayers: {kind}"
             if share and tables.row(kind, COPLAYERS).matrix and self.game.matrix is None and not self.game.is_custom:
                 raise ValueError(
                     f"{field} is a share of strategies for matrix games, but game.kind = {self.game.kind}; set it to 0"
+                )
+            of_game = tables.row(kind, COPLAYERS).game
+            if share and of_game and self.game.kind != of_game:
+                raise ValueError(
+                    f"{field} is a share of a script for game.kind = {of_game}, but game.kind = {self.game.kind}; set it to 0 "
+                    f"or game.kind={of_game}"
                 )
             games = share * self.meta_batch
             if abs(games - round(games)) > 1e-9 * self.meta_batch or (share > 0 and not round(games)):

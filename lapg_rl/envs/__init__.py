@@ -7,5 +7,6 @@ from lapg_rl.envs.adapters import FromGymnax as FromGymnax
 from lapg_rl.envs.adapters import ToGymnax as ToGymnax
 from lapg_rl.envs.adapters import ToPettingZoo as ToPettingZoo
 from lapg_rl.envs.cleanup import CleanUp as CleanUp
+from lapg_rl.envs.coin import CoinGame as CoinGame
 from lapg_rl.envs.matrix_game import IteratedMatrixGame as IteratedMatrixGame
 from lapg_rl.envs.reveal import Reveal as Reveal

@@ -5,6 +5,7 @@ from typing import Any
 from lapg_rl.config import Config, GameConfig, tables
 from lapg_rl.config.loading import load, made
 from lapg_rl.envs.cleanup import CleanUp
+from lapg_rl.envs.coin import CoinGame
 from lapg_rl.envs.matrix_game import IteratedMatrixGame
 from lapg_rl.envs.reveal import Reveal
 from lapg_rl.interfaces import Environment, check_protocol
@@ -19,6 +20,11 @@ def iterated_prisoners_dilemma(game: GameConfig) -> IteratedMatrixGame:
 def cleanup(game: GameConfig) -> CleanUp:
     """CleanUp-lite as the section `cleanup` says."""
     return CleanUp(game.cleanup)
+
+
+def coin(game: GameConfig) -> CoinGame:
+    """The Coin Game as the section `coin` says."""
+    return CoinGame(game.coin.size, game.coin.start)
 
 
 def custom(game: GameConfig) -> Environment:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lapg_rl.config import Config
+from lapg_rl.config import Config, tables
 from lapg_rl.reports import figures, sections
 from lapg_rl.reports.figures import Groups, draw, evaluated
 from lapg_rl.reports.html import figure, number
@@ -14,7 +14,7 @@ from lapg_rl.study.results import LAST
 
 READING = f"Means over the last {LAST} updates and over seeds, per step."
 #: The rest of a metric's name -> whose it is.
-SUFFIXES = ("_vs_naive", "_vs_meta")
+SUFFIXES = tuple(f"_vs_{kind}" for kind in tables.COPLAYERS)
 
 
 def lead(cfg: Config) -> str:

@@ -15,7 +15,7 @@ from lapg_rl import config
 from lapg_rl.config import Config, PoolConfig, tables
 from lapg_rl.learn.training_step import TrainState, initial_state
 from lapg_rl.models import memory_one
-from lapg_rl.play.company import fixed_strategy, naive_copies
+from lapg_rl.play.company import fixed_strategy, kind_of, naive_copies
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study.matches import Meeting
 from lapg_theory.game import NAMED, MatrixGame, extortioner
@@ -29,7 +29,10 @@ KINDS = ("meta", "fixed", "naive")
 
 
 class Entrant(NamedTuple):
-    """A player: `policy` is a model (meta), five probabilities (fixed), or initial models along a first axis (naive)."""
+    """A player: `policy` is a model (meta), five probabilities (fixed), or initial models along a first axis (naive).
+
+    Of a script of a game, whose kind is its name, it is its identity.
+    """
 
     name: str
     kind: str
@@ -59,6 +62,12 @@ def fixed(name: str, game: MatrixGame) -> Entrant:
     found = EXTORTIONER.fullmatch(name)
     policy = extortioner(game, float(found[1])) if found else fixed_strategy(name)
     return Entrant(name, "fixed", jnp.array(policy, jnp.float32))
+
+
+def script(name: str, cfg: Config) -> Entrant:
+    """A script of the run's game, by name."""
+    (policy,) = kind_of(cfg, name).draw(None, 1, jax.random.key(0))
+    return Entrant(name, name, policy)
 
 
 def naive_of(cfg: Config, state: TrainState, agent: int) -> Entrant:

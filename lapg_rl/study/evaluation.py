@@ -15,7 +15,7 @@ from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants, intervals
 from lapg_rl.study.entrants import NAIVE, STRATEGIES, Entrant
 from lapg_rl.study.intervals import short
-from lapg_rl.study.matches import Meeting, describe, discrepancies, matches_at_once, play_all
+from lapg_rl.study.matches import Meeting, describe, discrepancies, matches_at_once, play_all, scripts
 from lapg_rl.study.records import Evaluation, ExtortionFit, Match, PayoffLine
 from lapg_theory.game import MatrixGame, check_count, nearest_extortioner
 
@@ -33,12 +33,13 @@ def evaluate(
 
     Unless told otherwise, each agent of the pool meets fresh naive learners and every agent of the pool, itself included; in
     the iterated prisoner's dilemma also every fixed strategy and `meta_batch` random memory-one strategies, which give its
-    payoff line. Naive learners start as in training, from the run's own initialisations or as copies of the other agents, each
-    equally often.
+    payoff line; in the Coin Game also the scripts. Naive learners start as in training, from the run's own initialisations or
+    as copies of the other agents, each equally often.
 
     Args:
         folder: a run folder.
-        opponents: whom to meet instead: `naive`, names of fixed strategies, other run folders (all their agents).
+        opponents: whom to meet instead: `naive`, names of fixed strategies or of scripts of the game, other run folders (all
+            their agents).
         meta_batch: independent meta-episodes a match; sizes within a meta-episode are those of the run.
         seed: another seed draws other games.
 
@@ -61,6 +62,7 @@ def evaluate(
     dilemma = game if game is not None and game.is_dilemma else None
     if opponents is None:
         fixed = [entrants.fixed(name, dilemma) for name in STRATEGIES] if dilemma else []
+        fixed += [entrants.script(name, cfg) for name in scripts(cfg)]
         met = [LEARNERS, *fixed, *pool]
     else:
         met = _named(opponents, run.path)
@@ -103,7 +105,7 @@ def fit_extortion(game: MatrixGame, signature: Sequence[float | None], agent: in
 def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
     """The opponents that were asked for; a name is a strategy before it is a folder."""
     cfg = RunFolder(folder).config()
-    known = (NAIVE, *STRATEGIES)
+    known = (NAIVE, *STRATEGIES, *scripts(cfg))
     runs = [Path(name) for name in opponents if name not in known and Path(name).is_dir()]
     names = dict(zip(map(str, runs), entrants.labels(runs), strict=True))
     met = []
@@ -112,6 +114,8 @@ def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
             label = names[str(Path(name))]
             entrants.check_compatible((folder.name, cfg), [(label, RunFolder(name).config())], learners=False)
             met += entrants.agents(Path(name), label)
+        elif name in scripts(cfg):
+            met.append(entrants.script(name, cfg))
         else:
             entrants.check_name(name)
             met.append(LEARNERS if name == NAIVE else entrants.fixed(name, two_by_two(cfg.game)))

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from lapg_rl.config import Config, LearnerConfig, PoolConfig
+from lapg_rl.config import Config, LearnerConfig, PoolConfig, tables
 from lapg_rl.envs.build import bare_environment, environment
-from lapg_rl.play.company import forgets, naive_learner, sizes
+from lapg_rl.play.company import forgets, kind_of, naive_learner, sizes
 from lapg_rl.play.coplayers import FixedStrategy, MetaAgent
 from lapg_rl.play.metrics import measure
 from lapg_rl.play.rollout import meta_batch
@@ -79,6 +79,12 @@ def what_matters(cfg: Config) -> Config:
     )
 
 
+def scripts(cfg: Config) -> list[str]:
+    """The scripts of the game that agents of the run can meet: where kinds are revealed, those that have an entry there."""
+    told = cfg.pool.reveal_kinds.split(",")
+    return [name for name in tables.scripts(cfg.game.kind) if not cfg.pool.reveal or name in told]
+
+
 @functools.cache
 def plays(cfg: Config) -> dict[tuple[str, bool], Any]:
     """The play against each kind of co-player, for one match or (True) for several at once, along a leading axis.
@@ -86,6 +92,7 @@ def plays(cfg: Config) -> dict[tuple[str, bool], Any]:
     Kept, so that runs that differ in nothing else are compiled once.
     """
     coplayers = {"naive": naive_learner(cfg.naive), "fixed": FixedStrategy(), "meta": MetaAgent(forgets(cfg))}
+    coplayers |= {name: kind_of(cfg, name).coplayer for name in scripts(cfg)}
     functions = {kind: _play(cfg, coplayer, kind) for kind, coplayer in coplayers.items()}
     single = {(kind, False): eqx.filter_jit(function) for kind, function in functions.items()}
     return single | {(kind, True): eqx.filter_jit(eqx.filter_vmap(function)) for kind, function in functions.items()}

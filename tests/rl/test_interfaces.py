@@ -85,7 +85,8 @@ def pool(kind):
     shares = {kind: 1.0} if kind != "meta" else {}
     text = ",".join(f"{name}={share}" for name, share in ({"naive": 0.0} | shares).items())
     fixed = {"fixed": ["pool.fixed=tft,alld"], "frozen": ["pool.frozen=runs/one"]}.get(kind, [])
-    return config.override(config.preset("ipd-mixed"), [*SMALL, f"pool.coplayers={text}", *fixed])
+    game = [f"game.kind={tables.COPLAYERS[kind].game or 'ipd'}"]
+    return config.override(config.preset("ipd-mixed"), [*SMALL, f"pool.coplayers={text}", *fixed, *game])
 
 
 @pytest.mark.parametrize("kind", tables.COPLAYERS)

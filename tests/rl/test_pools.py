@@ -11,7 +11,7 @@ import pytest
 from folders import logits
 
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
-from lapg_rl.config.tables import COPLAYERS
+from lapg_rl.config.tables import KEYED
 from lapg_rl.estimators import ESTIMATORS
 from lapg_rl.learn import credit, training_step
 from lapg_rl.models import GRU, Hawk, Tabular
@@ -128,10 +128,10 @@ def test_reveal_tells_the_kind_and_nothing_else():
         lambda m: (m.logits, m.values), agents, (jnp.pad(agents.logits, ((0, 0), (0, 4), (0, 0))), jnp.zeros((2, 9)))
     )
     told = play(pool(reveal=True, **shares), wide)
-    kinds = [kind for kind in COPLAYERS if kind != "frozen"]
+    kinds = [kind for kind in KEYED if kind != "frozen"]
     assert set(plain) == set(told) == set(kinds)
     for n, kind in enumerate(kinds):
-        for player, expected in ((0, n), (1, list(COPLAYERS).index("meta"))):
+        for player, expected in ((0, n), (1, KEYED.index("meta"))):
             seen = np.asarray(told[kind][player].observations)
             np.testing.assert_array_equal(seen[..., 5:], np.broadcast_to(np.eye(4)[expected], (*seen.shape[:-1], 4)))
         first = [x[kind][0] for x in (plain, told)]
