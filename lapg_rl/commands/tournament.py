@@ -33,13 +33,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Play, write the files, print the tables."""
     from lapg_rl.runs.folder import RunFolder
     from lapg_rl.runs.progress import Progress
+    from lapg_rl.study.names import check_name
 
+    words = [] if arguments.others is None else arguments.others.split(",")
+    named = [word.strip() if ":" in word else word.strip().lower() for word in words if word.strip()]
+    for name in named:
+        check_name(name)
     for folder in (path for path in arguments.runs if (path / "config.toml").exists() or not path.is_dir()):
         RunFolder(folder).config()  # refuses what is no run before the seconds that imports take
     from lapg_rl.study.tournament import CLASSICS, tournament
 
-    words = None if arguments.others is None else arguments.others.lower().split(",")
-    others = CLASSICS if words is None else [word.strip() for word in words if word.strip()]
+    others = CLASSICS if arguments.others is None else named
     progress = Progress("tournament", 0, 0, quiet=arguments.quiet)
 
     def show(done: int, total: int) -> None:

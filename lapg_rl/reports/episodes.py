@@ -191,7 +191,7 @@ def _inside(row: int, column: int, side: int, margin: float) -> tuple[float, ...
 def html(episode: Episode) -> str:
     """The episode as one HTML page without anything from elsewhere: a grid, a slider, a button."""
     frames = [{**frame._asdict(), "caption": caption(frame)} for frame in episode.frames]
-    template = resources.files("lapg_rl").joinpath("watch.html").read_text("utf-8")
+    template = resources.files("lapg_rl.reports").joinpath("watch.html").read_text("utf-8")
     return string.Template(template).substitute(
         title=episode.title,
         rows=episode.rows,

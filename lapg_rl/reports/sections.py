@@ -14,7 +14,7 @@ from lapg_rl.reports import findings as found
 from lapg_rl.reports.figures import Groups, colour, draw, evaluated
 from lapg_rl.reports.figures import label as name_of
 from lapg_rl.reports.html import dot, figure, number, table
-from lapg_rl.study.entrants import STRATEGIES
+from lapg_rl.study.names import STRATEGIES
 from lapg_rl.study.records import ExtortionFit, PayoffLine, Prediction
 from lapg_rl.study.results import LAST, Result, summary
 from lapg_theory.game.words import LITTLE, MUCH, RARELY

@@ -1,8 +1,6 @@
 """Who plays: agents of run folders, fixed strategies, fresh naive learners; and whether they can play each other."""
 
 import dataclasses
-import difflib
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,18 +10,16 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from lapg_rl import config
-from lapg_rl.config import Config, PoolConfig, tables
+from lapg_rl.config import Config, PoolConfig
 from lapg_rl.learn.training_step import TrainState, initial_state
 from lapg_rl.models import memory_one
 from lapg_rl.play.company import fixed_strategy, kind_of, naive_copies
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study.matches import Meeting
-from lapg_theory.game import NAMED, MatrixGame, extortioner
+from lapg_rl.study.names import EXTORTIONER, NAIVE
+from lapg_rl.study.names import check_name as check_name
+from lapg_theory.game import MatrixGame, extortioner
 
-NAIVE = "naive"
-EXTORTIONER = re.compile(r"zd-extort-(\d+(?:\.\d+)?)")
-#: The fixed strategies that every evaluation meets: the named ones, and an extortioner.
-STRATEGIES = (*NAMED, "zd-extort-3")
 #: What differs between kinds: only the first two can be the row player, whose parameters are fixed.
 KINDS = ("meta", "fixed", "naive")
 
@@ -110,17 +106,6 @@ def labels(folders: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     raise AssertionError("paths that differ have different names")
-
-
-def check_name(name: str) -> None:
-    """Refuse what is no fixed strategy and not `naive`."""
-    known = (NAIVE, *STRATEGIES)
-    if name not in known and not EXTORTIONER.fullmatch(name) and not tables.is_address(name):
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = (
-            f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}, zd-extort-X, or a run folder"
-        )
-        raise ValueError(f"unknown co-player {name!r}; {hint}")
 
 
 def check_compatible(first: tuple[str, Config], others: Iterable[tuple[str, Config]], learners: bool) -> None:

@@ -13,9 +13,10 @@ from lapg_rl.config.checks import check_draws
 from lapg_rl.envs.build import matrix_game, two_by_two
 from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants, intervals
-from lapg_rl.study.entrants import NAIVE, STRATEGIES, Entrant
+from lapg_rl.study.entrants import Entrant
 from lapg_rl.study.intervals import short
 from lapg_rl.study.matches import Meeting, describe, discrepancies, matches_at_once, play_all, scripts
+from lapg_rl.study.names import NAIVE, STRATEGIES
 from lapg_rl.study.records import Evaluation, ExtortionFit, Match, PayoffLine
 from lapg_theory.game import MatrixGame, check_count, nearest_extortioner
 

@@ -111,7 +111,8 @@ def verdict(cfg: Config, last: Mapping[str, float], kind: str) -> str:
     game = cfg.game.matrix
     if game is None or not game.is_dilemma:
         return "-"
-    own, left, often = (last[name] for name in (f"reward_vs_{kind}", f"{kind}_reward", f"cooperation_vs_{kind}"))
+    own, often = last[f"reward_vs_{kind}"], last[f"cooperation_vs_{kind}"]
+    left = own if kind == "meta" else last[f"{kind}_reward"]  # agents among themselves are both sides
     return words(game, left, own=own, cooperation=often).item()
 
 

@@ -20,8 +20,6 @@ defection included, both rules equal independent learning (`lapg_theory.symbolic
 """
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,7 +39,8 @@ from lapg_theory.exact.chain import (
     visits,
 )
 from lapg_theory.game import FiniteHorizon
-from lapg_theory.learning.rule import Logits, Rule, Stage, partials
+from lapg_theory.game.numbers import is_traced
+from lapg_theory.learning.rule import Logits, Rate, Rule, Share, Stage, partials
 
 
 def _surprises(row: Play, column: Play, after: Any, weights: Any) -> Any:
@@ -101,13 +100,6 @@ def alignment(stage: Stage, own: Logits, other: Logits, weights: Any, decay: Any
     return scale * jnp.concatenate([jnp.zeros_like(later[:1]), later])
 
 
-def check_number(name: str, value: Any, least: Any, most: Any = math.inf) -> None:
-    """Refuse what is no finite number within its bounds."""
-    if not (isinstance(value, numbers.Real) and least <= float(value) <= most and math.isfinite(value)):
-        bound = f">= {least:g}" if most == math.inf else f"in [{least:g}, {most:g}]"
-        raise ValueError(f"{name} must be a finite number {bound}, got {value!r}")
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AdvantageAlignment(Rule):
     """theta_1 += rate E sum_k gamma^k [A1_k + beta (sum_{t<k} A1_t) A2_k] grad log pi_1(a_k), with exact advantages.
@@ -121,11 +113,7 @@ class AdvantageAlignment(Rule):
         ValueError: for a beta that is no finite number >= 0.
     """
 
-    beta: float | int = 1.0
-
-    def __post_init__(self):
-        Rule.__post_init__(self)
-        check_number("beta", self.beta, 0)
+    beta: Rate = 1.0
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """Own gradient and alignment."""
@@ -147,15 +135,14 @@ class Loqa(Rule):
         ValueError: for a temperature that is not positive, a decay outside [0, 1], or a weight that is negative.
     """
 
-    temperature: float | int = 1.0
-    decay: float | int = 0.9
-    weight: float | int = 1.0
+    temperature: Rate = 1.0
+    decay: Share = 0.9
+    weight: Rate = 1.0
 
     def __post_init__(self):
         Rule.__post_init__(self)
-        check_number("temperature", self.temperature, 1e-12)
-        check_number("decay", self.decay, 0, 1)
-        check_number("weight", self.weight, 0)
+        if not is_traced(self.temperature) and self.temperature <= 0:
+            raise ValueError(f"temperature must be > 0, got {self.temperature!r}; it divides the shaping term")
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """Own gradient, and what our actions do to the co-player's choices."""

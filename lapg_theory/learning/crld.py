@@ -14,8 +14,8 @@ import dataclasses
 
 from lapg_theory.exact.chain import from_logits, outcome_values, stacked
 from lapg_theory.game import FiniteHorizon
-from lapg_theory.learning.alignment import check_number, gains
-from lapg_theory.learning.rule import Logits, Rule, Stage
+from lapg_theory.learning.alignment import gains
+from lapg_theory.learning.rule import Logits, Rate, Rule, Stage
 
 
 def _advantages(stage: Stage, own: Logits, other: Logits) -> Logits:
@@ -44,11 +44,7 @@ class ActorCritic(Rule):
         ValueError: for a beta that is no finite number >= 0; for a finite horizon, where it is applied.
     """
 
-    beta: float | int = 1.0
-
-    def __post_init__(self):
-        Rule.__post_init__(self)
-        check_number("beta", self.beta, 0)
+    beta: Rate = 1.0
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """The advantage of cooperating in each state."""
@@ -68,11 +64,7 @@ class Sarsa(Rule):
         ValueError: for a beta that is no finite number >= 0; for a finite horizon, where it is applied.
     """
 
-    beta: float | int = 1.0
-
-    def __post_init__(self):
-        Rule.__post_init__(self)
-        check_number("beta", self.beta, 0)
+    beta: Rate = 1.0
 
     def ascent(self, stage: Stage, own: Logits, other: Logits) -> Logits:
         """The way to the softmax of the present values."""

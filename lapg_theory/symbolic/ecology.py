@@ -8,10 +8,10 @@ import functools
 
 import sympy as sp
 
-from lapg_theory.symbolic.returns import gamma
+from lapg_theory.symbolic.symbols import c, gamma
 from lapg_theory.symbolic.thresholds import Statement
 
-n, f, c, m, q_c, q_r = sp.symbols("n f c m q_c q_r", real=True)
+n, f, m, q_c, q_r = sp.symbols("n f m q_c q_r", real=True)
 gap = sp.Symbol("gap", real=True)
 
 

@@ -273,7 +273,7 @@ def test_random_numbers_are_threefry_and_uniform():
     ("changes", "message"),
     [
         ({"rows": 0}, "rows"),
-        ({"rows": 32}, "at most 31"),
+        ({"rows": 32}, "<= 31"),
         ({"columns": 1}, "columns"),
         ({"initial_dirt": 6}, "rows = 5"),
         ({"dirt_rate": 1.5}, "a probability"),

@@ -14,7 +14,7 @@ from cleanup_reference import best_alone
 from PIL import Image
 
 from lapg_rl import config
-from lapg_rl.commands.evaluate import evaluate_run, table
+from lapg_rl.commands.evaluate import table
 from lapg_rl.commands.main import main
 from lapg_rl.config import CleanUpConfig, Config, GameConfig, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
 from lapg_rl.envs import CleanUp, IteratedMatrixGame, build
@@ -24,6 +24,7 @@ from lapg_rl.models import over_sequences
 from lapg_rl.play import company, metrics
 from lapg_rl.play.rollout import log_prob
 from lapg_rl.reports import episodes, write
+from lapg_rl.reports.make import evaluate_run
 from lapg_rl.runs import checkpoint
 from lapg_rl.runs.loop import fresh_state, open_run
 from lapg_rl.study import records
@@ -97,7 +98,7 @@ def test_metrics_are_those_of_the_recorded_play():
     me = jax.tree.map(lambda x: x[0], agents.agents)
     played = jax.jit(lambda key: company.play_pool(TINY, me, others, key))(jax.random.key(1))
     found = metrics.describe_play(TINY, played)
-    for kind, (own, other, _) in played.items():
+    for kind, (own, other, *_) in played.items():
         cells, names = 6, (f"{{}}_vs_{kind}", f"{kind}_{{}}")
         cleaning = []
         for side, name in zip((own, other), names, strict=True):
@@ -112,7 +113,7 @@ def test_metrics_are_those_of_the_recorded_play():
         dirt = np.asarray(own.observations)[..., 2 * cells + 1 : 5 * cells : 3].sum(-1)
         assert found[f"pollution_vs_{kind}"] == pytest.approx(dirt.mean())
     assert env.observation_size == played["naive"].own.observations.shape[-1]
-    for own, other, _ in played.values():  # kept as bytes, and read as the numbers that the policy saw when it acted
+    for own, other, *_ in played.values():  # kept as bytes, and read as the numbers that the policy saw when it acted
         assert own.observations.dtype == other.observations.dtype == np.uint8
         logits, values = over_sequences(me, own.observations.reshape(-1, 12, env.observation_size))
         np.testing.assert_allclose(
@@ -246,7 +247,7 @@ def test_a_file_in_the_working_folder_is_an_environment(tmp_path, monkeypatch):
 
 def test_environments_that_are_not_there_are_refused():
     for factory in ("nowhere:dilemma", f"{__name__}:nothing", "dilemma"):
-        with pytest.raises(ValueError, match=r"package\.module:function"):
+        with pytest.raises(ValueError, match=r"package\.module:"):
             build.environment(Config(game=GameConfig(kind="custom", factory=factory)))
     with pytest.raises(ValueError, match="give both"):
         GameConfig(kind="custom")

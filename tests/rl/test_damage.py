@@ -328,9 +328,9 @@ def test_naive_learners_that_become_non_finite_stop_the_run(tmp_path):
 
 
 def test_a_co_player_that_is_not_finite_shows_in_its_reward():
-    from lapg_rl.play.pools import Company, describe_play, play_pool
-
     from lapg_rl.learn.training_step import initial_state
+    from lapg_rl.play.company import Company, play_pool
+    from lapg_rl.play.metrics import describe_play
 
     state = initial_state(TINY, loop.run_key(TINY))
     agent = eqx.filter_vmap(lambda x: x)(state.agents)

@@ -133,7 +133,7 @@ def test_named_opponents_and_other_runs_are_met_instead(folder, tmp_path):
 def test_opponents_that_cannot_be_met_are_refused(folder, tmp_path):
     with pytest.raises(ValueError, match="unknown co-player 'tftt'; did you mean tft"):
         evaluate(folder, ["tftt"])
-    with pytest.raises(ValueError, match=r"factor must be at least 1, got 0\.5"):
+    with pytest.raises(ValueError, match=r"factor must be at least 1 and finite, got 0\.5"):
         evaluate(folder, ["zd-extort-0.5"])
     longer = run_of(tmp_path / "longer", [OTHER], dataclasses.replace(TABULAR, steps=7))
     with pytest.raises(ValueError, match="cannot play each other: they differ in steps 6 and 7"):
@@ -170,7 +170,7 @@ def test_records_survive_their_files_and_damage_is_named(tmp_path, evaluation):
 
 
 def test_what_cannot_be_kept_is_shown_all_the_same(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "fitted", lambda *_: Evaluation(7, 1, 0, [], []))
+    monkeypatch.setattr("lapg_rl.study.evaluation.evaluate", lambda *_, **__: Evaluation(7, 1, 0, [], []))
     monkeypatch.setattr(command, "RunFolder", lambda _: SimpleNamespace(config=lambda: None))
     (tmp_path / "evaluation.tmp").mkdir()  # where the file would be written
     assert main(["evaluate", str(tmp_path)]) == 2

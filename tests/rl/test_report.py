@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from folders import TABULAR, metrics, run_of, with_estimator
 
-from lapg_rl.commands.evaluate import evaluate_run
 from lapg_rl.commands.main import main
 from lapg_rl.config import LearnerConfig, PoolConfig
 from lapg_rl.reports import findings
 from lapg_rl.reports.findings import NO_RUN
+from lapg_rl.reports.make import evaluate_run
 from lapg_rl.runs.loop import open_run
 from lapg_rl.study.records import compact
 from lapg_rl.study.results import collect, runs_in

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import pytest
-from lapg_rl.envs.custom import custom
 
 from lapg_rl import config
 from lapg_rl.commands.main import main
 from lapg_rl.config import Config, GameConfig, ModelConfig, PoolConfig
+from lapg_rl.envs.build import custom
 from lapg_rl.runs import checkpoint, trust
 from lapg_rl.runs.loop import fresh_state, open_run
 from lapg_rl.study import comparison, markdown
@@ -70,9 +70,7 @@ LINES = [["evaluate", "run"], ["train", "--resume", "run"], ["train", "--config"
 def test_a_strangers_factory_is_not_loaded_unless_it_is_named(line, stranger, capsys):
     assert main(line) == 2
     err = capsys.readouterr().err
-    assert (
-        "is played in game.factory = evil_world:f, and to load that runs its code; if you trust it, add --trust" in err
-    )
+    assert "depends on evil_world:f, and to load that runs its code; if you trust it, add --trust" in err
     assert err.removeprefix("evaluating run ...\n").count("\n") == 1
     assert not (stranger / "executed").exists()
 
@@ -107,19 +105,19 @@ def test_trust_names_functions(capsys):
     ("name", "reason"),
     [
         ("evil_world:raises", r"KeyError: 'a\\nb'"),
-        ("evil_world:nothing", r"returned int, which lacks num_actions, observation_size"),
+        ("evil_world:nothing", r"is no Environment: .* lacks num_actions, observation_size"),
         ("evil_world:absent", "AttributeError"),
         ("no_such_world:f", "ModuleNotFoundError"),
     ],
 )
 def test_a_factory_that_makes_no_environment_gets_one_line(name, reason, stranger):
-    with pytest.raises(ValueError, match=rf"game.factory must name a function .*{name}.*{reason}") as refusal:
-        custom(name)
+    with pytest.raises(ValueError, match=rf"(game.factory .*{name}|{name}.* returned).*{reason}") as refusal:
+        custom(GameConfig(kind="custom", factory=name))
     assert "\n" not in str(refusal.value)
 
 
 def test_the_working_folder_is_on_the_path_only_while_a_factory_is_loaded(stranger):
-    assert custom("evil_world:f").num_actions == 2
+    assert custom(GameConfig(kind="custom", factory="evil_world:f")).num_actions == 2
     assert (stranger / "executed").exists()
     assert "" not in sys.path
 

@@ -188,8 +188,8 @@ def test_awareness_leaves_defection_where_alignment_cannot(rule):
         (lambda: AdvantageAlignment(beta=float("nan")), "beta must be a finite number >= 0, got nan"),
         (lambda: AdvantageAlignment(beta=-1.0), "beta must be a finite number >= 0, got -1"),
         (lambda: AdvantageAlignment(rate=-1.0), "rate must be a finite number >= 0"),
-        (lambda: Loqa(temperature=0.0), "temperature must be a finite number >= 1e-12, got 0.0"),
-        (lambda: Loqa(decay=1.5), r"decay must be a finite number in \[0, 1\], got 1.5"),
+        (lambda: Loqa(temperature=0.0), "temperature must be > 0, got 0.0"),
+        (lambda: Loqa(decay=1.5), r"decay must lie in \[0, 1\], got 1.5"),
         (lambda: Loqa(weight=float("inf")), "weight must be a finite number"),
     ],
 )

@@ -186,11 +186,11 @@ def test_labels_say_what_a_policy_does():
     assert labels(shifted, p, p) == expected
 
 
-def test_cooperation_begins_at_four_fifths_of_its_reward():
+def test_cooperation_begins_at_three_quarters_of_its_reward():
     faithful = np.array([(1, x, 0, 0, 0) for x in np.linspace(0.995, 1, 21)])
     level = exact_returns(PD, faithful, faithful, Discounted(0.99))[0] / 100
-    assert (level > 0.8).sum() > 3 and ((level > 0.8) & (level < 0.9)).any() and (level < 0.8).any()
-    assert labels(small().setting(), faithful, faithful) == np.where(level > 0.8, "cooperate", "other").tolist()
+    assert (level > 0.75).sum() > 3 and ((level > 0.75) & (level < 0.85)).any() and (level < 0.75).any()
+    assert labels(small().setting(), faithful, faithful) == np.where(level > 0.75, "cooperate", "other").tolist()
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,8 @@ def test_least_discount_of_the_donation_game(chi):
 
 
 def test_least_discount_in_symbols():
-    chi = derived.chi
+    from lapg_theory.symbolic.symbols import chi
+
     pd = {derived.T: 2, derived.R: 1, derived.P: 0, derived.S: -1, derived.slope: 1 / chi}
     for kind in ("extortionate", "generous"):
         for bound in derived.least_discount(kind).args:
