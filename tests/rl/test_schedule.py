@@ -1,8 +1,12 @@
 """Schedules: what is read and refused, when a stage starts, and that the run is the one made by hand, killed or not."""
 
+import argparse
 import dataclasses
 import math
+import re
+import shlex
 import shutil
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -11,6 +15,7 @@ import pytest
 from folders import leaves_equal
 
 from lapg_rl import config
+from lapg_rl.commands import train
 from lapg_rl.commands.main import main
 from lapg_rl.config import Config, ModelConfig, PoolConfig
 from lapg_rl.config.schedule import NUMBERS, Ramp, parse, stage_configs
@@ -308,4 +313,20 @@ def test_commands_take_a_scheduled_run(whole, tmp_path, capsys):
     assert main(["compare", str(folder)]) == 0, capsys.readouterr().err
     assert main(["balance", str(folder), "--batches", "2", "--meta-batch", "3"]) == 0, capsys.readouterr().err
     page = (tmp_path / "page.html").read_text()
-    assert "company changes on a schedule" in page and "nan" not in page.lower().replace("nano", "")
+    assert "company changes on a schedule" in page
+    assert not re.search(r"(?<![A-Za-z0-9+/])nan(?![A-Za-z0-9+/])", page)
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "steering.md").read_text()
+COMMANDS = [shlex.split(line) for line in re.findall(r"^    lapg train (.+)$", PAGE, re.MULTILINE)]
+
+
+def test_the_commands_of_the_page_on_steering_are_sound():
+    parser = argparse.ArgumentParser()
+    train.configure(parser)
+    made = [train._fresh(parser.parse_args(command))[0][0] for command in COMMANDS]
+    assert len(made) == 7 and sum(bool(cfg.schedule) for cfg in made) == 1
+    assert [cfg.shares for cfg in stage_configs(made[0])] == [{"naive": 24}] + [{"naive": 6, "meta": 18}] * 2
+    assert [cfg.learner.entropy_coef for cfg in stage_configs(made[0])] == [0, 0.01, 0]
+    named = {key for cfg in made for key in cfg.pool.parents}
+    assert named == {"agents_from", "naive_from", "frozen"}
