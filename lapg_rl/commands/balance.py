@@ -39,6 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
         cfg, state = folder.config(), folder.final_state()
     else:
         cfg = config.override(config.preset(arguments.source), arguments.settings)
+        if cfg.pool.parents:
+            raise ValueError(
+                f"pool.{next(iter(cfg.pool.parents))} is of no use here: a preset is measured without its parents; train "
+                "it, and give the run"
+            )
         state = fresh_state(cfg)
     policy = jax.tree.map(lambda x: x[0], state.agents)
     key = jax.random.key(arguments.seed)

@@ -80,7 +80,8 @@ def gather(folders: Iterable[Path], complete: bool = True, say: Say = _silent) -
             if result.evaluation is None or result.evaluation.updates < result.updates:
                 say(f"evaluating {folder} ...")
                 evaluate_run(folder)
-            if result.prediction is None and result.config.inner_episodes > 1 and result.config.game.matrix:
+            predictable = result.config.game.matrix and not result.config.pool.naive_from  # theory's learners are new
+            if result.prediction is None and result.config.inner_episodes > 1 and predictable:
                 predict_run(folder, say)
             result = collect(folder)
         results.append(result)

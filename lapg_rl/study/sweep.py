@@ -4,6 +4,8 @@ import csv
 import io
 import itertools
 import math
+import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -38,14 +40,17 @@ class Planned(NamedTuple):
 def alternatives(assignment: str) -> tuple[str, list[str]]:
     """The key and the values of `key=a,b,c`; values that hold commas themselves are separated by semicolons: `key=a,b;c,d`.
 
+    Schedules hold both, and are separated by bars: `schedule=30: p_naive=0.5|60: p_naive=0.5; 90: p_naive=0.25`.
+
     Raises:
         ValueError: for a text that is no assignment, or names a value twice.
     """
     key, equals, text = assignment.partition("=")
     if not equals or not key:
         raise ValueError(f"expected key=value,value,..., got {assignment!r}")
-    values = [value.strip() for value in text.split(";" if ";" in text else ",")]
-    values = values[:-1] if text.endswith(";") else values
+    apart = "|" if key == "schedule" else ";" if ";" in text else ","
+    values = [value.strip() for value in text.split(apart)]
+    values = values[:-1] if text.endswith(";") and apart == ";" else values
     if twice := [value for value in values if values.count(value) > 1]:
         raise ValueError(f"{key} takes the value {twice[0]} twice; name it once")
     return key, values
@@ -103,8 +108,15 @@ def _spell(setting: Mapping[str, str]) -> str:
 
 
 def _folder(setting: Mapping[str, str], seed: int) -> str:
-    parts = [f"{key}={value}" for key, value in setting.items() if key != "seed"]
+    spelled = {key: _short(value) if key == "schedule" else value for key, value in setting.items()}
+    parts = [f"{key}={value}" for key, value in spelled.items() if key != "seed"]
     return "_".join([*parts, f"seed{seed}"]).replace(",", "+").replace("/", "-")
+
+
+def _short(schedule: str) -> str:
+    """A schedule as part of a folder's name: signs that mean something elsewhere are left out, and what is long is cut."""
+    name = re.sub(r"[^\w.=+@-]+", "-", schedule)
+    return name if len(name) <= 80 else f"{name[:70]}-{zlib.crc32(schedule.encode()):08x}"
 
 
 def table(runs: Sequence[Planned], ends: Mapping[Path, Ended]) -> list[dict[str, Any]]:

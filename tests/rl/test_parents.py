@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -174,12 +175,16 @@ def test_a_copy_of_frozen_agents_that_is_gone_or_damaged_is_refused(parent, tmp_
         loop.train(longer, tmp_path / "run", quiet=True)
 
 
-def test_a_start_that_was_cut_off_before_its_first_checkpoint_begins_again(parent, tmp_path):
-    cfg = dataclasses.replace(begun(frozen=str(parent), **WITH_FROZEN), updates=1)
+def test_a_start_that_was_cut_off_begins_again_from_what_its_parent_is_then(own_parent, tmp_path):
+    cfg = dataclasses.replace(begun(frozen=f"{own_parent}:0", **WITH_FROZEN), updates=1)
     whole = loop.train(cfg, tmp_path / "run", quiet=True)
-    for name in ("checkpoints", "metrics.jsonl", "provenance.jsonl"):
-        (shutil.rmtree if name == "checkpoints" else type(tmp_path).unlink)(tmp_path / "run" / name)
+    for name in ("metrics.jsonl", "provenance.jsonl"):
+        (tmp_path / "run" / name).unlink()
+    shutil.rmtree(tmp_path / "run" / "checkpoints")  # it had its copy, but no checkpoint yet
+    later = RunFolder(own_parent).final_state()._replace(update=jnp.array(6))
+    checkpoint.save(own_parent / "checkpoints", 6, later, keep=1)
     assert leaves_equal(loop.train(cfg, tmp_path / "run", quiet=True), whole)
+    assert [folder.name for folder in (tmp_path / "run" / "frozen").iterdir()] == ["step_000000006"]
 
 
 OTHER = {
@@ -259,15 +264,20 @@ def test_a_new_row_of_the_table_moves_no_key_of_a_kind_of_the_users(tmp_path):
 SMALL = ["model.kind=tabular", "updates=1", "meta_batch=4", "batch=2", "inner_episodes=2", "steps=3", "pool.agents=2"]
 
 
-def test_the_command_line_starts_a_pipeline(tmp_path, monkeypatch, capsys):
-    """First stages of two seeds, then second stages that begin from them, each from its own; then all commands."""
+PARENTS = ["--from", "first/seed{seed}", "--naive-from", "first/seed1:0"]
+FROZEN = ["coplayers=naive=0.5,frozen=0.5", "pool.frozen=first/seed0:1"]
+
+
+@pytest.fixture
+def first_stage(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train = lambda *more: main(["train", "ipd-shaping-small", *SMALL, "--quiet", *more])  # noqa: E731
     assert train("--seeds", "2", "--run", "first") == 0
-    frozen = ["pool.p_naive=0.5", "coplayers=naive=0.5,frozen=0.5", "pool.frozen=first/seed0:1"]
-    parents = ["--from", "first/seed{seed}", "--naive-from", "first/seed1:0"]
-    assert train(*parents, *frozen[1:], "--seeds", "2", "--run", "second") == 0, capsys.readouterr().err
-    assert train(*parents, *frozen[1:], "--seeds", "2", "--together", "--run", "both") == 0, capsys.readouterr().err
+    return train
+
+
+def test_the_command_line_starts_the_second_stage_of_a_pipeline(first_stage, capsys):
+    assert first_stage(*PARENTS, *FROZEN, "--seeds", "2", "--run", "second") == 0, capsys.readouterr().err
     for seed in (0, 1):
         cfg = RunFolder(f"second/seed{seed}").config()
         assert cfg.pool.agents_from == "first/seed{seed}"
@@ -275,10 +285,19 @@ def test_the_command_line_starts_a_pipeline(tmp_path, monkeypatch, capsys):
         assert [p["run"].rsplit("/", 1)[1] for p in row["parents"]] == [f"seed{seed}", "seed1", "seed0"]
         ours = started(f"second/seed{seed}", cfg).agents
         assert leaves_equal(ours, RunFolder(f"first/seed{seed}").final_state().agents)
-        one, other = (RunFolder(f"{name}/seed{seed}").metrics()[0] for name in ("second", "both"))
-        np.testing.assert_allclose(one["reward_vs_frozen"], other["reward_vs_frozen"], atol=1e-5)
     assert main(["train", "--resume", "second/seed0", "--from", "first/seed1"]) == 2
     assert "give no preset" in capsys.readouterr().err
-    assert main(["evaluate", "second/seed0", "naive", "first/seed0", "--meta-batch", "2"]) == 0
-    assert main(["report", "second", "--quick", "--out", "page.html"]) == 0
-    assert "frozen agents" in (tmp_path / "page.html").read_text()
+    assert main(["balance", "ipd-shaping-small", "pool.naive_from=first/seed0"]) == 2
+    assert "pool.naive_from is of no use here" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_seeds_together_take_their_parents_too_and_commands_take_such_runs(first_stage, capsys):
+    assert first_stage(*PARENTS, *FROZEN, "--seeds", "2", "--run", "alone") == 0, capsys.readouterr().err
+    assert first_stage(*PARENTS, *FROZEN, "--seeds", "2", "--together", "--run", "both") == 0, capsys.readouterr().err
+    for seed in (0, 1):
+        one, other = (RunFolder(f"{name}/seed{seed}").metrics()[0] for name in ("alone", "both"))
+        np.testing.assert_allclose(one["reward_vs_frozen"], other["reward_vs_frozen"], atol=1e-5)
+    assert main(["evaluate", "both/seed0", "naive", "first/seed0", "--meta-batch", "2"]) == 0
+    assert main(["report", "both", "--quick", "--out", "page.html"]) == 0
+    assert "frozen agents" in Path("page.html").read_text()

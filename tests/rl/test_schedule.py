@@ -1,8 +1,12 @@
 """Schedules: what is read and refused, when a stage starts, and that the run is the one made by hand, killed or not."""
 
+import argparse
 import dataclasses
 import math
+import re
+import shlex
 import shutil
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -11,8 +15,10 @@ import pytest
 from folders import leaves_equal
 
 from lapg_rl import config
+from lapg_rl.commands import train
 from lapg_rl.commands.main import main
 from lapg_rl.config import Config, ModelConfig, PoolConfig
+from lapg_rl.config.checks import FOLDER
 from lapg_rl.config.schedule import NUMBERS, Ramp, parse, stage_configs
 from lapg_rl.config.tables import ALGORITHMS
 from lapg_rl.learn.algorithms import policy_gradient
@@ -23,6 +29,7 @@ from lapg_rl.runs.loop import RunFolder
 from lapg_rl.runs.state import fresh_state
 from lapg_rl.study.comparison import compare
 from lapg_rl.study.results import collect
+from lapg_rl.study.sweep import plan
 
 TINY = Config(
     name="tiny",
@@ -308,4 +315,32 @@ def test_commands_take_a_scheduled_run(whole, tmp_path, capsys):
     assert main(["compare", str(folder)]) == 0, capsys.readouterr().err
     assert main(["balance", str(folder), "--batches", "2", "--meta-batch", "3"]) == 0, capsys.readouterr().err
     page = (tmp_path / "page.html").read_text()
-    assert "company changes on a schedule" in page and "nan" not in page.lower().replace("nano", "")
+    assert "company changes on a schedule" in page
+    assert not re.search(r"(?<![A-Za-z0-9+/])nan(?![A-Za-z0-9+/])", page)
+
+
+def test_schedules_are_swept_apart_by_bars_into_folders_of_sound_names(tmp_path):
+    long = "; ".join(f"{n}: p_naive=0.5 learner.entropy_coef=0.01..0@50" for n in range(1, 9))
+    texts = ["", "reward_vs_naive>=0.6: p_naive=0.5; 30: p_naive=1", long, long.replace("@50", "@60")]
+    runs = plan(TINY, ["schedule=" + "|".join(texts), "meta_batch=4,8"], 1, tmp_path)
+    assert [run.config.schedule for run in runs[::2]] == texts
+    names = [run.folder.name for run in runs]
+    assert len(set(names)) == 8 and all(FOLDER.fullmatch(name) and len(name) < 120 for name in names)
+    assert names[2] == "schedule=reward_vs_naive-=0.6-p_naive=0.5-30-p_naive=1_meta_batch=4_seed0"
+    (alone,) = plan(TINY, ["schedule=3: p_naive=0.5; 5: p_naive=1"], 1, tmp_path)
+    assert alone.folder.name == "seed0" and alone.config.schedule == "3: p_naive=0.5; 5: p_naive=1"
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "steering.md").read_text()
+COMMANDS = [shlex.split(line) for line in re.findall(r"^    lapg train (.+)$", PAGE, re.MULTILINE)]
+
+
+def test_the_commands_of_the_page_on_steering_are_sound():
+    parser = argparse.ArgumentParser()
+    train.configure(parser)
+    made = [train._fresh(parser.parse_args(command))[0][0] for command in COMMANDS]
+    assert len(made) == 7 and sum(bool(cfg.schedule) for cfg in made) == 1
+    assert [cfg.shares for cfg in stage_configs(made[0])] == [{"naive": 24}] + [{"naive": 6, "meta": 18}] * 2
+    assert [cfg.learner.entropy_coef for cfg in stage_configs(made[0])] == [0, 0.01, 0]
+    named = {key for cfg in made for key in cfg.pool.parents}
+    assert named == {"agents_from", "naive_from", "frozen"}
