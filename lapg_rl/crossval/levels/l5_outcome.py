@@ -22,6 +22,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from lapg_rl.crossval import ascent
+from lapg_rl.crossval.phases import MARGIN, PHASES, phases
 from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.simulation import HONEST, Simulation
 from lapg_rl.crossval.statistics import binomial_interval
@@ -29,14 +30,11 @@ from lapg_rl.crossval.tabular_runs import Sweep, train
 from lapg_rl.crossval.verdict import Level, Majority
 from lapg_theory.game import ALLD, DC, TFT, MatrixGame
 
-#: Factor of a naive rate, or of the odds of a share, within which a boundary may lie elsewhere than predicted.
-MARGIN = 1.25
 #: How far from certainty the agents start.
 TREMBLE = 0.05
 #: P(cooperate | DC) from which on an agent has left defection; it starts at TREMBLE.
 LEFT = 0.15
 STAYS, LEAVES = "stays", "leaves"
-PHASES = ("cooperate", "extort", "defect", "other")
 #: Naive updates of the window's sweeps, and of the pool's, whose naive rate is ETA over the spread of the payoffs.
 WINDOW_UPDATES, POOL_UPDATES, ETA = (2, 4), 4, 24.0
 #: Steps of an inner episode: few do for the window; cooperation in a pool needs a future.
@@ -138,26 +136,6 @@ def pool(setting: Setting) -> Cells:
 def window_labels(policies: np.ndarray, *_: Any) -> np.ndarray:
     """Whether the agent of each run has left defection, from its policy [runs, 1, 5]."""
     return np.where(policies[:, 0, DC] >= LEFT, LEAVES, STAYS)
-
-
-def phases(policies: np.ndarray, game: MatrixGame, eta: np.ndarray, *, steps: int, naive_updates: int) -> np.ndarray:
-    """What the two agents of each run do, from their policies [runs, 2, 5]; lengths in units of R - P.
-
-    cooperate: they earn at least 0.8 together; extort: at most 0.2, and at least 0.05 more from naive learners than
-    unconditional defection; defect: at most 0.2 without that; other: in between. (As `lapg_theory.metagame.labels`.)
-    """
-    _, R, P, _ = game.trps
-    sizes = {"steps": steps, "naive_updates": naive_updates}
-    together, shaped = ascent.earnings(game, policies, eta, **sizes)
-    _, plain = ascent.earnings(game, np.zeros_like(policies), eta, **sizes)
-    level, gain = (together - P) / (R - P), (shaped - plain).mean(1) / (R - P)
-    return phase(level, gain)
-
-
-def phase(level: Any, gain: Any) -> np.ndarray:
-    """The phase of pairs that earn `level` together and `gain` more from naive learners than defection; see `phases`."""
-    found = np.where(np.asarray(level) >= 0.8, "cooperate", "other")
-    return np.where(np.asarray(level) <= 0.2, np.where(np.asarray(gain) >= 0.05, "extort", "defect"), found)
 
 
 def labelled(cells: Cells, game: MatrixGame, theta: np.ndarray, eta: Any) -> np.ndarray:

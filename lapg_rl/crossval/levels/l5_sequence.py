@@ -11,13 +11,14 @@ import numpy as np
 
 from lapg_rl.config import Config, GameConfig, LearnerConfig, ModelConfig, PoolConfig
 from lapg_rl.crossval import ascent
-from lapg_rl.crossval.levels.l5_outcome import MARGIN, PHASES, phase, phases
+from lapg_rl.crossval.phases import MARGIN, PHASES, phases
 from lapg_rl.crossval.prediction import predict
 from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.statistics import binomial_interval
 from lapg_rl.crossval.verdict import Level, Majority
 from lapg_rl.runs.loop import train_together
 from lapg_rl.study.results import Result, collect
+from lapg_theory.game.words import words
 
 KINDS = ("gru", "hawk")
 SHARES = (0.0, 0.25, 0.75, 1.0)
@@ -38,10 +39,9 @@ def config_of(kind: str, setting: Setting, share: float, seed: int = 0) -> Confi
 
 def outcome_of(run: Result, defection: float) -> str:
     """The phase of a trained run, from its last updates; `defection` is what a defector earns from naive learners."""
-    game, last = run.config.game, run.last
+    game, last = run.config.game.build(), run.last
     gain = last.get("reward_vs_naive", defection) - defection
-    together = last.get("reward_vs_meta", game.P)
-    return str(phase((together - game.P) / (game.R - game.P), gain / (game.R - game.P)))
+    return words(game, last.get("reward_vs_meta", game.trps[2]), gain=gain).item()
 
 
 def told(cfg: Config, rate: float) -> list[np.ndarray]:
