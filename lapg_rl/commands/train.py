@@ -10,6 +10,7 @@ from typing import Any
 
 from lapg_rl import config
 from lapg_rl.config import Config
+from lapg_rl.config.checks import check_run
 from lapg_rl.runs import preemption, processes, trust
 from lapg_rl.runs.progress import say, tell
 
@@ -230,8 +231,12 @@ def base_config(arguments: argparse.Namespace) -> Config:
 
 
 def _fresh(arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
-    options = ("agents_from", "naive_from")
-    parents = [f"pool.{name}={getattr(arguments, name)}" for name in options if getattr(arguments, name)]
+    named = {"agents_from": ("--from", arguments.agents_from), "naive_from": ("--naive-from", arguments.naive_from)}
+    parents = []
+    for name, (option, text) in named.items():
+        if text is not None:
+            check_run(option, text)
+            parents.append(f"pool.{name}={text}")
     cfg = config.override(base_config(arguments), [*filter(lambda s: "=" in s, arguments.settings), *parents])
     configs = consecutive_seeds(cfg, arguments.seeds)
     if arguments.run is None:

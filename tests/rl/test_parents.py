@@ -287,6 +287,8 @@ def test_the_command_line_starts_the_second_stage_of_a_pipeline(first_stage, cap
         assert leaves_equal(ours, RunFolder(f"first/seed{seed}").final_state().agents)
     assert main(["train", "--resume", "second/seed0", "--from", "first/seed1"]) == 2
     assert "give no preset" in capsys.readouterr().err
+    assert first_stage("--from", "") == 2
+    assert "--from must be a run folder, or folder:agent, got ''" in capsys.readouterr().err
     assert main(["balance", "ipd-shaping-small", "pool.naive_from=first/seed0"]) == 2
     assert "pool.naive_from is of no use here" in capsys.readouterr().err
 
