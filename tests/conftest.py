@@ -1,4 +1,5 @@
 import os
+import signal
 from pathlib import Path
 
 # What one test compiled another one finds, in this run or the next, and in the processes that tests start.
@@ -12,6 +13,10 @@ os.environ.setdefault(
 
 import jax
 import pytest
+
+# A shell that starts the tests in the background has interrupts ignored; the processes that tests interrupt must not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
