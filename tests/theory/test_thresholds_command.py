@@ -11,9 +11,10 @@ from lapg_theory.game import prisoners_dilemma
 
 def test_the_command_prints_what_the_certificate_says(capsys):
     arguments = ["theory", "thresholds", "--payoffs=2,1,0,-1", "--gamma", "0.95", "--updates", "20", "--eta", "2"]
+    arguments += ["--nodes", "256"]
     assert main([*arguments, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    expected = defection_certificate(prisoners_dilemma(2.0, 1.0, 0.0, -1.0), gamma=0.95, eta=2.0, updates=20)
+    expected = defection_certificate(prisoners_dilemma(2.0, 1.0, 0.0, -1.0), gamma=0.95, eta=2.0, updates=20, nodes=256)
     assert printed["window"] == list(expected.window)
     assert printed["components"]["DC"] == expected.components["DC"].value
     assert (printed["batch_star"], printed["tau_star"]) == (expected.batch_star, expected.tau_star)
