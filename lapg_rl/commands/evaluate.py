@@ -5,6 +5,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from lapg_rl.config import tables
+from lapg_rl.runs import trust
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import records
 from lapg_rl.study.records import Evaluation, Match
@@ -37,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate the run and print what came out."""
     folder, opponents = arguments.run_folder, arguments.opponents or None
+    trust.allow(*(name for name in arguments.opponents if tables.is_address(name)))  # what is named is allowed
     RunFolder(folder).config()  # refuses what is no run before the seconds that imports take
     from lapg_rl.study.evaluation import evaluate
 

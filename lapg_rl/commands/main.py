@@ -98,7 +98,7 @@ def _run(arguments: list[str]) -> int:
         if name in PLAYING:
             command.add_argument(
                 "--trust", action="append", default=[], metavar="MODULE:NAME",
-                help="let run folders and config files load this function as their game.factory, which runs its code",
+                help="let run folders and config files load what they name by this address, which runs its code",
             )  # fmt: skip
     parsed, later = parser.parse_known_args(arguments)
     several = [name for name in ("settings", "names") if name in parsed]

@@ -31,6 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Play, write the files, print the tables."""
+    from lapg_rl.config import tables
+    from lapg_rl.runs import trust
     from lapg_rl.runs.folder import RunFolder
     from lapg_rl.runs.progress import Progress
     from lapg_rl.study.names import check_name
@@ -39,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     named = [word.strip() if ":" in word else word.strip().lower() for word in words if word.strip()]
     for name in named:
         check_name(name)
+    trust.allow(*(name for name in named if tables.is_address(name)))  # what is named is allowed
     for folder in (path for path in arguments.runs if (path / "config.toml").exists() or not path.is_dir()):
         RunFolder(folder).config()  # refuses what is no run before the seconds that imports take
     from lapg_rl.study.tournament import CLASSICS, tournament

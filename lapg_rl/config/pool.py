@@ -24,6 +24,12 @@ def _share(entry: str) -> tuple[str, float]:
         raise ValueError(f"pool.coplayers takes kind=share,kind=share, {remedy}, got {entry!r}") from None
 
 
+def also_given(key: str, text: str) -> list[str]:
+    """The keys that a value gives besides its own: shares in `pool.coplayers` of kinds that have a key."""
+    kinds = [entry.rpartition("=")[0].strip() for entry in text.split(",")] if key == "pool.coplayers" else []
+    return [f"pool.p_{kind}" for kind in kinds if kind in KEYED and kind != "meta"]
+
+
 #: The shares with a key of their own.
 SHARES = ("p_naive", "p_fixed", "p_memory_one", "p_frozen")
 #: The keys that name a run whose parameters this one begins with.
@@ -157,6 +163,12 @@ class PoolConfig:
             tables.check_name("pool.coplayers", kind, COPLAYERS)
             if kinds.count(kind) > 1:
                 raise ValueError(f"pool.coplayers names {kind} twice; give its share once")
+        short = [kind.rpartition(":")[2] for kind in kinds if kind not in COPLAYERS] + list(COPLAYERS)
+        if same := [kind for kind in kinds if short.count(kind.rpartition(":")[2]) > 1]:
+            raise ValueError(
+                f"pool.coplayers names {same[0]}, whose metrics would be called like those of another kind, "
+                f"reward_vs_{same[0].rpartition(':')[2]}; give your function another name"
+            )
         shares = self.others
         for kind in (kind for kind in KEYED if kind in shares):
             if kind != "meta":

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lapg_rl.config.checks import MANY, check, shown, unknown
+from lapg_rl.config.pool import also_given
 
 #: Keys that may change: whom the agents meet, and numbers that the shapes of a run's state don't depend on.
 SHARES = ("pool.p_naive", "pool.p_fixed", "pool.p_memory_one", "pool.p_frozen", "pool.coplayers")
@@ -142,6 +143,7 @@ def _stage(part: str) -> Stage:
             f"p_naive=0.5`, got {shown(part)}"
         )
     keys = [(resolve(key), value) for key, _, value in pairs]
+    given = [one for key, value in keys for one in (key, *also_given(key, value))]
     for key, _ in keys:
         if key not in SHARES + NUMBERS:
             several = [k for k in NUMBERS if k.split(".")[-1] == key]
@@ -150,7 +152,7 @@ def _stage(part: str) -> Stage:
                 if several
                 else f"schedule can't change {shown(key)}; it changes {', '.join(SHARES + NUMBERS)}"
             )
-        if sum(key == other for other, _ in keys) > 1:
+        if given.count(key) > 1:
             raise ValueError(f"schedule: {shown(part)} gives {key} twice; give it once")
     try:
         number = _number(found["number"])

@@ -13,6 +13,7 @@ import cattrs
 import tomli_w
 
 from lapg_rl.config.checks import shown, unknown
+from lapg_rl.config.pool import also_given
 from lapg_rl.config.whole import Config
 
 #: Bytes of a config file.
@@ -170,9 +171,10 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
         if not equals:
             raise ValueError(f"expected key=value, got {assignment!r}")
         full = full_key(key)
-        if full in given:
-            raise ValueError(f"{full} is given twice, by {given[full]} and {assignment}; give it once")
-        given[full] = assignment
+        for one in [full, *also_given(full, text)]:
+            if one in given:
+                raise ValueError(f"{one} is given twice, by {given[one]} and {assignment}; give it once")
+            given[one] = assignment
         *sections, name = full.split(".")
         target = functools.reduce(lambda inner, section: inner[section], sections, data)
         target[name] = _parse(text, leaves[full])

@@ -6,7 +6,7 @@ import re
 import shutil
 import stat
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,15 @@ def _last_line(file: Any) -> tuple[int, bytes]:
     return size - len(tail) + len(whole), whole.removesuffix(b"\n").rpartition(b"\n")[2]
 
 
+def _split(data: bytes) -> Iterator[bytes]:
+    """The lines of `data`, one at a time: a file of line ends alone must not fill the memory."""
+    start = 0
+    while (end := data.find(b"\n", start)) >= 0:
+        yield data[start:end]
+        start = end + 1
+    yield data[start:]
+
+
 def rows(path: Path, upto: int | None = None, torn: bool = False) -> list[dict[str, Any]]:
     """The rows of a JSONL file that `append` wrote, or an older version, which had no checksums.
 
@@ -148,16 +157,16 @@ def rows(path: Path, upto: int | None = None, torn: bool = False) -> list[dict[s
         ValueError: for a damaged, changed, lost or inserted line; it names the file and the line.
     """
     found: list[dict[str, Any]] = []
-    lines = read(path).split(b"\n") if path.exists() or path.is_symlink() else []
-    before = None
-    for number, text in enumerate(lines, start=1):
+    data = read(path) if path.exists() or path.is_symlink() else b""
+    count, before = data.count(b"\n") + 1 if data else 0, None
+    for number, text in enumerate(_split(data) if data else (), start=1):
         if upto is not None and len(found) >= upto:
             break
         row, before = _row(text, before)
-        cut = b'"crc32"' not in text if number < len(lines) else TORN.fullmatch(text)
+        cut = b'"crc32"' not in text if number < count else TORN.fullmatch(text)
         if row is not None:
             found.append(row)
-        elif not cut or (number < len(lines) and not (torn and text[:1] == b"{" and text[-1:] != b"}")):
+        elif not cut or (number < count and not (torn and text[:1] == b"{" and text[-1:] != b"}")):
             raise ValueError(
                 f"{path}, line {number}, is damaged, or a line beside it is lost: restore the file from a copy, or train in "
                 "another folder"

@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 from lapg_rl import config
 from lapg_rl.config import Config
 from lapg_rl.config.schedule import parse
+from lapg_rl.learn.rehearsal import rehearse
 from lapg_rl.learn.training_step import TrainState, make_train_step, run_key
 from lapg_rl.machine import devices, memory
 from lapg_rl.runs import folder as on_disk
@@ -95,6 +96,8 @@ def train_together(
                 f"runs trained together may differ in their seeds only, got {on_disk.difference(cfg, other)}"
             )
     mesh = _check_stages(cfg, len(runs), count)
+    for stage in all_configs(cfg):
+        rehearse(stage)
     with listen() as asked, ExitStack() as opened:
         folders, states = _begin(runs, opened)
         try:

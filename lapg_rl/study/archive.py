@@ -5,12 +5,13 @@ import functools
 import shutil
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 #: The name by which archives inside folders are found.
 NAME = "runs.zip"
 #: An archive that would unpack to more than this is refused.
-MOST = 2**30
+MOST = 2**28
 
 _ORIGINS: dict[Path, Path] = {}
 
@@ -52,7 +53,7 @@ def _unpacked(archive: Path, changed: int) -> Path:
             target = Path(tempfile.mkdtemp(prefix="lapg-runs-")).resolve()
             atexit.register(shutil.rmtree, target, ignore_errors=True)
             packed.extractall(target)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise ValueError(f"{archive} is no archive of runs, or damaged ({error}); restore it") from None
     _ORIGINS[target] = archive
     return target

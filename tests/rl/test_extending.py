@@ -2,11 +2,13 @@
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 from lapg_rl.commands.main import main
+from lapg_rl.config import override, preset
 from lapg_rl.study.results import collect
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
@@ -25,7 +27,8 @@ def test_the_page_has_one_of_each():
 def here(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text("\n".join(text for name, text in BLOCKS if name == "mine"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(__import__("sys").modules, "mine", raising=False)
+    for name in ("mine", "wrong"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path
 
 
@@ -73,6 +76,66 @@ def test_what_is_none_is_refused_in_one_line(here, key, value, says, capsys):
     status = main(["train", "ipd-shaping-small", *extra, f"{key}={value}", *sizes, "--run", "run"])
     error = capsys.readouterr().err
     assert status == 2 and says in error and error.count("\n") == 1, error
+
+
+WRONG = """
+import equinox as eqx
+import jax.numpy as jnp
+from mine import Commons, Copycat, Counter
+import lapg_rl as rl
+
+def flat(rewards, values, *, gamma, gae_lambda): return rewards.sum()
+def raises(rewards, values, *, gamma, gae_lambda): raise KeyError("a\\nb")
+class ThreeLogits(Counter):
+    def step(self, state, observation): return state + 1, (jnp.zeros(3), jnp.zeros(()))
+class OtherStep(Counter):
+    def step(self, state, observation): return state + 1, (jnp.ones(2) * state, jnp.zeros(()))
+class Unmeasured(Commons):
+    def measures(self, observations, actions): return {"stock": observations[..., 0]}
+class OneReward(Commons):
+    def step(self, stock, actions, key): return stock, self._seen(stock), jnp.zeros(1)
+class Wide(Copycat):
+    def act(self, opening, observations): return opening, (jnp.zeros((len(observations), 3)), jnp.zeros(len(observations)))
+def wide(config): return rl.Kind(Wide(), lambda company, count, key: jnp.zeros(count))
+def few(config): return rl.Kind(Copycat(), lambda company, count, key: jnp.zeros(1))
+def naive(config): return wide(config)
+FOUR = (1.0, 0.0, 1.0, 0.0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("learner.estimator=wrong:flat", "must have the shape [2, 3, 4], got ()"),
+        ("learner.estimator=wrong:raises", "KeyError"),
+        ("model.kind=wrong:ThreeLogits", "the logits of step must have the shape [2], got (3,)"),
+        ("model.kind=wrong:OtherStep", "must agree"),
+        ("game.kind=wrong:Unmeasured", "measures must give greed"),
+        ("game.kind=wrong:OneReward", "the rewards of step must have the shape [2], got (1,)"),
+        ("pool.coplayers=naive=0.5,wrong:wide=0.5", "the logits of act must have the shape [2, 2], got (2, 3)"),
+        ("pool.coplayers=naive=0.5,wrong:few=0.5", "the leading axis count"),
+        ("pool.coplayers=naive=0.5,wrong:naive=0.5", "give your function another name"),
+        ("pool.fixed=wrong:FOUR", "five probabilities"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_there_is_a_folder(here, setting, says, capsys):
+    (here / "wrong.py").write_text(WRONG)
+    key = setting.split("=")[0]
+    small = [s for s in SMALL if key != "model.kind" or not s.startswith("model")]
+    extra = ["pool.p_naive=0.5", "pool.p_fixed=0.5"] if key == "pool.fixed" else []
+    own = ["model.kind=tabular"] if key != "model.kind" else []
+    assert main(["train", "ipd-shaping-small", setting, *own, *extra, *small, "--run", "run"]) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1, error
+    assert not (here / "run").exists()
+
+
+def test_one_key_in_two_spellings_is_refused():
+    for settings in (["pool.coplayers=naive=0.5", "pool.p_naive=0.25"], ["p_naive=0.25", "pool.coplayers=naive=0.5"]):
+        with pytest.raises(ValueError, match="p_naive is given twice"):
+            override(preset("ipd-mixed-small"), settings)
+    with pytest.raises(ValueError, match=r"gives pool\.p_naive twice"):
+        override(preset("ipd-mixed-small"), ["schedule=1: p_naive=0.25 coplayers=naive=0.5"])
 
 
 def test_a_learning_rule_of_yours_is_iterated():

@@ -1,0 +1,130 @@
+"""A rehearsal of what is the user's, before a run has a folder: shapes, and whether the parts fit together.
+
+Only runs that name something by address are rehearsed. Everything but a model's agreement with itself is traced, not computed.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lapg_rl import models
+from lapg_rl.config import Config
+from lapg_rl.envs.build import bare_environment
+from lapg_rl.estimators import estimator
+from lapg_rl.learn.training_step import initial_state, make_train_step, run_key
+from lapg_rl.play.company import Company, fixed_strategy, kind_of
+
+
+def rehearse(config: Config) -> None:
+    """Refuse a run whose own parts do not do what `lapg_rl.interfaces` says.
+
+    Raises:
+        ValueError: it names the part, and what it gave where what was due; whatever a part raises ends in it too.
+    """
+    if not config.addresses:
+        return
+    for name in config.pool.strategies:
+        _tried("pool.fixed", name, lambda name=name: fixed_strategy(name))
+    _tried("game.kind", config.game.factory or config.game.kind, lambda: _environment(config))
+    for model in {config.model, config.naive_model}:
+        _tried("model.kind", model.kind, lambda model=model: _model(config, model))
+    for name in dict.fromkeys(config.estimators):
+        _tried("learner.estimator", name, lambda name=name: _estimator(name))
+    for name in config.shares:
+        _tried("pool.coplayers", name, lambda name=name: _coplayer(config, name))
+    everything = ", ".join(config.addresses)
+    key = run_key(config)
+    state = _tried("what it names", everything, lambda: eqx.filter_eval_shape(lambda: initial_state(config, key)))
+    _tried("what it names", everything, lambda: eqx.filter_eval_shape(make_train_step(config), state, key))
+
+
+def _tried(field: str, name: str, attempt: Any) -> Any:
+    if ":" not in name:
+        return attempt()
+    try:
+        return attempt()
+    except Exception as error:  # of any kind: it is the user's code
+        reason = next(iter(str(error).splitlines()), "")
+        told = reason if isinstance(error, ValueError) and name in reason else f"{type(error).__name__}: {reason}"
+        raise ValueError(f"{field} = {name} can't be trained with ({told}); see lapg_rl.interfaces") from error
+
+
+def _due(what: str, got: Any, shape: tuple[int, ...]) -> None:
+    if getattr(got, "shape", None) != shape:
+        raise ValueError(f"{what} must have the shape {list(shape)}, got {getattr(got, 'shape', got)!r:.60}")
+
+
+def _environment(config: Config) -> None:
+    env = bare_environment(config.game)
+    key, actions = jax.random.key(0), jnp.zeros(2, jnp.int32)
+    state, seen = eqx.filter_eval_shape(env.reset, key)
+    after, then, rewards = eqx.filter_eval_shape(env.step, state, actions, key)
+    for when, observations in (("reset", seen), ("step", then)):
+        _due(f"the observations of {when}", observations, (2, env.observation_size))
+    _due("the rewards of step", rewards, (2,))
+    if (one := _shapes(state)) != (other := _shapes(after)):
+        raise ValueError(f"step must give a state like that of reset, {one!r:.80}, got {other!r:.80}")
+    if env.num_actions < 2:
+        raise ValueError(f"num_actions must be at least 2, got {env.num_actions}")
+    measured = eqx.filter_eval_shape(env.measures, then, actions)
+    if missing := {*env.shared, *env.compared} - set(measured):
+        raise ValueError(f"measures must give {', '.join(sorted(missing))}, which shared or compared name")
+    for name, value in measured.items():
+        _due(f"the measure {name} of two players", value, (2,))
+
+
+def _shapes(tree: Any) -> Any:
+    return jax.tree.map(lambda x: f"{x.dtype}{list(x.shape)}", tree)
+
+
+def _model(config: Config, section: Any) -> None:
+    env = bare_environment(config.game)
+    size, actions, length = env.observation_size, env.num_actions, min(config.steps, 4)
+    model = models.build(section, size, actions, length, jax.random.key(0), env.one_hot)
+    seen = jax.nn.one_hot(jnp.arange(length) % size, size)
+    logits, values = model(seen[:, None])
+    _due("the logits of a sequence", logits, (length, 1, actions))
+    _due("the values of a sequence", values, (length, 1))
+    state = model.initial_state()
+    for t in range(length):
+        state, (one, value) = model.step(state, seen[t])
+        _due("the logits of step", one, (actions,))
+        _due("the value of step", value, ())
+        if not np.allclose([*one, value], [*logits[t, 0], values[t, 0]], rtol=1e-3, atol=1e-4):
+            raise ValueError(f"step and the call on a sequence must agree; at step {t} they give other numbers")
+
+
+def _estimator(name: str) -> None:
+    signal = jax.ShapeDtypeStruct((2, 3, 4), jnp.float32)
+    chosen = estimator(name)
+    for one in (chosen, getattr(chosen, "off_learners", None) or chosen):
+        credits = eqx.filter_eval_shape(lambda r, v, one=one: one(r, v, gamma=1.0, gae_lambda=1.0), signal, signal)
+        _due("the credits for rewards of shape [2, 3, 4]", credits, (2, 3, 4))
+
+
+def _coplayer(config: Config, name: str) -> None:
+    kind = kind_of(config, name)
+    if ":" not in name:
+        return
+    env, batch = bare_environment(config.game), 2
+
+    def draw() -> Any:
+        state = initial_state(config, run_key(config))
+        return kind.draw(Company(jnp.array(0), state.agents, state.naive_policies), 3, jax.random.key(0))
+
+    identities = eqx.filter(eqx.filter_eval_shape(draw), lambda x: isinstance(x, jax.ShapeDtypeStruct))
+    if {x.shape[:1] for x in jax.tree.leaves(identities)} != {(3,)}:
+        raise ValueError("draw must give identities with the leading axis count")
+    identity = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), identities)
+    seen = jnp.zeros((batch, env.observation_size))
+
+    def act(identity: Any) -> Any:
+        state = kind.coplayer.init(identity, batch)
+        return kind.coplayer.act(state, seen)[1]
+
+    logits, values = eqx.filter_eval_shape(act, identity)
+    _due("the logits of act", logits, (batch, env.num_actions))
+    _due("the values of act", values, (batch,))
