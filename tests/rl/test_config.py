@@ -134,6 +134,7 @@ CHANGED = {
     *("batch", "inner_episodes", "steps", "model.spread", "pool.naive_start", "naive.optimiser", "naive.gamma"),
     *("naive.normalize_advantages", "naive.reward_scale", "naive.clip_norm", "learner.algorithm", "learner.epochs"),
     *("learner.minibatches", "learner.reward_scale", "learner.clip_norm", "learner.advantages"),
+    "schedule",
     # an earlier size of cleanup-shaping-small
     "game.cleanup.columns",
 }
