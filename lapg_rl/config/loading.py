@@ -26,6 +26,16 @@ def working_folder_on_path() -> Iterator[None]:
             sys.path.remove("")
 
 
+def first_line(error: Exception) -> str:
+    """What an error says first; empty where it says nothing."""
+    return next(iter(str(error).splitlines()), "")
+
+
+def described(error: Exception) -> str:
+    """An error's kind and the first line of what it says."""
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
 def load(field: str, address: str) -> Any:
     """What lies at an address; where it is the user's, also in the working folder.
 
@@ -39,10 +49,9 @@ def load(field: str, address: str) -> Any:
         with working_folder_on_path():
             return getattr(importlib.import_module(module), name)
     except Exception as error:  # of any kind: it is the user's code
-        reason = next(iter(str(error).splitlines()), "")
         raise ValueError(
             f"{field} must name something that Python finds, as package.module:name, got {address!r} "
-            f"({type(error).__name__}: {reason})"
+            f"({described(error)})"
         ) from error
 
 
@@ -53,7 +62,6 @@ def made(field: str, name: str, function: Any, *arguments: Any, **options: Any) 
     try:
         return function(*arguments, **options)
     except Exception as error:  # of any kind: it is the user's code
-        reason = next(iter(str(error).splitlines()), "")
         raise ValueError(
-            f"{field} = {name} failed ({type(error).__name__}: {reason}); lapg_rl.interfaces says how it is called"
+            f"{field} = {name} failed ({described(error)}); lapg_rl.interfaces says how it is called"
         ) from error

@@ -12,6 +12,7 @@ import numpy as np
 
 from lapg_rl import models
 from lapg_rl.config import Config
+from lapg_rl.config.loading import described, first_line
 from lapg_rl.envs.build import bare_environment
 from lapg_rl.estimators import estimator
 from lapg_rl.learn.training_step import initial_state, make_train_step, run_key
@@ -47,8 +48,8 @@ def _tried(field: str, name: str, attempt: Any) -> Any:
     try:
         return attempt()
     except Exception as error:  # of any kind: it is the user's code
-        reason = next(iter(str(error).splitlines()), "")
-        told = reason if isinstance(error, ValueError) and name in reason else f"{type(error).__name__}: {reason}"
+        reason = first_line(error)
+        told = reason if isinstance(error, ValueError) and name in reason else described(error)
         raise ValueError(f"{field} = {name} can't be trained with ({told}); see lapg_rl.interfaces") from error
 
 

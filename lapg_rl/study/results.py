@@ -131,7 +131,7 @@ def collect(folder: str | Path) -> Result:
         raise ValueError(
             f"{run.path} has no metrics yet; train it with `lapg train --resume {shlex.quote(str(run.path))}`"
         )
-    by_agent = _columns(run, rows, cfg.pool.agents)
+    by_agent = _columns(run, rows, cfg)
     metrics = {name: values if name == "update" else values.mean(axis=1) for name, values in by_agent.items()}
     load = functools.partial(records.load, folder=run.path)
     name = run.path.resolve().name
@@ -173,11 +173,12 @@ def _inside(path: Path) -> list[Path]:
     return sorted(config_file.parent for config_file in path.glob("**/config.toml")) + packed
 
 
-def _columns(run: RunFolder, rows: list[Any], agents: int) -> dict[str, np.ndarray]:
+def _columns(run: RunFolder, rows: list[Any], cfg: Config) -> dict[str, np.ndarray]:
     """Metrics as arrays: the updates, and for every other name `[updates, agents]`."""
     refuse = f"{run.metrics_file} is no metrics file of this run: "
     remedy = "; restore it, or train in another folder"
-    staged = bool(run.config().schedule)  # whom the agents meet changes then, and what is measured with it
+    agents = cfg.pool.agents
+    staged = bool(cfg.schedule)  # whom the agents meet changes then, and what is measured with it
     for number, row in enumerate(rows, start=1):
         if (row.keys() != rows[0].keys() and not staged) or not isinstance(row.get("update"), int):
             raise ValueError(f"{refuse}line {number} has no update, or other names than line 1{remedy}")
