@@ -23,7 +23,11 @@ FOLDER = re.compile(r"\w[\w.,+=@-]*(?<![.])")
 
 def shown(value: object) -> str:
     """A value as a message shows it: on one line, and not for ever."""
-    text = repr(value)
+    return clipped(repr(value))
+
+
+def clipped(text: str) -> str:
+    """A text, or how it begins where it is long."""
     return text if len(text) <= 100 else f"{text[:80]}... ({len(text)} characters)"
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import cattrs
 import tomli_w
 
-from lapg_rl.config.checks import shown, unknown
+from lapg_rl.config.checks import clipped, shown, unknown
 from lapg_rl.config.pool import also_given
 from lapg_rl.config.whole import Config
 
@@ -169,11 +169,13 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
-            raise ValueError(f"expected key=value, got {assignment!r}")
+            raise ValueError(f"expected key=value, got {shown(assignment)}")
         full = full_key(key)
         for one in [full, *also_given(full, text)]:
             if one in given:
-                raise ValueError(f"{one} is given twice, by {given[one]} and {assignment}; give it once")
+                raise ValueError(
+                    f"{one} is given twice, by {clipped(given[one])} and {clipped(assignment)}; give it once"
+                )
             given[one] = assignment
         *sections, name = full.split(".")
         target = functools.reduce(lambda inner, section: inner[section], sections, data)

@@ -235,3 +235,10 @@ def test_a_run_that_cannot_fit_is_refused_before_anything_is_built(assignment, t
     memory.check(PRESET)
     with pytest.raises(ValueError, match="for 9 seeds together"):
         memory.check(PRESET, seeds=9, there=8.5 * sum(memory.needs(PRESET).values()))
+
+
+def test_a_long_assignment_that_is_given_twice_is_told_in_short():
+    with pytest.raises(
+        ValueError, match=r"^batch is given twice, by batch=0 and batch=9+\.\.\. \(5006 characters\); give it once$"
+    ):
+        config.override(PRESET, ["batch=0", "batch=" + "9" * 5000])
