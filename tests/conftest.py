@@ -1,9 +1,16 @@
 import os
 import signal
+import sys
 from pathlib import Path
 
+CACHE = Path(__file__).parents[1] / ".cache"
+# Where Python is told to keep no byte code, every process that tests start compiles all of JAX; then it is kept here.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(CACHE / "python")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # What one test compiled another one finds, in this run or the next, and in the processes that tests start.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # Each worker of pytest-xdist gets its share of the processors; XLA reads this when it starts.
@@ -11,8 +18,8 @@ os.environ.setdefault(
     "NPROC", str(max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))))
 )
 
-import jax
-import pytest
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 # A shell that starts the tests in the background has interrupts ignored; the processes that tests interrupt must not.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
