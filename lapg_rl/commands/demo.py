@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from lapg_rl import config
-from lapg_rl.commands.train import consecutive_seeds, default_folder, train_all
+from lapg_rl.commands.training import consecutive_seeds, default_folder, train_all
 from lapg_rl.config import Config
 from lapg_rl.study.records import Prediction
 from lapg_rl.study.results import Result

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lapg_rl import config
-from lapg_rl.commands.train import base_config, options, prepare, shared_options
+from lapg_rl.commands.train import shared_options
+from lapg_rl.commands.training import base_config, options, prepare
 from lapg_rl.runs.progress import say
 
 EPILOGUE = """examples:

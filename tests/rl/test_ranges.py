@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lapg_rl import config
-from lapg_rl.commands.train import consecutive_seeds
+from lapg_rl.commands.training import consecutive_seeds
 from lapg_rl.config import Config, GameConfig, ModelConfig, PoolConfig
 from lapg_rl.learn.training_step import initial_state
 from lapg_rl.machine import memory

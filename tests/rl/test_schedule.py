@@ -15,7 +15,7 @@ import pytest
 from folders import leaves_equal
 
 from lapg_rl import config
-from lapg_rl.commands import train
+from lapg_rl.commands import train, training
 from lapg_rl.commands.main import main
 from lapg_rl.config import Config, ModelConfig, PoolConfig
 from lapg_rl.config.checks import FOLDER
@@ -339,7 +339,7 @@ COMMANDS = [shlex.split(line) for line in re.findall(r"^    lapg train (.+)$", P
 def test_the_commands_of_the_page_on_steering_are_sound():
     parser = argparse.ArgumentParser()
     train.configure(parser)
-    made = [train._fresh(parser.parse_args(command))[0][0] for command in COMMANDS]
+    made = [training.fresh(parser.parse_args(command))[0][0] for command in COMMANDS]
     assert len(made) == 8 and sum(bool(cfg.schedule) for cfg in made) == 2
     assert [cfg.shares for cfg in stage_configs(made[0])] == [{"naive": 24}] + [{"naive": 6, "meta": 18}] * 2
     assert [cfg.learner.entropy_coef for cfg in stage_configs(made[0])] == [0, 0.01, 0]

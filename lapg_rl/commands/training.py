@@ -1,0 +1,172 @@
+"""What `lapg train`, `lapg sweep` and `lapg demo` have in common: which runs they make, and training them."""
+
+import argparse
+import dataclasses
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lapg_rl import config
+from lapg_rl.config import Config
+from lapg_rl.config.checks import check_run
+from lapg_rl.runs import preemption, processes, trust
+from lapg_rl.runs.progress import say, tell
+
+#: Runs of one command.
+MOST_SEEDS = 10_000
+
+
+def train_all(
+    runs: Sequence[tuple[Config, Path]],
+    quiet: bool = False,
+    jobs: int = 1,
+    threads: int = 1,
+    together: bool = False,
+    compilation_cache: Path | None = None,
+    devices: int | str | None = None,
+) -> int:
+    """Train each config in its folder, `jobs` at a time.
+
+    Returns 0, 130 after an interrupt, 75 after SIGTERM with everything saved, or what a failed run exited with.
+    """
+    prepare(jobs, threads, compilation_cache)
+    with preemption.listen():  # before the seconds that imports and compilers take
+        if min(jobs, len(runs)) > 1:
+            return _side_by_side(runs, quiet, jobs, devices)
+        return _here([list(runs)] if together else [[one] for one in runs], quiet, devices)
+
+
+def prepare(jobs: int, threads: int, compilation_cache: Path | None) -> None:
+    """Check and set what all runs of a command have in common, before JAX starts. Raises ValueError for a count below 1."""
+    if jobs < 1:
+        raise ValueError(f"--jobs must be an integer >= 1, got {jobs}; 1 trains one run after the other")
+    if threads < 1:
+        raise ValueError(f"--threads must be an integer >= 1, got {threads}; 1 gives the most updates a processor")
+    os.environ.setdefault("NPROC", str(threads))  # XLA reads it when it starts
+    if compilation_cache is not None:
+        keep_compiled(compilation_cache)
+
+
+def keep_compiled(folder: Path) -> None:
+    """Set JAX's persistent compilation cache, here and in the processes of the runs."""
+    import jax
+
+    settings = {"jax_compilation_cache_dir": str(folder.resolve()), "jax_persistent_cache_min_compile_time_secs": 0.1}
+    for name, value in settings.items():
+        os.environ[name.upper()] = str(value)
+        jax.config.update(name, value)
+
+
+def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool, count: Any) -> int:
+    from lapg_rl.machine.devices import (
+        writes,  # takes seconds to import; every mistake in the arguments is found before
+    )
+    from lapg_rl.runs.loop import train_together
+
+    for group in groups:
+        cfg, folder = group[0]
+        try:
+            train_together(group, label=label(cfg), quiet=quiet, count=count)
+        except KeyboardInterrupt:
+            how = "the same command" if len(group) > 1 else f"`lapg train --resume {shlex.quote(str(folder))}`"
+            say(f"\nlapg: interrupted; carry on with {how}")
+            return 130
+        except preemption.Preempted as stop:
+            say(f"\nlapg: {stop}")
+            return preemption.EXIT
+        for cfg, folder in group if writes() and not quiet else ():
+            tell(f"finished {folder} ({cfg.updates} updates)")
+    return 0
+
+
+def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int, count: Any) -> int:
+    from lapg_rl.runs.folder import open_run
+
+    for cfg, folder in runs:  # every refusal comes before the first run
+        open_run(cfg, folder)
+    try:
+        more = options(quiet, count, [cfg for cfg, _ in runs])
+        ends = processes.train_each([folder for _, folder in runs], jobs, more)
+        return max(end.status for end in ends)
+    except KeyboardInterrupt:  # every process says how to carry on
+        return 130
+
+
+def options(quiet: bool, count: Any, configs: Sequence[Config] = ()) -> list[str]:
+    """Options that a run in a process of its own gets, too; what this process may load, that one may."""
+    names = sorted({cfg.game.factory for cfg in configs if cfg.game.factory})
+    return (
+        ["--quiet"] * quiet
+        + ([] if count is None else ["--devices", str(count)])
+        + [part for name in names for part in ("--trust", name)]
+    )
+
+
+def label(cfg: Config) -> str:
+    """A short name of a run: preset, estimator, seed."""
+    return f"{cfg.name} {cfg.method} seed {cfg.seed}"
+
+
+def default_folder(cfg: Config, root: Path = Path("runs")) -> Path:
+    """The folder that a run gets unless told otherwise."""
+    return root / f"{cfg.name}-{cfg.method.replace(',', '+')}-seed{cfg.seed}"
+
+
+def consecutive_seeds(cfg: Config, count: int) -> list[Config]:
+    """`cfg` with its seed and the count - 1 seeds after it."""
+    if count < 1:
+        raise ValueError(f"--seeds must be an integer >= 1, got {count}; 1 trains one run")
+    if count > MOST_SEEDS:
+        raise ValueError(
+            f"--seeds must be an integer <= {MOST_SEEDS}, got {count}; train them in parts, from other seeds on"
+        )
+    return [dataclasses.replace(cfg, seed=cfg.seed + extra) for extra in range(count)]
+
+
+def base_config(arguments: argparse.Namespace) -> Config:
+    """The config of the preset or the file that a command line names, before the changes to it."""
+    names = [setting for setting in arguments.settings if "=" not in setting]
+    if len(names) + (arguments.config is not None) != 1:
+        raise ValueError(
+            f"expected one preset or --config FILE, got {' '.join(names) or 'none'}"
+            f"{' and --config' if arguments.config else ''}; `lapg train --list` shows the presets"
+        )
+    if not arguments.config:
+        return config.preset(names[0])
+    base, given = config.load(arguments.config), [setting for setting in arguments.settings if "=" in setting]
+    if not any(setting.startswith(("factory=", "game.factory=")) for setting in given):
+        trust.check(base, arguments.config)
+    return base
+
+
+def fresh(arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
+    """The runs that a command line starts, and their folders."""
+    named = {"agents_from": ("--from", arguments.agents_from), "naive_from": ("--naive-from", arguments.naive_from)}
+    parents = []
+    for name, (option, text) in named.items():
+        if text is not None:
+            check_run(option, text)
+            parents.append(f"pool.{name}={text}")
+    cfg = config.override(base_config(arguments), [*filter(lambda s: "=" in s, arguments.settings), *parents])
+    configs = consecutive_seeds(cfg, arguments.seeds)
+    if arguments.run is None:
+        return [(c, default_folder(c)) for c in configs]
+    return [(c, arguments.run if len(configs) == 1 else arguments.run / f"seed{c.seed}") for c in configs]
+
+
+def resumed(folder: Path, arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
+    """The run in a folder, with which a command line carries on."""
+    from lapg_rl.runs.folder import RunFolder
+
+    others = [setting for setting in arguments.settings if not setting.startswith("updates=")]
+    more = (arguments.config, arguments.run, arguments.agents_from, arguments.naive_from)
+    if others or any(more) or arguments.seeds != 1:
+        raise ValueError(
+            f"--resume takes everything but updates=N from {folder}; give no preset, other settings, --config, --run, --seeds, "
+            "--from or --naive-from"
+        )
+    there = RunFolder(folder).config()
+    trust.check(there, folder)
+    return [(config.override(there, arguments.settings), folder)]
