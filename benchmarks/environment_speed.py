@@ -49,7 +49,7 @@ def make_run(env, steps, observe):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("environment", choices=ENVIRONMENTS)
     parser.add_argument("--smoke", action="store_true", help="small sizes")
     arguments = parser.parse_args()

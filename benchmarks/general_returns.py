@@ -65,7 +65,7 @@ def crowd_by_loop(game, policy):
 
 def main():
     """Measure and print."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False).parse_args()
     game, policies = NormalFormGame(RANDOM.normal(size=(3, 2, 2, 2))), RANDOM.uniform(size=(3, 4096, 9))
     few = policies[:, :256]
     ours, plain = general_returns(game, list(few), Discounted(GAMMA)), three_by_loop(game.payoffs, *few)

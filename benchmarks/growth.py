@@ -103,7 +103,7 @@ def memory():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers here, as JSON")
     parser.add_argument(
         "--figure", type=Path, metavar="FILE.svg", help="draw them, or with --draw those of an earlier run"

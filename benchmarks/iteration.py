@@ -93,7 +93,7 @@ def one_preset(cfg, turns):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--meta-batch", type=int, nargs="+", default=[8, 32], metavar="K")
     parser.add_argument("--preset", help="the whole iteration of this preset only, its agents' steps counted together")
     parser.add_argument("--turns", type=int, default=5)

@@ -28,7 +28,7 @@ def timed(name, limit, function):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--smoke", action="store_true", help="small sizes")
     smoke = parser.parse_args().smoke
     nodes, side = (64, 5) if smoke else (1024, 50)

@@ -71,7 +71,7 @@ def environment(folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--env", type=Path, help="keep the peers' environment here (default: a temporary folder)")
     parser.add_argument("--turns", type=int, default=5)
     arguments = parser.parse_args()

@@ -68,7 +68,7 @@ def matches(batch=4096):
 
 def main():
     """Measure and print."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False).parse_args()
     found = {"value and gradient, pairs": [("float32", gradients(jnp.float32))]}
     with jax.enable_x64(True):
         found["value and gradient, pairs"].append(("float64", gradients(jnp.float64)))

@@ -19,10 +19,10 @@ from lapg_rl import config
 from lapg_rl.runs.loop import RunFolder, train
 from lapg_rl.study.evaluation import evaluate
 
-parser = argparse.ArgumentParser()
+parser = argparse.ArgumentParser(allow_abbrev=False)
 parser.add_argument("--smoke", action="store_true")
 parser.add_argument("--runs", type=Path, default=Path(tempfile.gettempdir()) / "lapg-example")
-arguments = parser.parse_args()
+arguments = parser.parse_known_args()[0]  # a notebook's kernel has arguments of its own
 
 # %% [markdown]
 # A config is a preset plus what you change in it. Every key that `lapg train` takes works here too.

@@ -15,9 +15,9 @@ import numpy as np
 from lapg_theory import defection_certificate, train_shaper
 from lapg_theory.game import Discounted, prisoners_dilemma
 
-parser = argparse.ArgumentParser()
+parser = argparse.ArgumentParser(allow_abbrev=False)
 parser.add_argument("--smoke", action="store_true")
-smoke = parser.parse_args().smoke
+smoke = parser.parse_known_args()[0].smoke  # a notebook's kernel has arguments of its own
 
 # %% [markdown]
 # The window of naive learning rates (on returns per step) inside which defection is left, and the critical total learning

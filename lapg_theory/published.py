@@ -6,6 +6,7 @@ reading, and the table holds rival readings too.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -110,8 +111,16 @@ def _estimate(measure: str, sample: np.ndarray) -> tuple[float, float]:
     return float(spread), float(np.sqrt(max(fourth - spread**4, 0)) / (2 * spread))
 
 
-def compute(numbers: Any, runs: int = 1024, seed: int = 0) -> list[Computed]:
+def compute(
+    numbers: Any, runs: int = 1024, seed: int = 0, report: Callable[[int, int, str], Any] | None = None
+) -> list[Computed]:
     """Each published number recomputed from `runs` runs; a reading that several share is played once.
+
+    Args:
+        numbers: some of `NUMBERS`.
+        runs: independent runs of each protocol.
+        seed: of the initial policies.
+        report: told before each number how many are done, of how many, and which comes.
 
     Raises:
         ValueError: for fewer than two runs.
@@ -119,7 +128,9 @@ def compute(numbers: Any, runs: int = 1024, seed: int = 0) -> list[Computed]:
     check_count("runs", runs, least=2)
     played: dict[Reading, Trajectory] = {}
     found = []
-    for number in numbers:
+    for count, number in enumerate(numbers):
+        if report is not None:
+            report(count, len(numbers), f"{number.source}: {number.reading.says}")
         if number.reading not in played:
             played[number.reading] = number.reading.play(runs, seed)
         value, spread = _estimate(number.measure, MEASURES[number.measure](played[number.reading]))

@@ -31,7 +31,7 @@ def fail():
 def test_doctor_reports_a_dead_canary_and_what_to_do(measure, monkeypatch, capsys):
     sound = canaries.Canary(lambda: 0.5, 1.0)
     monkeypatch.setattr(doctor, "CANARIES", {"sound": sound, "dead": canaries.Canary(measure, 1.0, "s")})
-    assert doctor.run(argparse.Namespace()) == 1
+    assert doctor.run(argparse.Namespace(json=False)) == 1
     out = capsys.readouterr().out
     assert "ok    sound" in out
     assert "FAIL  dead" in out

@@ -69,6 +69,10 @@ def test_the_two_sides_share_only_the_game(name):
         ("lapg_rl", ["jax", "numpy", "lapg_theory"]),
         ("lapg_rl.config", ["jax", "scipy", "sympy"]),
         ("lapg_rl.commands.main", ["jax", "numpy", "lapg_theory"]),
+        (
+            "lapg_rl.commands.train, lapg_rl.commands.sweep",
+            ["jax", "numpy", "lapg_theory"],
+        ),  # so that help is there at once
     ],
 )
 def test_light_imports(module, absent):

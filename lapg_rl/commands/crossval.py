@@ -33,11 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--false-alarms", type=float, metavar="RATE", help="false-alarm rate of each level")
     add("--sabotage", metavar="KIND", help="put a classical mistake into the simulation; `list` names them")
     add("--run", type=Path, nargs="+", default=[], metavar="DIR", help="run folders that L6 looks at")
-    add(
-        "--agents",
-        default="tabular",
-        help="who trains in L5: tabular (default), gru or hawk, the latter with few seeds",
-    )
+    text = "the policies that train in L5: tabular (default), gru or hawk, the latter with few seeds"
+    add("--model", default="tabular", metavar="KIND", help=text)
+    add("--agents", dest="model", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     add(
         "--calibrate",
         type=int,
@@ -89,8 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     setting, codes = setting_of(arguments), ladder.chosen(arguments.level)
     if arguments.sabotage not in (None, *SABOTAGES):
         raise ValueError(f"unknown sabotage {arguments.sabotage!r}; known: {', '.join(SABOTAGES)}")
-    if arguments.agents not in ("tabular", "gru", "hawk"):
-        raise ValueError(f"--agents must be tabular, gru or hawk, got {arguments.agents!r}")
+    if arguments.model not in ("tabular", "gru", "hawk"):
+        raise ValueError(f"--model must be tabular, gru or hawk, got {arguments.model!r}")
     if arguments.calibrate is not None:
         return _calibrate(arguments, setting, codes)
     _make_writable(arguments.out)
@@ -99,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"the co-player learns at rate {setting.rate} (--alpha)", flush=True)
     found, interrupted = [], False
     try:
-        for level in ladder.run(setting, codes, simulation, arguments.out, runs=arguments.run, agents=arguments.agents):
+        for level in ladder.run(setting, codes, simulation, arguments.out, runs=arguments.run, agents=arguments.model):
             found.append(level)
             if not arguments.json:
                 print(page.text(level), flush=True)

@@ -21,7 +21,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("settings", nargs="*", metavar="key=value", help=f"what to change in {PRESET}")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each estimator (default 1)")
     parser.add_argument("--updates", type=int, metavar="N", help="updates of each run (default: the preset's)")
-    parser.add_argument("--run-root", type=Path, default=Path("runs/demo"), metavar="DIR", help="default runs/demo")
+    parser.add_argument(
+        "--root", type=Path, default=Path("runs/demo"), metavar="DIR", help="of all (default runs/demo)"
+    )
+    parser.add_argument("--run-root", dest="root", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     parser.add_argument("--jobs", type=int, metavar="N", help="runs side by side (default: 2 on a CPU, else 1)")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
 
@@ -33,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     updates = [] if arguments.updates is None else [f"updates={arguments.updates}"]
     base = config.override(config.preset(PRESET), [*arguments.settings, *updates])
-    runs = plan(base, arguments.seeds, arguments.run_root)
+    runs = plan(base, arguments.seeds, arguments.root)
     folders = [open_run(cfg, folder).path for cfg, folder in runs]
     print("1. Derive: what the exact theory says of an agent against naive learners in this game", flush=True)
     if base.inner_episodes > 1:
@@ -46,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         return status
     print("3. Compare: the trained agents meet fresh naive learners, fixed strategies and random ones", flush=True)
     results = gather(folders, say=_say)
-    print(*(f"wrote {path}" for path in report(folders, arguments.run_root / "report.html", quick=True)), sep="\n")
+    print(*(f"wrote {path}" for path in report(folders, arguments.root / "report.html", quick=True)), sep="\n")
     print("\n".join(verdict_line(result) for result in results))
     return 0
 

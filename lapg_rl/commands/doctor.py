@@ -1,7 +1,9 @@
 """`lapg doctor`: whether this machine's JAX computes right, on the device that it would train on."""
 
 import argparse
+import functools
 import importlib.metadata
+import json
 import platform
 
 import jax
@@ -19,7 +21,8 @@ Do not trust what lapg computes here. What to do:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add nothing: the command has no options."""
+    """Declare the option."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _allowed() -> str:
@@ -42,16 +45,20 @@ def examine(canary: Canary) -> tuple[bool, str]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print versions, devices and each canary's verdict; 1 if one failed, else 0."""
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
-    print(f"lapg {__version__}, Python {platform.python_version()}, {versions}\n{platform.platform()}")
-    print("devices:", ", ".join(f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.devices()))
-    failed = 0
+    say = (lambda *words: None) if arguments.json else functools.partial(print, flush=True)
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    devices = [f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.devices()]
+    listed = ", ".join(f"{name} {version}" for name, version in versions.items())
+    say(f"lapg {__version__}, Python {platform.python_version()}, {listed}\n{platform.platform()}")
+    say("devices:", ", ".join(devices))
+    found = {}
     for name, canary in CANARIES.items():
-        alive, words = examine(canary)
-        failed += not alive
-        print(f"{'ok  ' if alive else 'FAIL'}  {name:20} {words}", flush=True)
-    if failed:
-        print(REMEDY.format(jax=_allowed()))
-    else:
-        print("Sound: every canary is within its limit.")
-    return min(failed, 1)
+        found[name] = alive, words = examine(canary)
+        say(f"{'ok  ' if alive else 'FAIL'}  {name:20} {words}")
+    failed = [name for name, (alive, _) in found.items() if not alive]
+    say(REMEDY.format(jax=_allowed()) if failed else "Sound: every canary is within its limit.")
+    if arguments.json:
+        canaries = {name: {"alive": alive, "measured": words} for name, (alive, words) in found.items()}
+        about = {"lapg": __version__, "python": platform.python_version(), **versions}
+        print(json.dumps({"sound": not failed, "versions": about, "devices": devices, "canaries": canaries}, indent=1))
+    return min(len(failed), 1)

@@ -1,9 +1,11 @@
 """The `lapg` command: a table of sub-commands, each in a module of its own that is imported only when it is called."""
 
 import argparse
+import difflib
 import importlib
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from lapg_rl import __version__
 from lapg_rl.commands import process
@@ -13,6 +15,8 @@ from lapg_rl.runs.progress import say
 #: name -> (module with `configure(parser)` and `run(arguments) -> int | None`, one line of help)
 COMMANDS = {
     "doctor": ("lapg_rl.commands.doctor", "check that this machine's JAX computes right"),
+    "list": ("lapg_rl.commands.list", "what there is: presets, games, strategies, estimators, models, metrics, ..."),
+    "config": ("lapg_rl.commands.config", "every key of a run's config with its value, its default and what it means"),
     "demo": ("lapg_rl.commands.demo", "derive, train, compare, and write the report: the whole story, small"),
     "train": ("lapg_rl.commands.train", "train learning-aware agents, or carry on with a run"),
     "sweep": ("lapg_rl.commands.sweep", "train a grid of settings and make one table"),
@@ -37,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, and that imports the module behind it when it is asked to parse."""
 
     def __init__(self, *args, module=None, **options):
-        super().__init__(*args, **options)
+        super().__init__(*args, allow_abbrev=False, **options)
         self.module = module
 
     def error(self, message):
@@ -48,13 +52,45 @@ class _Parser(argparse.ArgumentParser):
             implementation = importlib.import_module(self.module)
             process.check_interrupts()
             implementation.configure(self)
-            self.set_defaults(function=getattr(implementation, "run", None))
+            self.set_defaults(function=getattr(implementation, "run", None), parser=self)
         return super().parse_known_args(args, namespace)
+
+    def refuse(self, left: list[str], parsed: argparse.Namespace) -> NoReturn:
+        """End with what could not be parsed: an unknown option with what it may stand for, or what is one too many."""
+        option = next((text.partition("=")[0] for text in left if text.startswith("-")), None)
+        if option is None:
+            self.error(f"unknown arguments: {' '.join(left)}")
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        key = option.lstrip("-").replace("-", "_")
+        self.error(f"unknown option {option}{_meant(option, known)}{_or_setting(key) if 'settings' in parsed else ''}")
+
+    def _check_value(self, action, value):
+        if action.choices is not None and value not in action.choices:
+            found = _meant(str(value), [str(choice) for choice in action.choices])
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}{found}")
 
     def _get_value(self, action, arg_string):
         if action.type is Path and not arg_string.strip():
             raise argparse.ArgumentError(action, "a path must not be empty; the working folder is .")
         return super()._get_value(action, arg_string)
+
+
+def _meant(name: str, known: list[str]) -> str:
+    """What a mistyped name may stand for, in words."""
+    starting = [other for other in known if name.strip("-") and other.startswith(name)]
+    near = starting or difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(known)}"
+
+
+def _or_setting(key: str) -> str:
+    """A hint where an option has the name of a key of the config."""
+    from lapg_rl.config import full_key
+
+    try:
+        full_key(key)
+    except ValueError:
+        return ""
+    return f" A key of the config is given without dashes: {key}=..."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -103,7 +139,7 @@ def _run(arguments: list[str]) -> int:
     parsed, later = parser.parse_known_args(arguments)
     several = [name for name in ("settings", "names") if name in parsed]
     if any(a.startswith("-") for a in later) or (later and not several):
-        parser.error(f"unknown arguments: {' '.join(later)}")
+        getattr(parsed, "parser", parser).refuse(later, parsed)
     for name in several:  # argparse leaves positional arguments that stand after an option
         setattr(parsed, name, getattr(parsed, name) + later)
     trust.allow(*getattr(parsed, "trust", ()))

@@ -1,6 +1,7 @@
 """`lapg report`: run folders in, one HTML file out."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -10,11 +11,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     help_of_runs = "run folders, or folders with runs (and figures of `lapg theory`) inside"
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help=help_of_runs)
     parser.add_argument(
-        "--out", type=Path, default=Path("report.html"), metavar="FILE.html", help="default reports.html"
+        "--out", type=Path, default=Path("report.html"), metavar="FILE.html", help="default report.html"
     )
     parser.add_argument("--findings", type=Path, metavar="FILE.md", help="also the table of findings, with links")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="also the overview figure: .svg, .png or .pdf")
     parser.add_argument("--export", type=Path, metavar="DIR", help="also small copies of the runs, without checkpoints")
+    parser.add_argument("--quiet", action="store_true", help="don't say what is being done")
+    parser.add_argument("--json", action="store_true", help="print JSON: the files written and the table of results")
     parser.add_argument("--quick", action="store_true", help="use what the folders hold: no evaluation, no prediction")
 
 
@@ -29,7 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
         figure=arguments.figure,
         table=arguments.findings,
         copies=arguments.export,
-        say=lambda text: print(text, file=sys.stderr),
+        say=lambda text: None if arguments.quiet else print(text, file=sys.stderr),
     )
-    print(*(f"wrote {path}" for path in written), sep="\n")
+    if arguments.json:
+        results = json.loads(arguments.out.with_suffix(".json").read_text(encoding="utf-8"))
+        print(json.dumps({"written": [str(path) for path in written], "results": results}, indent=1))
+    else:
+        print(*(f"wrote {path}" for path in written), sep="\n")
     return 0

@@ -5,9 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lapg_rl import config
 from lapg_rl.commands.train import shared_options
-from lapg_rl.commands.training import base_config, options, prepare
 from lapg_rl.runs.progress import say
 
 EPILOGUE = """examples:
@@ -34,10 +32,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="train as a Slurm array: submitit's parameters, last on the line",
     )
     parser.add_argument("--table", action="store_true", help="train nothing: the table of what is finished")
+    parser.add_argument("--json", action="store_true", help="print the table as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train what is not finished; then the table, also where runs failed. The status is the highest of the runs'."""
+    from lapg_rl import config
+    from lapg_rl.commands.training import base_config
+
     base = base_config(arguments)
     given = [setting for setting in arguments.settings if "=" in setting]
     for setting in given:
@@ -53,13 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
         say("\nlapg: interrupted; the same command carries on")
         return 130
     rows = sweep.table(planned, ends)
-    print(sweep.as_text(rows))
+    print(json.dumps(rows, indent=1) if arguments.json else sweep.as_text(rows))
     if root.exists():
         sweep.write(rows, root)
     return max((end.status for end in ends.values()), default=0)
 
 
 def _train(runs: list[Any], root: Path, arguments: argparse.Namespace) -> dict[Path, Any]:
+    from lapg_rl.commands.training import options, prepare
     from lapg_rl.runs import processes
     from lapg_rl.runs.folder import open_run
 

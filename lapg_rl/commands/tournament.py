@@ -27,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--meta-batch", type=int, default=64, metavar="N", help="meta-episodes a match (default 64)")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws other games")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,8 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
     sizes = {"meta_batch": arguments.meta_batch, "seed": arguments.seed}
     played = tournament(arguments.runs, others, **sizes, show=show)
     progress.done()
-    print(text(played))
-    print("\n".join(f"wrote {path}" for path in write(played, arguments.out)))
+    written = write(played, arguments.out)
+    if arguments.json:
+        print(written[0].read_text(encoding="utf-8"), end="")
+    else:
+        print("\n".join([text(played), *(f"wrote {path}" for path in written)]))
     return 0
 
 

@@ -3,10 +3,6 @@
 import argparse
 from pathlib import Path
 
-from lapg_rl import config
-from lapg_rl.commands.training import fresh, resumed, train_all
-from lapg_rl.config import Config
-
 EPILOGUE = """examples:
   lapg train --list
   lapg train ipd-shaping-small
@@ -14,6 +10,9 @@ EPILOGUE = """examples:
   lapg train ipd-mixed-small --from runs/ipd-shaping-small-lapg-seed0:0     start from trained agents
   lapg train --resume runs/ipd-shaping-small-lapg-seed0
   lapg train --resume runs/ipd-shaping-small-lapg-seed0 updates=500     longer than it was to be
+  lapg train --config runs/ipd-shaping-small-lapg-seed0/config.toml seed=7     the same on another seed
+
+`lapg list` has the presets, `lapg config PRESET` every key with its meaning.
 """
 
 
@@ -71,8 +70,11 @@ def device_count(text: str) -> int | str:
 def run(arguments: argparse.Namespace) -> int:
     """Train; an interrupted run says how to carry on."""
     if arguments.list:
-        print("\n".join(f"{name:20} {_describe(preset)}" for name, preset in config.PRESETS.items()))
-        return 0
+        from lapg_rl.commands import list as listing
+
+        return listing.show(["presets"], as_json=False)
+    from lapg_rl.commands.training import fresh, resumed, train_all  # takes a second to import, and help needs none
+
     runs = resumed(arguments.resume, arguments) if arguments.resume else fresh(arguments)
     if arguments.together and arguments.jobs > 1:
         raise ValueError(f"--together is one program, got --jobs {arguments.jobs} as well; give one of the two")
@@ -87,10 +89,3 @@ def run(arguments: argparse.Namespace) -> int:
         devices.join(*where)
     names = ("quiet", "jobs", "threads", "together", "compilation_cache", "devices")
     return train_all(runs, **{name: getattr(arguments, name) for name in names})
-
-
-def _describe(cfg: Config) -> str:
-    return (
-        f"{cfg.updates} updates, meta-batch {cfg.meta_batch}, {cfg.batch} trajectories x {cfg.inner_episodes} inner "
-        f"episodes x {cfg.steps} steps, {cfg.model.kind}, {cfg.method}, naive share {cfg.pool.p_naive:g}"
-    )

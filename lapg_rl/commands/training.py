@@ -125,18 +125,21 @@ def consecutive_seeds(cfg: Config, count: int) -> list[Config]:
     return [dataclasses.replace(cfg, seed=cfg.seed + extra) for extra in range(count)]
 
 
-def base_config(arguments: argparse.Namespace) -> Config:
+def named_config(arguments: argparse.Namespace) -> Config:
     """The config of the preset or the file that a command line names, before the changes to it."""
     names = [setting for setting in arguments.settings if "=" not in setting]
     if len(names) + (arguments.config is not None) != 1:
         raise ValueError(
             f"expected one preset or --config FILE, got {' '.join(names) or 'none'}"
-            f"{' and --config' if arguments.config else ''}; `lapg train --list` shows the presets"
+            f"{' and --config' if arguments.config else ''}; `lapg list presets` shows the presets"
         )
-    if not arguments.config:
-        return config.preset(names[0])
-    base, given = config.load(arguments.config), [setting for setting in arguments.settings if "=" in setting]
-    if not any(setting.startswith(("factory=", "game.factory=")) for setting in given):
+    return config.load(arguments.config) if arguments.config else config.preset(names[0])
+
+
+def base_config(arguments: argparse.Namespace) -> Config:
+    """The same, for playing: what a file names by address must be allowed, unless the command line names another."""
+    base, given = named_config(arguments), [setting for setting in arguments.settings if "=" in setting]
+    if arguments.config and not any(setting.startswith(("factory=", "game.factory=")) for setting in given):
         trust.check(base, arguments.config)
     return base
 

@@ -1,6 +1,7 @@
 """`lapg watch`: one inner episode of CleanUp-lite, as text, GIF and HTML."""
 
 import argparse
+import json
 from pathlib import Path
 
 
@@ -17,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="another seed draws another game")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where episode.gif and episode.html go (default: RUN)")
     parser.add_argument("--quiet", action="store_true", help="no text")
+    parser.add_argument("--json", action="store_true", help="print JSON instead: every step, and the files written")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,9 +34,14 @@ def run(arguments: argparse.Namespace) -> int:
     )
     out = arguments.out or arguments.run_folder
     out.mkdir(parents=True, exist_ok=True)
-    if not arguments.quiet:
+    if not (arguments.quiet or arguments.json):
         print(episodes.text(episode))
     episodes.gif(episode, out / "episode.gif")
     (out / "episode.html").write_text(episodes.html(episode), encoding="utf-8")
-    print(f"wrote {out / 'episode.gif'}\nwrote {out / 'episode.html'}")
+    written = [str(out / "episode.gif"), str(out / "episode.html")]
+    if arguments.json:
+        frames = [frame._asdict() for frame in episode.frames]
+        print(json.dumps({**episode._asdict(), "frames": frames, "written": written}))
+    else:
+        print("\n".join(f"wrote {path}" for path in written))
     return 0

@@ -61,16 +61,26 @@ COIN = GameConfig(kind="coin")
 COIN_LEARNER = LearnerConfig(learning_rate=3e-3, gamma=0.96, advantages="normalised", reward_scale=0.1)
 COIN_NAIVE = NaiveConfig(optimiser="sgd", learning_rate=0.1, gamma=0.96, reward_scale=0.1)
 
-#: Presets; each names the table it comes from, or what it was made for.
+#: What each preset is; "published": a table in the appendix of Meulemans et al. (2025).
+ABOUT = {
+    "ipd-shaping": "published: an agent against naive learners",
+    "ipd-mixed": "published: four agents among naive learners",
+    "ipd-shaping-small": "ipd-shaping in minutes on two CPU cores: the demo's",
+    "ipd-mixed-small": "ipd-mixed in half an hour on a core: LAPG cooperates",
+    "cleanup-shaping": "published: CleanUp, an agent against naive learners",
+    "cleanup-mixed": "published: CleanUp; baselines take learning_rate=0.03",
+    "cleanup-shaping-small": "in minutes on a core: 3 x 2 cells, 16 steps",
+    "cleanup-mixed-small": "in minutes on a core: 3 x 3 cells, 32 steps, PPO",
+    "cleanup-alone": "the one-player game by plain PPO, on which the rest rests",
+    "coin": "as in the leagues of POLA and LOQA: 3 x 3 cells, 16 steps",
+    "coin-small": "coin in five minutes on a core: two agents, few games",
+}
+
 PRESETS: Mapping[str, Config] = _Presets(
     {
-        # Meulemans et al. (2025), appendix, IPD shaping: agents against naive learners only
         "ipd-shaping": Config(name="ipd-shaping"),
-        # Meulemans et al. (2025), appendix, IPD mixed: agents among naive learners and each other
         "ipd-mixed": Config(name="ipd-mixed", pool=PoolConfig(p_naive=0.75, agents=4)),
-        # ipd-shaping at a size that two CPU cores train in minutes: what the demo runs
         "ipd-shaping-small": Config(name="ipd-shaping-small", updates=160, meta_batch=32),
-        # ipd-mixed at a size that a CPU core trains in half an hour: LAPG agents come to cooperate
         "ipd-mixed-small": Config(
             name="ipd-mixed-small",
             updates=500,
@@ -78,11 +88,9 @@ PRESETS: Mapping[str, Config] = _Presets(
             learner=LearnerConfig(learning_rate=1e-3),
             pool=PoolConfig(p_naive=0.5, agents=4),
         ),
-        # Meulemans et al. (2025), appendix, CleanUp shaping: one agent against naive learners
         "cleanup-shaping": Config(
             name="cleanup-shaping", game=CLEANUP, meta_batch=512, batch=32, inner_episodes=100, steps=64, **SHAPING
         ),
-        # Meulemans et al. (2025), appendix, CleanUp mixed; its baselines have learner.learning_rate=0.03
         "cleanup-mixed": Config(
             name="cleanup-mixed",
             game=CLEANUP,
@@ -94,7 +102,6 @@ PRESETS: Mapping[str, Config] = _Presets(
             pool=PoolConfig(p_naive=0.75, agents=3, naive_population=3, naive_start="dynamic"),
             **MIXED,
         ),
-        # cleanup-shaping at a size that a CPU core trains in minutes: 3 x 2 cells, 16 steps, few games and many meta-episodes
         "cleanup-shaping-small": Config(
             name="cleanup-shaping-small",
             game=GameConfig(kind="cleanup", cleanup=CleanUpConfig(rows=3, columns=2)),
@@ -106,7 +113,6 @@ PRESETS: Mapping[str, Config] = _Presets(
             learner=SMALL_CLEANUP_LEARNER,
             naive=NaiveConfig(learning_rate=0.04, reward_scale=0.1),
         ),
-        # cleanup-mixed at a size that a CPU core trains in minutes: 3 x 3 cells, 32 steps, PPO, and a naive rate for B = 8
         "cleanup-mixed-small": Config(
             name="cleanup-mixed-small",
             game=GameConfig(kind="cleanup", cleanup=CleanUpConfig(rows=3, columns=3)),
@@ -119,7 +125,6 @@ PRESETS: Mapping[str, Config] = _Presets(
             naive=NaiveConfig(optimiser="sgd", learning_rate=0.1, gamma=1.0, reward_scale=0.1),
             pool=PoolConfig(p_naive=0.75, agents=3, naive_start="dynamic"),
         ),
-        # The one-player game, by plain PPO: what everything else on this game rests on
         "cleanup-alone": Config(
             name="cleanup-alone",
             game=GameConfig(kind="cleanup", cleanup=CleanUpConfig(alone=True)),
@@ -139,7 +144,6 @@ PRESETS: Mapping[str, Config] = _Presets(
             ),
             naive=NaiveConfig(learning_rate=0.0, reward_scale=0.1),
         ),
-        # The Coin Game as in the leagues of POLA and LOQA: 3 x 3 cells, 16 steps, gamma 0.96; the pool is that of ipd-mixed
         "coin": Config(
             name="coin",
             game=COIN,
@@ -150,7 +154,6 @@ PRESETS: Mapping[str, Config] = _Presets(
             naive=COIN_NAIVE,
             pool=PoolConfig(p_naive=0.5, agents=4, naive_start="dynamic"),
         ),
-        # coin at a size that a CPU core trains in five minutes: two agents, few games and inner episodes
         "coin-small": Config(
             name="coin-small",
             game=COIN,

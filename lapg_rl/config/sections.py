@@ -91,11 +91,18 @@ class CoinConfig:
 
 @dataclasses.dataclass(frozen=True)
 class GameConfig:
-    """Which game is played: `kind` "ipd" is the iterated prisoner's dilemma with payoffs T > R > P > S.
+    """Which game is played.
 
-    "cleanup" is CleanUp-lite, "coin" the Coin Game, as the section of that name in this one says. `package.module:function` is
-    an environment of the user's: a function without arguments that returns one (see `lapg_rl.interfaces.Environment`); so is
-    "custom" with that function in `factory`.
+    Attributes:
+        kind: "ipd", the iterated prisoner's dilemma; "cleanup", CleanUp-lite; "coin", the Coin Game; or the address
+            `package.module:function` of a function without arguments that returns an environment (`lapg_rl.interfaces`).
+        T: temptation, of a player who defects against a cooperator; T > R > P > S.
+        R: reward of mutual cooperation.
+        P: punishment of mutual defection.
+        S: the sucker's payoff, of a player who cooperates against a defector.
+        factory: with kind "custom": that address.
+        cleanup: of CleanUp-lite.
+        coin: of the Coin Game.
     """
 
     kind: str = "ipd"
@@ -154,9 +161,14 @@ class GameConfig:
 class ModelConfig:
     """The policy's architecture; naive and meta agents share it unless `naive.model` says otherwise.
 
-    `kind` is a name, or `package.module:Model` of a model of the user's (see `lapg_rl.interfaces.Model`).
-    `depth`, `heads` and `mlp_width` are Hawk's and the transformer's, `conv_width` is Hawk's alone; `spread`, the standard
-    deviation that a table of logits starts with, is the tabular policy's.
+    Attributes:
+        kind: hawk, gru, transformer or tabular; or `package.module:Model` of your own (`lapg_rl.interfaces.Model`).
+        width: of the residual stream, or of the GRU's state.
+        depth: blocks of Hawk and the transformer.
+        heads: of the transformer; of Hawk the blocks of its block-diagonal gates.
+        conv_width: taps of Hawk's causal convolution.
+        mlp_width: hidden units of the MLP of Hawk and the transformer.
+        spread: standard deviation that a table of logits starts with; 0 cooperates half the time.
     """
 
     kind: str = "hawk"
@@ -182,7 +194,19 @@ class ModelConfig:
 class NaiveConfig:
     """The naive learner: advantage actor-critic on its current inner episode (Meulemans et al. 2025, appendix tables).
 
-    `model` is the kind of its policy, of the sizes in the section `model`; "same" is the agents' own kind.
+    Attributes:
+        model: kind of its policy, of the sizes in the section `model`; "same": the agents' own.
+        learning_rate: of its one step after every inner episode.
+        optimiser: of that step.
+        adam_eps: the small number in Adam's denominator.
+        clip_norm: largest norm of a gradient.
+        gamma: discount of its rewards within an inner episode.
+        td_lambda: lambda of the targets of its values; 1: plain returns.
+        gae_lambda: lambda of its advantages; 1: plain returns less values.
+        value_coef: weight of the loss of its values.
+        entropy_coef: weight of a bonus for the entropy of its policy.
+        normalize_advantages: whether advantages get mean 0 and deviation 1 in every step that it learns from.
+        reward_scale: factor of its rewards before it learns from them.
     """
 
     model: str = "same"
@@ -221,11 +245,29 @@ def check_required(algorithm: str, values: Mapping[str, Any]) -> None:
 class LearnerConfig:
     """The learning-aware agents: estimator, algorithm and optimiser.
 
-    `estimator` is one name for all agents, or one an agent: "lapg,lapg,mfos,mfos"; here and in `algorithm` a name may be
-    `package.module:name` of the user's own (see `lapg_rl.interfaces`). `memory` says whether a policy remembers
-    the whole meta-episode, or, like a naive learner, its current inner episode only. Estimators are for PPO and A2C;
-    LOLA-DiCE and Shaper (`population` candidates a generation, `noise` the standard deviation of their parameters) have
-    none.
+    Attributes:
+        estimator: lapg, mfos, batch_unaware or inner_episode; one for all agents, or one an agent ("lapg,lapg,mfos,mfos");
+            or `package.module:name` of your own (`lapg_rl.interfaces`). Algorithms without credits ignore it.
+        memory: whether a policy remembers the whole meta-episode or, like a naive learner, its current inner episode only.
+        algorithm: ppo or a2c, which learn from an estimator's credits; lola_dice or shaper, which have none; or an address.
+        epochs: passes over the experience of an update.
+        minibatches: parts that each pass is split into.
+        clip: of the ratio of probabilities in PPO, and of values with `value_clip`.
+        learning_rate: of the optimiser.
+        optimiser: adam or sgd.
+        adam_eps: the small number in Adam's denominator.
+        clip_norm: largest norm of a gradient.
+        gamma: discount over the whole meta-episode; 1 is published.
+        td_lambda: lambda of the targets of values; 1: plain returns.
+        gae_lambda: lambda of the credits; 1: plain returns less values.
+        value_coef: weight of the loss of the values.
+        value_clip: whether PPO clips the loss of the values, too.
+        entropy_coef: weight of a bonus for the entropy of the policy.
+        advantages: what is done to credits, for each kind of co-player apart: raw, centred (mean 0) or normalised (and
+            deviation 1).
+        reward_scale: factor of rewards before they are learnt from; metrics have them unscaled.
+        population: candidates of a generation of Shaper.
+        noise: standard deviation of their parameters.
     """
 
     estimator: str = "lapg"

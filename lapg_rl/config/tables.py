@@ -18,10 +18,11 @@ ADDRESS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A name's row: the address of the thing, and how it is called in reports."""
+    """A name's row: the address of the thing, how it is called in reports, and what it is, for `lapg list`."""
 
     address: str
     label: str = ""
+    about: str = dataclasses.field(default="", kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,10 +77,19 @@ class CoPlayerRow(Row):
 
 #: In the order in which reports show them.
 ESTIMATORS = {
-    "lapg": EstimatorRow("lapg_rl.estimators:lapg", "LAPG"),
-    "mfos": EstimatorRow("lapg_rl.estimators:mfos", "M-FOS"),
-    "batch_unaware": EstimatorRow("lapg_rl.estimators:batch_unaware", "batch-unaware"),
-    "inner_episode": EstimatorRow("lapg_rl.estimators:inner_episode", "inner episode", episodic=True),
+    "lapg": EstimatorRow("lapg_rl.estimators:lapg", "LAPG", about="unbiased; now / B + the mean future of all B games"),
+    "mfos": EstimatorRow(
+        "lapg_rl.estimators:mfos", "M-FOS", about="now + the mean future: now counts B times too much"
+    ),
+    "batch_unaware": EstimatorRow(
+        "lapg_rl.estimators:batch_unaware", "batch-unaware", about="(now + future) / B, each game for itself"
+    ),
+    "inner_episode": EstimatorRow(
+        "lapg_rl.estimators:inner_episode",
+        "inner episode",
+        episodic=True,
+        about="now / B: blind to learning",
+    ),
 }
 
 _ONE_STEP = {
@@ -87,11 +97,21 @@ _ONE_STEP = {
     "learner.minibatches": (1, "it takes one on-policy step"),
 }
 ALGORITHMS = {
-    "ppo": AlgorithmRow("lapg_rl.learn.algorithms:policy_gradient", "PPO"),
-    "a2c": AlgorithmRow("lapg_rl.learn.algorithms:policy_gradient", "A2C", requires=_ONE_STEP),
+    "ppo": AlgorithmRow(
+        "lapg_rl.learn.algorithms:policy_gradient",
+        "PPO",
+        about="proximal policy optimisation, with an estimator's credits",
+    ),
+    "a2c": AlgorithmRow(
+        "lapg_rl.learn.algorithms:policy_gradient",
+        "A2C",
+        requires=_ONE_STEP,
+        about="one plain gradient step, with an estimator's credits",
+    ),
     "lola_dice": AlgorithmRow(
         "lapg_rl.learn.algorithms:lola_dice",
         "LOLA-DiCE",
+        about="differentiates through the naive learner's next step",
         credits=False,
         least_episodes=2,
         requires=_ONE_STEP
@@ -102,40 +122,98 @@ ALGORITHMS = {
     "shaper": AlgorithmRow(
         "lapg_rl.learn.algorithms:shaper",
         "Shaper",
+        about="evolution strategies on the return of the meta-episode",
         credits=False,
         requires=_ONE_STEP | {"learner.gamma": (1, "it scores undiscounted returns")},
     ),
 }
 
 MODELS = {
-    "hawk": ModelRow("lapg_rl.models.hawk:from_config", "Hawk", 1, lambda m: m.depth * 2 * m.width * m.mlp_width),
-    "gru": ModelRow("lapg_rl.models.gru:from_config", "GRU", 0, lambda m: 3 * m.width**2),
+    "hawk": ModelRow(
+        "lapg_rl.models.hawk:from_config",
+        "Hawk",
+        1,
+        lambda m: m.depth * 2 * m.width * m.mlp_width,
+        about="gated linear recurrences (Griffin without attention)",
+    ),
+    "gru": ModelRow(
+        "lapg_rl.models.gru:from_config", "GRU", 0, lambda m: 3 * m.width**2, about="a gated recurrent unit"
+    ),
     "transformer": ModelRow(
         "lapg_rl.models.transformer:from_config",
         "transformer",
         2,  # it turns pairs
         lambda m: m.depth * (4 * m.width**2 + 2 * m.width * m.mlp_width),
+        about="causal attention, with a cache of keys and values",
     ),
-    "tabular": ModelRow("lapg_rl.models.tabular:from_config", "table of logits"),
+    "tabular": ModelRow(
+        "lapg_rl.models.tabular:from_config",
+        "table of logits",
+        about="one row for every one-hot observation",
+    ),
 }
 
 GAMES = {
-    "ipd": GameRow("lapg_rl.envs.build:iterated_prisoners_dilemma", "iterated prisoner's dilemma", matrix=True),
-    "cleanup": GameRow("lapg_rl.envs.build:cleanup", "CleanUp-lite", section="cleanup"),
-    "coin": GameRow("lapg_rl.envs.build:coin", "Coin Game", section="coin"),
-    "custom": GameRow("lapg_rl.envs.build:custom"),
+    "ipd": GameRow(
+        "lapg_rl.envs.build:iterated_prisoners_dilemma",
+        "iterated prisoner's dilemma",
+        matrix=True,
+        about="keys game.T, .R, .P, .S",
+    ),
+    "cleanup": GameRow(
+        "lapg_rl.envs.build:cleanup",
+        "CleanUp-lite",
+        section="cleanup",
+        about="clean the river or no apples grow; keys game.cleanup.*",
+    ),
+    "coin": GameRow(
+        "lapg_rl.envs.build:coin",
+        "Coin Game",
+        section="coin",
+        about="whose coin is taken, on a torus; keys game.coin.*",
+    ),
+    "custom": GameRow(
+        "lapg_rl.envs.build:custom", about="an environment of yours, named by game.factory=package.module:function"
+    ),
 }
 
 #: In the order in which they are played and reported; the keys of play follow from it, so new kinds go to the end of those
 #: that are no scripts.
 COPLAYERS = {
-    "naive": CoPlayerRow("lapg_rl.play.company:naive", "naive learners"),
-    "meta": CoPlayerRow("lapg_rl.play.company:meta", "other agents", others=True),
-    "fixed": CoPlayerRow("lapg_rl.play.company:fixed", "fixed strategies", matrix=True),
-    "memory_one": CoPlayerRow("lapg_rl.play.company:memory_one", "random memory-one strategies", matrix=True),
-    "frozen": CoPlayerRow("lapg_rl.play.company:frozen", "frozen agents"),
-    "ac": CoPlayerRow("lapg_rl.play.coplayers.coin:always_cooperate", "always-cooperate", game="coin"),
-    "ad": CoPlayerRow("lapg_rl.play.coplayers.coin:always_defect", "always-defect", game="coin"),
+    "naive": CoPlayerRow(
+        "lapg_rl.play.company:naive",
+        "naive learners",
+        about="they learn from the B games after each inner episode",
+    ),
+    "meta": CoPlayerRow(
+        "lapg_rl.play.company:meta",
+        "other agents",
+        others=True,
+        about="of the run: the share that the rest leaves",
+    ),
+    "fixed": CoPlayerRow(
+        "lapg_rl.play.company:fixed", "fixed strategies", matrix=True, about="those named in pool.fixed"
+    ),
+    "memory_one": CoPlayerRow(
+        "lapg_rl.play.company:memory_one",
+        "random memory-one strategies",
+        matrix=True,
+        about="new every meta-episode",
+    ),
+    "frozen": CoPlayerRow(
+        "lapg_rl.play.company:frozen",
+        "frozen agents",
+        about="trained, of another run; they learn no more",
+    ),
+    "ac": CoPlayerRow(
+        "lapg_rl.play.coplayers.coin:always_cooperate",
+        "always-cooperate",
+        game="coin",
+        about="takes coins of its own colour only",
+    ),
+    "ad": CoPlayerRow(
+        "lapg_rl.play.coplayers.coin:always_defect", "always-defect", game="coin", about="takes every coin"
+    ),
 }
 #: The kinds that have a key `pool.p_...` of their own.
 KEYED = tuple(kind for kind, about in COPLAYERS.items() if not about.game)
@@ -173,3 +251,20 @@ def row(name: str, table: Mapping[str, Any]) -> Any:
 def find(field: str, name: str, table: Mapping[str, Any]) -> Any:
     """What a name in a config stands for, or what lies at an address. Raises ValueError as `loading.load`."""
     return load(field, row(name, table).address)
+
+
+#: The names of metrics, by their pattern, and what they say; {kind} is a kind of co-player, {measure} what the game measures.
+METRICS = {
+    "reward_vs_{kind}": "the agent's reward per step against that kind",
+    "{kind}_reward": "what that co-player earns per step",
+    "{kind}_reward_last_episode": "the same in the last inner episode",
+    "{measure}_vs_{kind}": "what the game measures, as cooperation",
+    "{kind}_{measure}": "the same of the co-player",
+    "{measure}_discrepancy_vs_{kind}": "mean difference between the two players",
+    "policy_loss": "mean over epochs and minibatches",
+    "value_loss": "half the mean squared error of the values",
+    "entropy": "of the policy, in nats per step",
+    "gradient_norm": "before it is clipped",
+    "score": "Shaper: the mean return of the candidates",
+    "score_spread": "Shaper: its standard deviation over them",
+}

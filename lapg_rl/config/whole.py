@@ -17,9 +17,23 @@ LEAST_SHAPING_SIGNAL = 0.01
 class Config:
     """A run: sizes, sections, seed. The run is a pure function of this object, and of the runs it begins from, if any.
 
-    `schedule` changes keys in the course of the run, in stages: see `lapg_rl.config.schedule.parse`.
-
-    The newest `keep_checkpoints` checkpoints are kept, and for ever those after every `keep_every` updates (0: none).
+    Attributes:
+        name: what folders of its runs are called, before the method and the seed.
+        updates: updates of the agents; each plays `meta_batch` meta-episodes with each agent.
+        meta_batch: meta-episodes of an agent in an update.
+        batch: B, trajectories of a meta-episode: games played side by side, which feed one update of a naive learner.
+        inner_episodes: M, inner episodes of a meta-episode; naive learners learn after each.
+        steps: T, steps of an inner episode.
+        schedule: keys that change in the course of the run, in stages (`lapg_rl.config.schedule.parse`): "300: p_naive=0.5".
+        seed: of everything random; runs on other seeds are other draws of the same experiment.
+        checkpoint_every: updates between checkpoints.
+        keep_checkpoints: how many of the newest checkpoints are kept.
+        keep_every: keep those after every so many updates for ever; 0: none.
+        game: which game is played.
+        model: the policies' architecture.
+        naive: the naive learners.
+        learner: the learning-aware agents.
+        pool: whom the agents meet.
 
     Example:
         >>> import lapg_rl as rl

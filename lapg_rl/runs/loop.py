@@ -232,6 +232,6 @@ def _unstack(tree: Any, count: int) -> list[Any]:
 
 
 def _headline(rows: Sequence[dict[str, Any]]) -> str:
-    names = {"reward_vs_naive": "agent", "naive_reward": "naive", "reward_vs_meta": "among agents"}
+    names = {"reward_vs_naive": "agent", "naive_reward": "naive", "reward_vs_meta": "pool"}
     means = {short: [row[name] for row in rows] for name, short in names.items() if name in rows[0]}
-    return "  ".join(f"{short} {np.mean(values):+.2f}" for short, values in means.items())
+    return " ".join(f"{short} {np.mean(values):+.2f}" for short, values in means.items())

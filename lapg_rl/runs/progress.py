@@ -1,8 +1,12 @@
 """A progress line with the time left: rewritten in place on a terminal, a line now and then in a log."""
 
+import shutil
 import sys
 import time
 from typing import Any
+
+#: Of lines in a log; those on a terminal are as wide as that is.
+WIDTH = 80
 
 
 def say(text: str, end: str = "\n") -> bool:
@@ -31,6 +35,31 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
+def fitted(label: str, done: str, times: str, left: str, note: str, width: int) -> str:
+    """A progress line that fits into `width` characters: what matters least is left out or cut first.
+
+    Args:
+        label: what is done; it is cut where nothing else helps.
+        done: how much of it.
+        times: how long it has taken, and will.
+        left: how long it will take, alone.
+        note: what came out so far.
+        width: in characters; a line that wraps can't be rewritten in place.
+    """
+    for clock in (times, left):
+        parts = [f"{label}: {done}", clock, *([note] if note else [])]
+        if len(line := "  ".join(parts)) <= width:
+            return line
+    spare = width - len(line) + len(label)
+    return (
+        line
+        if spare == len(label)
+        else f"{label[: spare - 1]}~{line[len(label) :]}"[:width]
+        if spare > 1
+        else line[:width]
+    )
+
+
 class Progress:
     """Reports work that goes from `start` to `total` on standard error."""
 
@@ -57,7 +86,8 @@ class Progress:
         self.shown = now
         since, at = self.first
         left = f"{_clock((now - since) / (done - at) * (self.total - done))} left" if done > at else "first step done"
-        line = f"{self.label}: {done}/{self.total}  {_clock(now - self.began)} gone, {left}  {note}"
+        width = shutil.get_terminal_size().columns - 1 if self.terminal else WIDTH
+        line = fitted(self.label, f"{done}/{self.total}", f"{_clock(now - self.began)} gone, {left}", left, note, width)
         if not say(f"\r\x1b[K{line}" if self.terminal else line, "" if self.terminal else "\n"):
             self.quiet = True
 

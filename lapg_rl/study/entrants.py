@@ -11,14 +11,15 @@ from jaxtyping import Array
 
 from lapg_rl import config
 from lapg_rl.config import Config, PoolConfig
+from lapg_rl.config.tables import is_address
 from lapg_rl.learn.training_step import TrainState, initial_state
 from lapg_rl.models import memory_one
 from lapg_rl.play.company import fixed_strategy, kind_of, naive_copies
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study.matches import Meeting
-from lapg_rl.study.names import EXTORTIONER, NAIVE
+from lapg_rl.study.names import NAIVE
 from lapg_rl.study.names import check_name as check_name
-from lapg_theory.game import MatrixGame, extortioner
+from lapg_theory.game import MatrixGame, named_policy
 
 #: What differs between kinds: only the first two can be the row player, whose parameters are fixed.
 KINDS = ("meta", "fixed", "naive")
@@ -55,8 +56,7 @@ def meeting(row: Entrant, column: Entrant, count: int, key: Array) -> Meeting:
 
 def fixed(name: str, game: MatrixGame) -> Entrant:
     """A fixed strategy by name: one of `STRATEGIES`, zd-extort-X with another factor X, or an address."""
-    found = EXTORTIONER.fullmatch(name)
-    policy = extortioner(game, float(found[1])) if found else fixed_strategy(name)
+    policy = fixed_strategy(name) if is_address(name) else named_policy(game, name)
     return Entrant(name, "fixed", jnp.array(policy, jnp.float32))
 
 

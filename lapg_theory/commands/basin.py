@@ -9,7 +9,7 @@ import numpy as np
 
 from lapg_theory.basin import RECIPES, Pool, folds, pool_of, predict, shaping_path, small_pool
 from lapg_theory.basin.shaping_path import Estimate, estimate
-from lapg_theory.commands.options import five, game, numbers, show
+from lapg_theory.commands.options import add_quiet, five, game, numbers, renamed, show
 from lapg_theory.commands.pool_options import add_pool, pool
 
 
@@ -19,14 +19,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     parser.set_defaults(gamma=None, eta=None)
     add("--steps", type=int, default=10, help="of an inner episode, unless --gamma is given (default %(default)s)")
-    add("--episodes", type=int, default=20, help="inner episodes against a naive learner (default %(default)s)")
+    add("--inner-episodes", type=int, default=20, metavar="M", help="against a naive learner (default %(default)s)")
+    renamed(parser, "--episodes", "--inner-episodes", type=int)
     add("--shares", default="0.25,0.5,0.75", help="of naive learners, for the folds (default %(default)s)")
     add("--agents", type=int, default=4, help="in a run (default %(default)s)")
     add("--runs", type=int, default=16, help="random starts for every recipe (default %(default)s)")
-    add("--updates-of-agents", type=int, default=1000, help="AdamW steps of a run (default %(default)s)")
+    add("--agent-updates", type=int, default=1000, metavar="N", help="AdamW steps of a run (default %(default)s)")
+    renamed(parser, "--updates-of-agents", "--agent-updates", type=int)
     add("--nodes", type=int, default=16, help="with --gamma: initial naive learners (default %(default)s)")
     add("--scramblings", type=int, default=4, help="with --gamma: sets of them, for error bars (default %(default)s)")
     add("--shared", action="store_true", help="logits have a bias that all states share")
+    add_quiet(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -34,7 +37,8 @@ def run(arguments: argparse.Namespace) -> None:
     begun = time.monotonic()
 
     def report(text: str) -> None:
-        print(f"{time.monotonic() - begun:6.1f} s  {text}", file=sys.stderr, flush=True)
+        if not arguments.quiet:
+            print(f"{time.monotonic() - begun:6.1f} s  {text}", file=sys.stderr, flush=True)
 
     sets, one = _pools(arguments)
     report("following pure shaping")
@@ -47,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
         runs=arguments.runs,
         agents=arguments.agents,
         seed=arguments.seed,
-        steps=arguments.updates_of_agents,
+        steps=arguments.agent_updates,
         shared=arguments.shared,
         report=lambda done, total: report(f"{done} of {total} recipes"),
     )
@@ -59,7 +63,7 @@ def _pools(arguments: argparse.Namespace) -> tuple[Pool, Pool]:
     """The pool with a set of learners for each scrambling, and with one set."""
     if arguments.gamma is None:
         eta = {} if arguments.eta is None else {"eta": arguments.eta}
-        small = small_pool(steps=arguments.steps, episodes=arguments.episodes, game=game(arguments), **eta)
+        small = small_pool(steps=arguments.steps, episodes=arguments.inner_episodes, game=game(arguments), **eta)
         return small, small
     arguments.eta = 2.0 if arguments.eta is None else arguments.eta
     meta = pool(arguments, 0.5, arguments.nodes)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lapg_theory.commands.options import five, policy, show
+from lapg_theory.commands.options import five, policy, renamed, show
 from lapg_theory.commands.pool_options import add_pool, pool
 
 
@@ -13,10 +13,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_pool(parser)
     add = parser.add_argument
-    add("--p-naive", type=float, required=True, help="share of naive learners in the pool")
+    add("--p-naive", type=float, default=0.5, help="share of naive learners in the pool (default %(default)s)")
     add("--start", metavar="POLICY", help="both start near this policy (kept 0.01 from 0 and 1), not at random")
     add("--runs", type=int, default=16, help="random pairs, N(0, 1) logits (default %(default)s)")
-    add("--steps", type=int, default=1500, help="AdamW steps (default %(default)s)")
+    add("--agent-updates", type=int, default=1500, metavar="N", help="AdamW steps of both (default %(default)s)")
+    renamed(parser, "--steps", "--agent-updates", type=int)
     add("--rate", type=float, default=0.02, help="AdamW rate (default %(default)s)")
     add("--nodes", type=int, default=64, help="initial naive learners, a power of two (default %(default)s)")
 
@@ -26,9 +27,9 @@ def run(arguments: argparse.Namespace) -> None:
     meta = pool(arguments, arguments.p_naive, arguments.nodes)
     starts: Any = arguments.runs
     if arguments.start is not None:
-        starts = np.tile(np.clip(policy("--start", arguments.start), 0.01, 0.99), (1, 2, 1))
-    budget = {name: getattr(arguments, name) for name in ("steps", "rate", "nodes", "seed")}
-    found = meta.basins(starts, **budget)
+        starts = np.tile(np.clip(policy("--start", arguments.start, meta.game), 0.01, 0.99), (1, 2, 1))
+    budget = {name: getattr(arguments, name) for name in ("rate", "nodes", "seed")}
+    found = meta.basins(starts, steps=arguments.agent_updates, **budget)
     shares = {} if arguments.start is not None else found.shares
     ends = [
         {"label": label, "policies": pair, "residual": residual}

@@ -6,7 +6,6 @@ from typing import Any
 from lapg_theory.commands.options import five, policy, show
 from lapg_theory.commands.pool_options import add_pool, pool
 from lapg_theory.evolution import population
-from lapg_theory.game import NAMED
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,13 +32,11 @@ def run(arguments: argparse.Namespace) -> None:
     aware: dict[str, Any] = {}
     for written in arguments.type or ():
         name, _, text = written.partition("=")
-        if not name or (not text and name not in NAMED):
-            raise ValueError(
-                f"--type takes NAME=POLICY, or the name of a strategy ({', '.join(NAMED)}), got {written!r}"
-            )
+        if not name:
+            raise ValueError(f"--type takes NAME=POLICY, or the name of a strategy, got {written!r}")
         if name in aware:
             raise ValueError(f"--type names {name!r} twice; give every type a name of its own")
-        aware[name] = policy("--type", text or name)
+        aware[name] = policy("--type", text or name, meta.game)
     if not aware:
         stable = [point for point in meta.fixed_points(nash=False) if point.stable]
         aware = {f"{point.label} {i + 1}": point.policy for i, point in enumerate(stable)}

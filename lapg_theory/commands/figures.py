@@ -1,10 +1,11 @@
 """`lapg theory figures`: the analytic figures, their numbers, and their settings."""
 
 import argparse
-import sys
+import json
 import time
 from pathlib import Path
 
+from lapg_theory.commands.options import Counted, add_quiet, plain
 from lapg_theory.figures.catalogue import FIGURES, figure
 from lapg_theory.figures.store import read_numbers, save, write_numbers
 
@@ -21,13 +22,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--quick", action="store_true", help="few seeds and a coarse quadrature: seconds instead of minutes")
     add("--redraw", action="store_true", help="draw from the NAME.json in DIR instead of computing")
+    add("--json", action="store_true", help="print JSON: what was drawn, where, from which settings")
+    add_quiet(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Compute, write and draw; prints the files written."""
     chosen = [figure(name) for name in arguments.names] or list(FIGURES.items())
     folder = writable(Path(arguments.out))
-    for name, made in chosen:
+    say, drawn = Counted("figures", arguments.quiet), []
+    for number, (name, made) in enumerate(chosen):
+        say(number, len(chosen), f"{name}: {made.title}")
         begin = time.process_time()
         if arguments.redraw:
             settings, numbers = read_numbers(folder, name)
@@ -35,8 +40,14 @@ def run(arguments: argparse.Namespace) -> None:
             settings = made.settings(arguments.quick)
             settings, numbers = write_numbers(folder, name, settings, made.numbers(**settings))
         path = save(folder, name, made, settings, numbers)
-        print(path, flush=True)
-        print(f"{name}: {made.title} ({time.process_time() - begin:.0f} CPU s)", file=sys.stderr, flush=True)
+        seconds = round(time.process_time() - begin, 1)
+        files = {"picture": str(path), "numbers": str(folder / f"{name}.json")}
+        drawn.append({"name": name, "title": made.title, **files, "cpu_seconds": seconds, "settings": settings})
+        if not arguments.json:
+            print(path, flush=True)
+    say(len(chosen), len(chosen))
+    if arguments.json:
+        print(json.dumps(plain({"figures": drawn}), indent=1))
 
 
 def writable(folder: Path) -> Path:

@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_pool(parser)
     add = parser.add_argument
-    add("--p-naive", type=float, required=True, help="share of naive learners in the pool")
+    add("--p-naive", type=float, default=0.5, help="share of naive learners in the pool (default %(default)s)")
     add("--nodes", type=int, default=1024, help="initial naive learners, a power of two (default %(default)s)")
     add("--starts", type=int, default=2, help="starts of the search on each face (default %(default)s)")
     add("--iterations", type=int, default=25, help="most Newton steps of the last stage (default %(default)s)")

@@ -3,12 +3,14 @@
 import argparse
 import json
 import math
+import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from lapg_theory.game import NAMED, MatrixGame, symmetric_game
+from lapg_theory.game import MatrixGame, named_policy, symmetric_game
 
 
 def add_game(parser: argparse.ArgumentParser, column: bool = False) -> None:
@@ -38,19 +40,50 @@ def _four(option: str, text: str) -> tuple[float, float, float, float]:
     return T, R, P, S
 
 
-def policy(option: str, text: str) -> list[float]:
-    """A named strategy, or five probabilities of cooperating after s0,CC,CD,DC,DD."""
-    if text in NAMED:
-        return list(NAMED[text])
+def policy(option: str, text: str, played: MatrixGame) -> list[float]:
+    """A named strategy in this game, or five probabilities of cooperating after s0,CC,CD,DC,DD."""
+    if "," not in text:
+        try:
+            return list(named_policy(played, text))
+        except ValueError as error:
+            raise ValueError(f"{option}: {error}, or five probabilities (s0,CC,CD,DC,DD)") from None
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         values = []
     if len(values) != 5 or not all(0 <= x <= 1 for x in values):
         raise ValueError(
-            f"{option} takes {', '.join(NAMED)}, or five probabilities in [0, 1] (s0,CC,CD,DC,DD), got {text!r}"
+            f"{option} takes the name of a strategy, or five probabilities in [0, 1] (s0,CC,CD,DC,DD), got {text!r}"
         )
     return values
+
+
+def renamed(parser: argparse.ArgumentParser, old: str, new: str, **how: Any) -> None:
+    """Declare that the option `new` may still be called `old`; help doesn't tell."""
+    name = new.removeprefix("--").replace("-", "_")
+    parser.add_argument(old, dest=name, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **how)
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Declare `--quiet`."""
+    parser.add_argument("--quiet", action="store_true", help="don't say on standard error how far it is")
+
+
+class Counted:
+    """Says on standard error how far a computation is: in place on a terminal, else ten lines at most."""
+
+    def __init__(self, what: str, quiet: bool = False):
+        self.what, self.quiet, self.begun, self.said = what, quiet, time.monotonic(), -1
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Say that `done` of `total` is finished, and what comes now."""
+        tenth = 10 * done // total
+        if self.quiet or not (sys.stderr.isatty() or note or tenth > self.said):
+            return
+        self.said = tenth
+        line = f"{self.what} {done}/{total}  {time.monotonic() - self.begun:.0f} s  {note}".rstrip()[:79]
+        print(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, end="", file=sys.stderr)
+        print(end="\n" if done == total or not sys.stderr.isatty() else "", file=sys.stderr, flush=True)
 
 
 def numbers(option: str, text: str) -> list[float]:

@@ -1,12 +1,11 @@
 """`lapg theory phase`: what becomes of a pool over its share of naive learners and one more parameter."""
 
 import argparse
-import sys
 from typing import Any
 
 import numpy as np
 
-from lapg_theory.commands.options import numbers, policy, show
+from lapg_theory.commands.options import Counted, add_quiet, numbers, policy, renamed, show
 from lapg_theory.commands.pool_options import add_pool, pool
 from lapg_theory.metagame.phase import attractor_map, phase_diagram
 
@@ -23,9 +22,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--runs", type=int, default=8, help="with --simulate: pairs in each cell (default %(default)s)")
     text = "with --simulate: one pair from near this policy (kept 0.01 from 0 and 1) instead of random ones"
     add("--start", metavar="POLICY", help=text)
-    add("--steps", type=int, default=1500, help="with --simulate: AdamW steps (default %(default)s)")
+    add(
+        "--agent-updates",
+        type=int,
+        default=1500,
+        metavar="N",
+        help="with --simulate: AdamW steps (default %(default)s)",
+    )
+    renamed(parser, "--steps", "--agent-updates", type=int)
     add("--rate", type=float, default=0.02, help="with --simulate: AdamW rate (default %(default)s)")
     add("--scramblings", type=int, default=1, help="with --simulate: sets of naive learners (default %(default)s)")
+    add_quiet(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -51,14 +58,12 @@ def _map(meta: Any, grid: dict[str, Any]) -> dict[str, Any]:
 
 
 def _simulate(arguments: argparse.Namespace, meta: Any, grid: dict[str, Any]) -> dict[str, Any]:
-    def report(done: int, total: int) -> None:
-        print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-    budget = {name: getattr(arguments, name) for name in ("runs", "steps", "rate", "nodes", "scramblings", "seed")}
+    budget = {name: getattr(arguments, name) for name in ("runs", "rate", "nodes", "scramblings", "seed")}
+    budget["steps"] = arguments.agent_updates
     start = None
     if arguments.start is not None:
-        start = np.clip(policy("--start", arguments.start), 0.01, 0.99)
-    found = phase_diagram(meta, **grid, **budget, start=start, report=report)
+        start = np.clip(policy("--start", arguments.start, meta.game), 0.01, 0.99)
+    found = phase_diagram(meta, **grid, **budget, start=start, report=Counted("cells", arguments.quiet))
     low, high = found.sampling("cooperate", "alternate")
     quadrature = found.quadrature("cooperate", "alternate")
     return {

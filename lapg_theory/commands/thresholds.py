@@ -5,18 +5,19 @@ import dataclasses
 from typing import Any
 
 from lapg_theory.certificate.certificate import DefectionCertificate, defection_certificate
-from lapg_theory.commands.options import add_game, game, show
+from lapg_theory.commands.options import add_game, game, renamed, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_game(parser, column=True)
     add = parser.add_argument
-    add("--gamma", type=float, required=True, help="discount factor, in [0, 1)")
+    add("--gamma", type=float, default=0.99, help="discount factor, in [0, 1) (default %(default)s)")
     add("--updates", type=int, default=20, help="naive updates in a meta-episode (default %(default)s)")
     add("--eta", type=float, default=1.0, help="naive learning rate, on returns per step (default %(default)s)")
     add("--p-naive", type=float, default=1.0, help="share of naive learners in the pool (default %(default)s)")
-    add("--init-spread", type=float, default=1.0, help="s.d. of the initial naive logits (default %(default)s)")
+    add("--spread", type=float, default=1.0, help="s.d. of the initial naive logits (default %(default)s)")
+    renamed(parser, "--init-spread", "--spread", type=float)
     add("--raw", action="store_true", help="eta acts on discounted sums, not on returns per step")
     add("--weighting", choices=["mean", "sum"], default="mean", help="over inner episodes (default %(default)s)")
     add("--space", default="logit", help="coordinates of the naive learner: logit or probability (default %(default)s)")
@@ -33,7 +34,7 @@ def certificate(arguments: argparse.Namespace) -> DefectionCertificate:
     """The certificate that the options ask for."""
     names = ("gamma", "eta", "updates", "p_naive", "weighting", "space", "nodes", "seed")
     named = {name: getattr(arguments, name) for name in names}
-    raw = {"normalize_returns": not arguments.raw, "init": arguments.init_spread}
+    raw = {"normalize_returns": not arguments.raw, "init": arguments.spread}
     return defection_certificate(game(arguments), **named, **raw)
 
 

@@ -16,7 +16,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_game(parser, column=True)
     add = parser.add_argument
-    add("--gamma", type=float, required=True, help="discount factor in [0, 1), or 1 for the undiscounted limit")
+    add(
+        "--gamma", type=float, default=0.99, help="discount, in [0, 1]; 1: the undiscounted limit (default %(default)s)"
+    )
     line = parser.add_mutually_exclusive_group()
     line.add_argument("--chi", type=float, help="own gain over the baseline as a multiple of the other's")
     line.add_argument("--slope", type=float, help="1 / chi; 0 sets the other's payoff (equaliser)")
@@ -67,7 +69,8 @@ def _line_text(r: dict[str, Any]) -> str:
 
 
 def _fit(arguments: argparse.Namespace) -> dict[str, Any]:
-    played, p = game(arguments), policy("--fit", arguments.fit)
+    played = game(arguments)
+    p = policy("--fit", arguments.fit, played)
     report: dict[str, Any] = {"policy": p, "line": dataclasses.asdict(fit(played, p, arguments.gamma)), "corners": None}
     _, S, _, P = played.row_payoffs
     report["extortion_family"] = dataclasses.asdict(extortion_fit(played, p)) if played.is_symmetric and P > S else None

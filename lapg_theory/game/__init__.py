@@ -17,6 +17,7 @@ from lapg_theory.game.converters import from_peer as from_peer
 from lapg_theory.game.converters import to_peer as to_peer
 from lapg_theory.game.extortion import NearestExtortioner as NearestExtortioner
 from lapg_theory.game.extortion import extortioner as extortioner
+from lapg_theory.game.extortion import named_policy as named_policy
 from lapg_theory.game.extortion import nearest_extortioner as nearest_extortioner
 from lapg_theory.game.horizons import Discounted as Discounted
 from lapg_theory.game.horizons import FiniteHorizon as FiniteHorizon

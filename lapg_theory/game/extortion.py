@@ -12,13 +12,17 @@ and holds its surplus over P of an endlessly repeated game at x times its co-pla
 import dataclasses
 import itertools
 import math
+import re
 from typing import Any
 
 import numpy as np
 
 from lapg_theory.game.matrix_game import MatrixGame
 from lapg_theory.game.numbers import check_number
+from lapg_theory.game.strategies import strategy
 
+#: The name of an extortioner with its factor.
+EXTORTIONER = re.compile(r"zd-extort-(\d+(?:\.\d+)?)")
 _COOPERATED = np.array([1.0, 1.0, 0.0, 0.0])  # own action by outcome
 
 
@@ -82,6 +86,16 @@ class NearestExtortioner:
     def distance(self) -> float:
         """Root mean square distance per state."""
         return math.sqrt(self.loss / self.states)
+
+
+def named_policy(game: MatrixGame, name: str) -> tuple[float, ...]:
+    """The policy that a name stands for: one of `NAMED`, or `zd-extort-X`, the extortioner of factor X in this game.
+
+    Raises:
+        ValueError: for an unknown name, with near matches, or a game in which there is no such extortioner.
+    """
+    found = EXTORTIONER.fullmatch(name)
+    return tuple(map(float, extortioner(game, float(found[1])))) if found else strategy(name)
 
 
 def nearest_extortioner(game: MatrixGame, policy: Any) -> NearestExtortioner | None:

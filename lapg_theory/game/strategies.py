@@ -1,5 +1,7 @@
 """Named memory-one strategies: five cooperation probabilities in the order s0, CC, CD, DC, DD, own view."""
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,19 @@ NAMED = {
     "grim": GRIM,
 }
 
+#: The full name of each named strategy, and after the colon what it does.
+ABOUT = {
+    "allc": "always-cooperate",
+    "alld": "always-defect",
+    "random": "a fair coin at every step",
+    "tft": "tit-for-tat: opens with C, then does what the other did",
+    "suspicious-tft": "suspicious tit-for-tat: the same, but opens with D",
+    "gtft": "generous tit-for-tat: forgives a defection with probability 1/3",
+    "wsls": "win-stay lose-shift (Pavlov): changes its action after S or P",
+    "grim": "grim trigger: cooperates until somebody defects",
+    "zd-extort-X": "extortioner: its gain over P is X times the other's",
+}
+
 
 def check_policy(name: str, policy: Any) -> np.ndarray:
     """`policy` as a float array with last axis of five probabilities; a string is the name of a strategy.
@@ -49,11 +64,21 @@ def strategy(name: str) -> tuple[float, ...]:
     """The named strategy, e.g. `strategy("tft")`.
 
     Raises:
-        ValueError: for an unknown name; the message lists the known ones.
+        ValueError: for an unknown name, with near matches or the known ones.
     """
     if name not in NAMED:
-        raise ValueError(f"unknown strategy {name!r}; known: {', '.join(NAMED)}")
+        raise ValueError(f"unknown strategy {name!r}; {hint(name)}")
     return NAMED[name]
+
+
+def hint(name: str, others: Iterable[str] = ()) -> str:
+    """What a mistyped name of a strategy may stand for, among the named ones and `others`; else what is known."""
+    flat, known = name.lower().replace("_", "-").replace(" ", "-"), [*others, *NAMED, "zd-extort-3"]
+    names = {short: ABOUT[short].partition(":")[0].lower().rstrip(")").split(" (") for short in NAMED}
+    full = {name.replace(" ", "-"): short for short, found in names.items() for name in found}
+    near = difflib.get_close_matches(flat, [*known, *full], n=3, cutoff=0.6)
+    found = list(dict.fromkeys(full.get(match, match) for match in near))
+    return f"did you mean {' or '.join(found)}?" if found else f"known: {', '.join(known)} or another factor"
 
 
 def group_strategy(name: str, players: Any) -> tuple[float, ...]:

@@ -153,7 +153,7 @@ REFUSALS = {
     ),
     "policy": (["basins", "--p-naive", "0.5", "--start", "1,1,0,2,0"], "five probabilities in [0, 1]"),
     "no steps": (["basins", "--p-naive", "0.5", "--steps", "-1"], "steps must be an integer >= 0, got -1"),
-    "start on the boundary": (["phase", "--simulate", "--start", "1,2,0,0,0"], "--start takes allc"),
+    "start on the boundary": (["phase", "--simulate", "--start", "1,2,0,0,0"], "--start takes the name of a strategy"),
     "nodes": (["phase", "--nodes", "100"], "must be a power of two"),
     "grid": (["phase", "--values", "1:2"], "--values takes numbers like"),
     "no points in a grid": (["phase", "--p-naive", "0:1:0"], "--p-naive takes numbers like"),

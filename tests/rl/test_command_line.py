@@ -1,0 +1,149 @@
+"""What all commands have in common: no abbreviations, one name a thing, JSON, near matches, 80 columns, keys explained."""
+
+import argparse
+import importlib
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from lapg_rl import config
+from lapg_rl.commands import main as root
+from lapg_rl.commands.main import main
+from lapg_rl.config import tables
+from lapg_rl.config.catalogue import CATALOGUE
+from lapg_rl.config.meanings import explained, keys
+from lapg_rl.runs.course import metrics_of
+from lapg_rl.runs.progress import fitted
+from lapg_theory.commands import theory
+from lapg_theory.game import named_policy, prisoners_dilemma
+from lapg_theory.game.strategies import ABOUT, NAMED
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = {name: module for name, (module, _) in root.COMMANDS.items() if name != "theory"}
+COMMANDS |= {f"theory {name}": module for name, (module, _) in theory.COMMANDS.items()}
+
+
+def options(name):
+    """The options of a command: name -> help."""
+    parser = argparse.ArgumentParser()
+    importlib.import_module(COMMANDS[name]).configure(parser)
+    return {text: action.help for action in parser._actions for text in action.option_strings}
+
+
+def refused(capsys, *line):
+    """What a command line is refused with."""
+    try:
+        status = main(list(line))
+    except SystemExit as end:
+        status = end.code
+    out, err = capsys.readouterr()
+    assert (status, out) == (2, "")
+    return err
+
+
+def test_nothing_may_be_abbreviated(capsys):
+    err = refused(capsys, "train", "ipd-shaping", "--seed", "3")
+    assert "unknown option --seed; did you mean --seeds? A key of the config is given without dashes: seed=..." in err
+    assert "unknown option --gam; did you mean --gamma?" in refused(capsys, "theory", "thresholds", "--gam", "0.9")
+    for path in [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("examples/*.py"), *ROOT.glob("lapg_*/**/*.py")]:
+        made = re.findall(r"argparse\.ArgumentParser\((?:[^()]|\([^()]*\))*\)", path.read_text())
+        assert all("allow_abbrev=False" in text for text in made), path
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("theori", "did you mean theory?"),
+        ("theory treshold", "did you mean thresholds?"),
+        ("list prests", "did you mean presets"),
+        ("theory zd --fit tit-for-tat", "unknown strategy 'tit-for-tat'; did you mean tft"),
+        ("theory basins --start pavlof", "did you mean wsls?"),
+        ("theory evolution --type zd-extort", "did you mean zd-extort-3"),
+        ("theory zd --fit zd-extort-0.5", "factor must be at least 1"),
+        ("tournament runs --with tit-for-tat", "unknown co-player 'tit-for-tat'; did you mean tft"),
+    ],
+)
+def test_what_is_mistyped_gets_near_matches(line, meant, capsys):
+    assert meant in refused(capsys, *line.split())
+
+
+def test_results_can_be_had_as_json_and_progress_can_be_turned_off():
+    have = {name: options(name) for name in COMMANDS}
+    assert {name for name, found in have.items() if "--json" not in found} == {
+        "demo",
+        "train",
+    }  # runs are their results
+    told = {"demo", "train", "sweep", "tournament", "report", "watch"}
+    told |= {"theory basin", "theory phase", "theory figures", "theory published"}
+    assert {name for name, found in have.items() if "--quiet" in found} == told
+
+
+def test_one_thing_has_one_name():
+    """Older names still work, and help doesn't tell."""
+    old = {"--run-root", "--init-spread", "--episodes", "--updates-of-agents", "--agents", "--steps"}
+    for name in COMMANDS:
+        for option, text in options(name).items():
+            assert text != argparse.SUPPRESS or option in old, (name, option)
+    assert "inner episode" in options("theory basin")["--steps"]
+
+
+def test_there_is_a_line_on_everything(capsys):
+    known = (tables.ESTIMATORS, tables.ALGORITHMS, tables.MODELS, tables.GAMES, tables.COPLAYERS)
+    assert all(row.about for table in known for row in table.values())
+    assert list(CATALOGUE["presets"]) == list(config.PRESETS) and ABOUT.keys() - {"zd-extort-X"} == NAMED.keys()
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) == sum(map(len, CATALOGUE.values())) + 2 * len(CATALOGUE)
+    assert main(["list", "models", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"models": dict(CATALOGUE["models"])}
+
+
+@pytest.mark.parametrize("more", [[], ["learner.algorithm=shaper", "epochs=1", "minibatches=1"]])
+def test_every_metric_is_among_the_patterns(more):
+    small = ["model.kind=tabular", "meta_batch=4", "batch=2", "inner_episodes=2", "steps=2", "population=2"]
+    cfg = config.override(
+        config.preset("ipd-mixed-small"), [*small, "p_naive=0.5", *more][: len(small) + 1 + len(more)]
+    )
+    fixed = {"kind": "|".join(tables.COPLAYERS), "measure": "cooperation"}
+    patterns = [re.compile(re.sub(r"{(\w+)}", lambda m: f"({fixed[m[1]]})", text)) for text in tables.METRICS]
+    names = metrics_of(cfg)
+    assert len(names) > 8
+    assert [name for name in names if not any(p.fullmatch(name) for p in patterns)] == []
+
+
+def test_a_config_explains_itself_and_can_be_trained(capsys, tmp_path):
+    assert [key.name for key in keys()] == list(config.flat(config.Config()))
+    assert all(key.meaning and key.default == config.flat(config.Config())[key.name] for key in keys())
+    assert main(["config", "ipd-mixed-small", "learner.gamma=0.999"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    assert config.load(file) == config.override(config.preset("ipd-mixed-small"), ["learner.gamma=0.999"])
+    assert tomllib.loads(explained(config.Config())) == config.to_dict(config.Config())
+    assert "# discount over the whole meta-episode; 1 is published. (default 1.0)\ngamma = 0.999\n" in text
+    assert main(["config", "--config", str(file), "--json"]) == 0
+    (told,) = (key for key in json.loads(capsys.readouterr().out) if key["name"] == "learner.gamma")
+    assert (told["kind"], told["default"], told["value"]) == ("float", 1.0, 0.999)
+
+
+def test_a_progress_line_fits():
+    times = ("59:59 gone, 1:59:59 left", "1:59:59 left")
+    note = "agent +0.12 naive -0.10 pool +0.34"
+    assert len(fitted("ipd-shaping-small lapg seed 0", "100/160", *times, "", 200)) == 64
+    for label in ("train", "ipd-shaping-small lapg seed 0", "cleanup-mixed-small lapg,lapg,mfos seed 4000000000"):
+        for width in (80, 60, 20, 3):
+            line = fitted(label, "29999/30000", *times, note, width)
+            assert len(line) <= width and (width < 80 or (note in line and "29999/30000" in line))
+
+
+def test_an_extortioner_has_its_name_everywhere(capsys):
+    game = prisoners_dilemma()
+    assert main(["theory", "zd", "--fit", "zd-extort-3", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["policy"] == list(named_policy(game, "zd-extort-3"))
+    assert found["extortion_family"]["chi"] == pytest.approx(3)
