@@ -15,16 +15,19 @@ folder for the environment.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parent
 LOCK, PROJECT, TOOLS = ROOT / "requirements.lock", ROOT / "pyproject.toml", ROOT / ".tools"
 COLAB = "COLAB_RELEASE_TAG" in os.environ
 VENV = Path(sys.prefix if COLAB else os.environ.get("LAPG_VENV") or ROOT / ".venv").resolve()
+OWNER = VENV / "lapg-root"
 PYTHON = sys.executable if COLAB else str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
 UV = "uv==0.13.9"
 MINORS = (13, 12, 11)  # newest first: the versions that the tests run on
@@ -102,6 +105,18 @@ def routes(python, extra):
         yield [[python, "-m", "venv", "--clear", str(VENV)], *install(PYTHON, "-m", "pip", "install")]
 
 
+def spare():
+    """End where the folder of the environment is not of this clone's making: setting up would clear it."""
+    if not (VENV / "pyvenv.cfg").exists():
+        sys.exit(f"run.py: LAPG_VENV={VENV} holds something other than an environment; name an empty or a new folder")
+    owners = [OWNER.read_text()] if OWNER.exists() else []
+    for note in VENV.glob("[Ll]ib/**/lapg-*.dist-info/direct_url.json"):  # of an environment made by an earlier run.py
+        owners.append(unquote(urlsplit(json.loads(note.read_text())["url"]).path))
+    if str(ROOT) not in owners:
+        whose = f"was made for {owners[0]}" if owners else "was not made by run.py"
+        sys.exit(f"run.py: LAPG_VENV={VENV} {whose}, and setting up would clear it; name a new folder, or delete it")
+
+
 def ensure(extra=""):
     """Make the environment, unless its stamp, which is written last, says that it is complete and up to date."""
     stamp = VENV / "lapg-stamp"
@@ -111,18 +126,26 @@ def ensure(extra=""):
     new = [hashlib.sha256(inputs).hexdigest(), os.environ.get("LAPG_PYTHON") or old[1], extra or old[2]]
     if new == old:
         return
-    if os.environ.get("LAPG_VENV") and VENV.exists() and any(VENV.iterdir()) and not (VENV / "pyvenv.cfg").exists():
-        sys.exit(f"run.py: LAPG_VENV={VENV} holds something other than an environment; name an empty or a new folder")
+    if os.environ.get("LAPG_VENV") and VENV.exists() and any(VENV.iterdir()):
+        spare()
     python = interpreter(new[1])
     print(f"run.py: setting up {VENV} with {python or 'a Python that uv fetches'} ...", file=sys.stderr, flush=True)
     stamp.unlink(missing_ok=True)
     for steps in routes(python, new[2]):
-        failed = next((step for step in steps if subprocess.run(step, cwd=ROOT).returncode), None)
+        failed = next((step for step in steps if carry_out(step)), None)
         if failed is None:
             stamp.write_text("\n".join(new))
             return
         print(f"run.py: this step failed: {' '.join(failed)}", file=sys.stderr, flush=True)
     sys.exit("run.py: no way of setting up worked. Mend the cause (network, disk, Python >= 3.11) and start again.")
+
+
+def carry_out(step):
+    """Run a step of setting up; the exit status. An environment that was just made is marked as this clone's."""
+    status = subprocess.run(step, cwd=ROOT).returncode
+    if not status and (VENV / "pyvenv.cfg").exists():
+        OWNER.write_text(str(ROOT))
+    return status
 
 
 def main(arguments):

@@ -23,7 +23,12 @@ def setup(tmp_path, monkeypatch):
     module = load()
     lock = tmp_path / "requirements.lock"
     lock.write_text("some pins")
-    for name, value in {"LOCK": lock, "VENV": tmp_path / "venv", "PYTHON": str(tmp_path / "venv/python")}.items():
+    for name, value in {
+        "LOCK": lock,
+        "VENV": tmp_path / "venv",
+        "PYTHON": str(tmp_path / "venv/python"),
+        "OWNER": tmp_path / "venv/lapg-root",
+    }.items():
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(module, "find_uv", lambda: "/bin/uv")
     monkeypatch.setattr(module, "interpreter", lambda named: named or sys.executable)
@@ -39,6 +44,7 @@ def setup(tmp_path, monkeypatch):
         if "venv" in step:
             module.VENV.mkdir(exist_ok=True)
             Path(module.PYTHON).touch()
+            (module.VENV / "pyvenv.cfg").touch()
         failed = isinstance(module.broken, str) and module.broken in module.steps[-1]
         return subprocess.CompletedProcess(step, int(failed))
 
@@ -118,6 +124,26 @@ def test_spares_a_folder_that_holds_something_else(setup, monkeypatch):
     with pytest.raises(SystemExit, match="holds something other than an environment"):
         setup.ensure()
     assert not setup.steps
+
+
+def test_spares_an_environment_of_somebody_else(setup, monkeypatch):
+    monkeypatch.setenv("LAPG_VENV", str(setup.VENV))
+    packages = setup.VENV / "lib/python3.13/site-packages/lapg-0.1.0.dist-info"
+    packages.mkdir(parents=True)
+    (setup.VENV / "pyvenv.cfg").touch()
+    with pytest.raises(SystemExit, match=r"was not made by run\.py, and setting up would clear it"):
+        setup.ensure()
+    note = packages / "direct_url.json"
+    note.write_text('{"url": "file:///home/else%20where/lapg"}')
+    with pytest.raises(SystemExit, match="was made for /home/else where/lapg"):
+        setup.ensure()
+    assert not setup.steps
+    note.write_text(f'{{"url": "file://{setup.ROOT}"}}')
+    setup.ensure()  # this clone's, by an earlier version
+    note.unlink()
+    setup.LOCK.write_text("other pins")
+    setup.ensure()  # this clone's, by this version
+    assert len(setup.steps) == 6
 
 
 def test_colab_keeps_its_own_environment(setup, monkeypatch):

@@ -9,8 +9,9 @@ EPILOGUE = """examples:
   lapg compare runs/sweep-ipd-mixed-small --metrics reward_vs_meta,cooperation_vs_meta
   lapg compare runs/long runs/short-* --upto 60
 
-Means over agents and the last 20 updates, 95 % intervals over seeds (Student's t); below them the differences to the
-reference with theirs (Welch's t), starred where 0 is outside. No interval is corrected for the number of comparisons.
+Means over agents and the last 20 updates, 95 % intervals over seeds (Student's t; for frequencies Clopper and Pearson's for as
+many trials as the seeds are worth); below them the differences to the reference with theirs (Welch's t), starred where 0
+is outside. No interval is corrected for the number of comparisons. Unfinished runs are named and left out.
 """
 
 
@@ -36,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     found = compare(arguments.runs, names, upto=arguments.upto, reference=arguments.reference)
     if arguments.json:
         labels = [setting.label for setting in found.settings]
-        print(records.compact({"settings": labels, "rows": [dataclasses.asdict(row) for row in found.rows]}))
+        rows = [dataclasses.asdict(row) for row in found.rows]
+        print(records.compact({"settings": labels, "rows": rows, "left_out": found.left_out}))
     else:
         print(found)
     return 0

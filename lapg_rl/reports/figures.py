@@ -58,12 +58,17 @@ def _level(axes: Any, values: Sequence[float], label: str, style: str) -> None:
     axes.axhline(values[len(values) // 2], color=THEORY, linestyle=style, linewidth=1.2, label=label)
 
 
+def _even(updates: np.ndarray) -> np.ndarray:
+    """Those in equal steps: a thinned run keeps all of its last updates, and they would look noisier than the rest."""
+    return updates[(updates - updates[0]) % max(updates[1] - updates[0], 1) == 0] if len(updates) > 1 else updates
+
+
 def training_curve(axes: Any, groups: Groups, metric: str, prediction: Prediction | None) -> None:
     """One metric against the update, by estimator, with what theory predicts for shaping and for defecting."""
     for name, results in groups.items():
         shown = [r.metrics for r in results if metric in r.metrics]
         if shown:
-            common = functools.reduce(np.intersect1d, [metrics["update"] for metrics in shown])
+            common = _even(functools.reduce(np.intersect1d, [metrics["update"] for metrics in shown]))
             curves = [metrics[metric][np.isin(metrics["update"], common)] for metrics in shown]
             _band(axes, common + 1, curves, colour(name), label(name))
     field = {"reward_vs_naive": "reward", "naive_reward": "naive_reward"}.get(metric)

@@ -179,16 +179,21 @@ def _missing(name: str, paper: str) -> Row:
 def _row(name: str, finding: Finding, runs: Sequence[Result]) -> Row:
     cfg = runs[0].config
     each = [finding.figures(r) for r in runs]
-    ours = ", ".join(f"{label} {spell(intervals.of_mean([e[label] for e in each]))}" for label in each[0])
+    ours = ", ".join(f"{label} {spell(intervals.of_metric(label, [e[label] for e in each]))}" for label in each[0])
     changes = [f"{key.split('.')[-1]}={value}" for key, value in _changes(cfg).items() if key != "learner.estimator"]
     setting = " ".join([cfg.method, *changes])
     seeds = [r.config.seed for r in runs]
     command = _command(cfg, seeds) + (f"; {finding.command}" if finding.command else "")
     held = f"{sum(map(finding.holds, runs))} of {len(runs)}"
     return Row(
-        name, f"{cfg.name}: {setting}", ", ".join(map(str, seeds)), ours, held, finding.paper, command,
+        name, f"{cfg.name}: {setting}", _counted(seeds), ours, held, finding.paper, command,
         [r.path for r in runs],
     )  # fmt: skip
+
+
+def _counted(seeds: Sequence[int]) -> str:
+    """How many seeds, and which."""
+    return f"{len(seeds)} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})"
 
 
 def _figure_row(name: str, paper: str, path: Path) -> Row:
@@ -270,7 +275,8 @@ def markdown(found: Iterable[Row], path: Path) -> str:
 
 INTRODUCTION = (
     "Findings of Meulemans et al. (2025) and what our runs show. Ours: rewards per step (and frequencies of cooperation), "
-    "means over the last 20 updates and over seeds, with 95 % intervals over seeds (Student's t; none for fewer than two). "
+    "means over the last 20 updates and over seeds, with 95 % intervals over seeds (Student's t, for frequencies Clopper and "
+    "Pearson's for as many trials as the seeds are worth; none for fewer than two). "
     "A finding *holds* in a run by the thresholds that the reports state. Made from the folders beside it: "
     "`lapg report docs/results --quick --findings docs/results/findings-ipd.md`; a row appears when a folder does."
 )

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 NUMERIC = re.compile(r"[-+]?[\d.]+( s)?|-|unbounded")
@@ -17,6 +18,12 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "<tr>" + "".join(f"<td{m}>{c}</td>" for m, c in zip(mark, row, strict=True)) + "</tr>" for row in rows
     )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def prose(text: str) -> str:
+    """Text with *emphasis* and `code`, as HTML; whatever else is in it is shown as it is."""
+    parts = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    return re.sub(r"\*([^*\s][^*]*)\*", r"<em>\1</em>", parts)
 
 
 def number(value: float | None, digits: int = 2) -> str:

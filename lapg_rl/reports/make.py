@@ -9,7 +9,7 @@ from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study import records
 from lapg_rl.study.evaluation import evaluate
 from lapg_rl.study.records import Evaluation, Prediction
-from lapg_rl.study.results import Result, collect, export, runs_in
+from lapg_rl.study.results import Result, begun, collect, export, runs_in
 
 Say = Callable[[str], Any]
 
@@ -50,7 +50,9 @@ def report(
     given = [Path(path) for path in paths]
     folders = runs_in(given)
     results, figures = gather(folders, complete=not quick, say=say), figure_files(given)
-    written = page.write(results, Path(out), figures)
+    there = {result.path for result in results}
+    left = [f"{folder} has no metrics yet, and is left out." for folder in folders if folder not in there]
+    written = page.write(results, Path(out), figures, left)
     if figure:
         page.write_figure(results, Path(figure))
         written.append(Path(figure))
@@ -60,7 +62,7 @@ def report(
         Path(table).write_text(text, encoding="utf-8")
         written.append(Path(table))
     if copies:
-        export(folders, Path(copies))
+        export([result.path for result in results], Path(copies))
         written.append(Path(copies))
     return written
 
@@ -72,10 +74,15 @@ def figure_files(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def gather(folders: Iterable[Path], complete: bool = True, say: Say = _silent) -> list[Result]:
-    """The results of runs; with `complete`, evaluations and predictions that are missing or out of date are made first."""
-    results = []
-    for folder in folders:
-        result = collect(folder)
+    """The results of runs; with `complete`, evaluations and predictions that are missing or out of date are made first.
+
+    Runs that have no metrics yet are left out. Raises ValueError where none has any.
+    """
+    results, left = begun(folders)
+    for line in left:
+        say(f"left out: {line}")
+    for n, result in enumerate(results):
+        folder = result.path
         if complete:
             if result.evaluation is None or result.evaluation.updates < result.updates:
                 say(f"evaluating {folder} ...")
@@ -83,8 +90,7 @@ def gather(folders: Iterable[Path], complete: bool = True, say: Say = _silent) -
             predictable = result.config.game.matrix and not result.config.pool.naive_from  # theory's learners are new
             if result.prediction is None and result.config.inner_episodes > 1 and predictable:
                 predict_run(folder, say)
-            result = collect(folder)
-        results.append(result)
+            results[n] = collect(folder)
     return results
 
 

@@ -4,11 +4,13 @@ import json
 import string
 import types
 from collections.abc import Mapping, Sequence
+from html import escape
 from importlib import resources
 from pathlib import Path
 
 from lapg_rl.reports import figures as drawings
 from lapg_rl.reports import html, measures, sections
+from lapg_rl.study.markdown import plain
 from lapg_rl.study.results import Result, by_estimator, summary, summary_markdown
 
 #: What runs in one report must share; they may differ in the learner, the seed and the budget.
@@ -16,7 +18,10 @@ SHARED = ("game", "model", "naive", "pool", "batch", "inner_episodes", "steps")
 
 
 def write(
-    results: Sequence[Result], path: Path, figures: Mapping[str, Path] = types.MappingProxyType({})
+    results: Sequence[Result],
+    path: Path,
+    figures: Mapping[str, Path] = types.MappingProxyType({}),
+    left: Sequence[str] = (),
 ) -> list[Path]:
     """Write the report to `path` (HTML) and the table of results beside it (JSON and Markdown); the files written.
 
@@ -24,6 +29,7 @@ def write(
         results: of any runs; those of one game, company and size share a chapter.
         path: the HTML file.
         figures: JSON files of `lapg theory figures`, by name, for the table of findings.
+        left: what is said of runs that are left out.
 
     Raises:
         ValueError: where there are no runs.
@@ -32,9 +38,9 @@ def write(
         raise ValueError("no runs to report; name at least one run folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     texts = {
-        path: page(results, figures),
+        path: page(results, figures, left),
         path.with_suffix(".json"): json.dumps(summary(results), indent=1) + "\n",
-        path.with_suffix(".md"): summary_markdown(results),
+        path.with_suffix(".md"): "\n".join([summary_markdown(results), *(f"* {plain(line)}\n" for line in left)]),
     }
     for file, text in texts.items():
         file.write_text(text, encoding="utf-8")
@@ -87,7 +93,9 @@ def comparable(results: Sequence[Result]) -> list[list[Result]]:
     return chapters
 
 
-def page(results: Sequence[Result], figures: Mapping[str, Path] = types.MappingProxyType({})) -> str:
+def page(
+    results: Sequence[Result], figures: Mapping[str, Path] = types.MappingProxyType({}), left: Sequence[str] = ()
+) -> str:
     """The report as HTML: the findings, then a chapter for each set of comparable runs."""
     chapters = comparable(results)
     alone = len(chapters) == 1
@@ -97,7 +105,9 @@ def page(results: Sequence[Result], figures: Mapping[str, Path] = types.MappingP
     template = resources.files("lapg_rl.reports").joinpath("template.html").read_text("utf-8")
     return string.Template(template).substitute(
         title=sections.title(results[0].config) if alone else "Learning-aware agents",
-        body=sections.findings(results, figures) + body,
+        body="".join(f'<p class="note">{escape(line)}</p>' for line in left)
+        + sections.findings(results, figures)
+        + body,
     )
 
 

@@ -13,7 +13,7 @@ from lapg_rl.reports import crossplay, figures
 from lapg_rl.reports import findings as found
 from lapg_rl.reports.figures import Groups, colour, draw, evaluated
 from lapg_rl.reports.figures import label as name_of
-from lapg_rl.reports.html import dot, figure, number, table
+from lapg_rl.reports.html import dot, figure, number, prose, table
 from lapg_rl.study.names import STRATEGIES
 from lapg_rl.study.records import ExtortionFit, PayoffLine, Prediction
 from lapg_rl.study.results import LAST, Result, summary
@@ -48,7 +48,9 @@ def findings(results: Sequence[Result], files: Mapping[str, Path]) -> str:
     if not rows:
         return ""
     cells = [[escape(cell) for cell in found.cells(row, lambda folder: folder.name)] for row in rows]
-    return f'<h2>Findings</h2><p class="note">{escape(found.INTRODUCTION)}</p>' + table(found.HEADS, cells)
+    at = found.HEADS.index("command")
+    cells = [[*row[:at], f"<code>{row[at]}</code>", *row[at + 1 :]] for row in cells]
+    return f'<h2>Findings</h2><p class="note">{prose(found.INTRODUCTION)}</p>' + table(found.HEADS, cells)
 
 
 def lead(cfg: Config) -> str:

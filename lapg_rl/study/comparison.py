@@ -13,8 +13,8 @@ from lapg_rl.study.markdown import plain
 from lapg_rl.study.results import (
     LAST,
     Result,
+    begun,
     by_setting,
-    collect,
     mean_of_measured,
     runs_in,
     training_settings,
@@ -73,7 +73,9 @@ def compare(
         reference: the label of the setting that differences are to; "lapg", or else the first.
 
     Raises:
-        ValueError: for an unknown metric or setting, the same run twice, runs of unequal length without `upto`.
+        ValueError: for an unknown metric or setting, the same run twice, finished runs of unequal length without `upto`.
+
+    Runs that are not begun, or not finished where others are, are left out; `left_out` says so.
 
     Example:
         >>> import lapg_rl as rl
@@ -81,13 +83,25 @@ def compare(
         >>> [setting.label for setting in compared.settings], [row.metric for row in compared.rows]
         (['lapg'], ['reward_vs_naive'])
     """
-    compared = settings([collect(folder) for folder in runs_in(map(Path, paths))])
+    results, left = begun(runs_in(map(Path, paths)))
+    results, short = _long_enough(results, upto)
+    compared = settings(results)
     labels = [setting.label for setting in compared]
     chosen = reference or ("lapg" if "lapg" in labels else labels[0])
     if chosen not in labels:
         raise ValueError(f"--reference must be one of the settings {'; '.join(labels)}, got {chosen!r}")
     compared.sort(key=lambda setting: setting.label != chosen)
-    return Comparison(compared, table(compared, metrics, upto))
+    return Comparison(compared, table(compared, metrics, upto), left + short)
+
+
+def _long_enough(results: list[Result], upto: int | None) -> tuple[list[Result], list[str]]:
+    """Of runs of unequal length those that are finished, or have `upto` updates, if there are any; and a line on the rest."""
+    if len({result.updates for result in results}) == 1:
+        return results, []
+    short = [r for r in results if r.unfinished and (upto is None or r.updates < upto)]
+    if len(short) == len(results):
+        return results, []
+    return [r for r in results if r not in short], [r.unfinished for r in short]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,9 +110,11 @@ class Comparison:
 
     settings: list[Setting]
     rows: list[Row]
+    left_out: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
-        return markdown(self.settings, self.rows)
+        left = [f"left out: {line}" for line in self.left_out]
+        return "\n".join([markdown(self.settings, self.rows), *[""] * bool(left), *left])
 
     def __repr__(self) -> str:
         return str(self)
@@ -111,7 +127,7 @@ def _distinctions(results: Sequence[Result]) -> list[str]:
 
 
 def table(compared: Sequence[Setting], names: Sequence[str] = (), upto: int | None = None) -> list[Row]:
-    """Means over agents and the last 20 updates, with 95 % intervals over seeds (Student's t), and differences (Welch's t).
+    """Means over agents and the last 20 updates, with 95 % intervals over seeds (`intervals`), and differences (Welch's t).
 
     Args:
         compared: the settings; differences are to the first.
@@ -149,7 +165,7 @@ def table(compared: Sequence[Setting], names: Sequence[str] = (), upto: int | No
                 )
             continue
         differences = [intervals.of_difference(v, values[0]) for v in values[1:]]
-        rows.append(Row(name, [intervals.of_mean(v) for v in values], differences))
+        rows.append(Row(name, [intervals.of_metric(name, v) for v in values], differences))
     return rows
 
 
@@ -176,8 +192,11 @@ def markdown(compared: Sequence[Setting], rows: Sequence[Row]) -> str:
 
 
 def _mean(estimate: Estimate) -> str:
-    spread = "" if estimate.high is None else f" ± {estimate.high - estimate.value:.3f}"
-    return f"{estimate.value:.3f}{spread}"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.3f}"
+    up, down = estimate.high - estimate.value, estimate.value - estimate.low
+    even = abs(up - down) < 5e-4
+    return f"{estimate.value:.3f} " + (f"± {up:.3f}" if even else f"[{estimate.low:.3f}, {estimate.high:.3f}]")
 
 
 def _difference(estimate: Estimate) -> str:

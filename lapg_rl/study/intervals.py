@@ -9,6 +9,8 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
+#: Parts of the names of metrics that are frequencies.
+FREQUENCIES = ("cooperation", "zaps", "cleaning", "_coins", "action_")
 
 
 def short(value: Any) -> float:
@@ -40,6 +42,28 @@ def of_mean(values: Any) -> Estimate:
     values = np.asarray(values, float)
     error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else None
     return estimate(values.mean(), error, len(values))
+
+
+def of_frequency(values: Any) -> Estimate:
+    """The mean of independent frequencies; its interval stays in [0, 1].
+
+    That of Clopper and Pearson (1934) for as many trials n as would have the same standard error, n = m (1 - m) / error^2,
+    fewer by the squared ratio of the normal quantile to Student's with count - 1 degrees of freedom (Korn and Graubard 1998).
+    Where all values are alike, or one of them is no frequency, as `of_mean`.
+    """
+    values, plain = np.asarray(values, float), of_mean(values)
+    if not plain.error or values.min() < 0 or values.max() > 1:
+        return plain
+    ratio = stats.norm.ppf(0.5 + LEVEL / 2) / stats.t.ppf(0.5 + LEVEL / 2, plain.count - 1)
+    trials = plain.value * (1 - plain.value) / plain.error**2 * ratio**2
+    hits, misses = trials * plain.value, trials * (1 - plain.value)
+    low, high = stats.beta.ppf(0.5 - LEVEL / 2, hits, misses + 1), stats.beta.ppf(0.5 + LEVEL / 2, hits + 1, misses)
+    return dataclasses.replace(plain, low=float(low), high=float(high))
+
+
+def of_metric(name: str, values: Any) -> Estimate:
+    """The mean of a metric over runs: as of a frequency where it counts how often something is done, else as of any mean."""
+    return of_frequency(values) if any(word in name for word in FREQUENCIES) else of_mean(values)
 
 
 def of_difference(values: Any, others: Any) -> Estimate:

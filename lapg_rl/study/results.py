@@ -70,6 +70,14 @@ class Result:
         """How many updates are done."""
         return int(self.metrics["update"][-1]) + 1
 
+    @property
+    def unfinished(self) -> str:
+        """What is to be said of a run that is not done: how far it is, and what carries on; nothing where it is."""
+        if self.updates >= self.config.updates:
+            return ""
+        how = f"carry on with `lapg train --resume {shlex.quote(str(self.path))}`"
+        return f"{self.path} has {self.updates} of {self.config.updates} updates; {how}"
+
     @functools.cached_property
     def last(self) -> dict[str, float]:
         """Every metric's mean over the last 20 updates (or as many as there are).
@@ -116,6 +124,23 @@ def verdict(cfg: Config, last: Mapping[str, float], kind: str) -> str:
     return words(game, left, own=own, cooperation=often).item()
 
 
+class NotBegun(ValueError):  # noqa: N818 (nothing went wrong)
+    """A run folder without metrics."""
+
+
+def begun(folders: Iterable[Path]) -> tuple[list[Result], list[str]]:
+    """The results of the runs that have metrics, and a line on each of the others. Raises ValueError where none has any."""
+    results, left = [], []
+    for folder in folders:
+        try:
+            results.append(collect(folder))
+        except NotBegun as error:
+            left.append(str(error))
+    if left and not results:
+        raise NotBegun(left[0])
+    return results, left
+
+
 def collect(folder: str | Path) -> Result:
     """Read a run folder. Raises ValueError where it holds no run or no metrics yet.
 
@@ -128,7 +153,7 @@ def collect(folder: str | Path) -> Result:
     run = RunFolder(folder)
     cfg, rows = run.config(), run.metrics()
     if not rows:
-        raise ValueError(
+        raise NotBegun(
             f"{run.path} has no metrics yet; train it with `lapg train --resume {shlex.quote(str(run.path))}`"
         )
     by_agent = _columns(run, rows, cfg)

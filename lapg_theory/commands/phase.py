@@ -53,7 +53,8 @@ def _map(meta: Any, grid: dict[str, Any]) -> dict[str, Any]:
     return {
         "cells": found.names.tolist(),
         "boundary": [[None if x != x else x for x in row] for row in boundary],
-        "key": "fixed points: D defection, E extortion, C cooperation",
+        "key": "fixed points that no gradient leads away from: D defection, E extortion, C cooperation; blank: none of them\n"
+        "(D where `lapg theory thresholds` says stable and `lapg theory bifurcation` stable or neutral)",
     }
 
 

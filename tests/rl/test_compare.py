@@ -7,6 +7,8 @@ import pytest
 from folders import TABULAR, metrics, with_estimator
 
 from lapg_rl.commands.main import main
+from lapg_rl.reports.make import report
+from lapg_rl.runs.folder import open_run
 from lapg_rl.study.intervals import of_difference
 
 #: Metrics rise evenly over 40 updates, so the mean of the last 20 is 30.5 / 40 of the last value, of 11 to 30 it is 20.5 / 40.
@@ -97,6 +99,26 @@ def test_runs_of_unequal_length_are_compared_only_up_to_a_common_update(runs, ca
     assert main(["compare", str(runs)]) == 2
     assert "between 25 and 40 updates; compare all at --upto 25" in capsys.readouterr().err
     assert main(["compare", str(runs), "--upto", "25"]) == 0
+
+
+def test_an_unfinished_run_is_named_and_blocks_nothing(runs, tmp_path, capsys):
+    longer = metrics(runs / "lapg-9", with_estimator(TABULAR, "lapg", 9), 99.0, 99.0)
+    lines = (longer / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (longer / "metrics.jsonl").write_text("".join(lines[:25]))
+    open_run(with_estimator(TABULAR, "mfos", 9), runs / "mfos-9")
+    line = ["compare", str(runs), "--metrics", "reward_vs_naive"]
+    assert main([*line, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rows"][0]["means"][0]["value"] == pytest.approx(12 * LATE)
+    empty, short = found["left_out"]
+    assert "mfos-9 has no metrics yet" in empty and "lapg-9 has 25 of 40 updates; carry on with" in short
+    assert main(line) == 0
+    assert capsys.readouterr().out.count("left out: ") == 2
+    assert main([*line, "--upto", "25"]) == 0
+    assert capsys.readouterr().out.count("left out: ") == 1
+    written = report([runs], tmp_path / "r.html", quick=True)
+    assert all("mfos-9 has no metrics yet" in path.read_text() for path in written if path.suffix != ".json")
+    assert len(json.loads(written[1].read_text())) == 5
 
 
 def test_one_run_under_two_names_is_refused(runs, capsys):

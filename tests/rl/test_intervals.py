@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from lapg_rl.study.intervals import bootstrap, estimate, jackknife_errors, of_mean
+from lapg_rl.study.intervals import bootstrap, estimate, jackknife_errors, of_frequency, of_mean, of_metric
 
 
 def test_three_values_by_hand():
@@ -14,6 +15,30 @@ def test_three_values_by_hand():
     assert found.count == 3
     assert of_mean([2.0]) == estimate(2.0, None, 1)
     assert of_mean([2.0]).low is None
+
+
+@pytest.mark.parametrize(("hits", "trials"), [(7, 10), (1, 12), (29, 30)])
+def test_a_frequency_has_the_interval_of_as_many_trials_as_its_runs_are_worth(hits, trials):
+    """Four runs around hits / trials whose spread is that of so many trials, but for the widening by Student's t."""
+    p = hits / trials
+    worth = trials * (3.182446 / 1.959964) ** 2  # printed 97.5 % quantiles: 3 degrees of freedom, and the normal law's
+    spread = (3 * p * (1 - p) / worth) ** 0.5  # of values p - s, p - s, p + s, p + s the error is s / sqrt(3)
+    values = np.array([p - spread, p - spread, p + spread, p + spread])
+    found, exact = of_frequency(values), binomtest(hits, trials).proportion_ci(method="exact")
+    if values.max() <= 1 and values.min() >= 0:
+        assert (found.low, found.high) == pytest.approx((exact.low, exact.high), rel=1e-5)
+    assert found.value == pytest.approx(p) and found.error == of_mean(values).error
+
+
+def test_an_interval_of_a_frequency_stays_where_frequencies_are():
+    for values in ([0.0, 0.95, 0.9, 0.86, 0.9], [0.0, 1.0], [0.0, 0.0, 0.01], [0.5, 0.500001]):
+        found = of_metric("cooperation_vs_meta", values)
+        assert 0 <= found.low <= found.value <= found.high <= 1
+        assert of_metric("reward_vs_meta", values) == of_mean(values)
+    narrow = of_frequency([0.4, 0.41, 0.39, 0.4])
+    usual = of_mean([0.4, 0.41, 0.39, 0.4])
+    assert (narrow.low, narrow.high) == pytest.approx((usual.low, usual.high), abs=5e-4)
+    assert of_frequency([1.0, 1.0]) == of_mean([1.0, 1.0]) and of_frequency([0.3]) == of_mean([0.3])
 
 
 def test_the_jackknife_of_means_is_the_usual_error():

@@ -59,7 +59,7 @@ def test_runs_are_sorted_into_findings_and_seeds_into_intervals(tmp_path):
     half = 4.302653 * 0.1 * last / np.sqrt(3)
     a, mean = rows["a", "by-hand: lapg"], 0.98 * last
     assert a.ours.startswith(f"agent {mean:.3f} [{mean - half:.3f}, {mean + half:.3f}], naive learner {0.1 * last:.3f}")
-    assert (a.seeds, a.folders) == ("0, 1, 2", extorting)
+    assert (a.seeds, a.folders) == ("3 (seeds 0, 1, 2)", extorting)
     assert rows["a", "by-hand: mfos"].holds == "1 of 1"
     b = next(row for (key, _), row in rows.items() if key == "b" and row.folders)
     assert b.ours.startswith("among agents 0.775 [")
@@ -130,6 +130,8 @@ def test_a_report_of_different_companies_has_chapters_findings_and_cross_play(ev
     text = out.read_text()
     company = "2 learning-aware agents in a mixed pool (50% naive learners)"
     alone, crossplay = "Learning-aware agents against naive learners", "Who earns how much from whom"
+    assert "A finding <em>holds</em> in a run" in text and "<code>lapg train by-hand" not in text
+    assert "*" not in re.sub(r"<(svg|style|script).*?</\1>", "", text, flags=re.DOTALL) and "`" not in text
     for expected in ("<h2>Findings</h2>", company, alone, "M-FOS", crossplay, "zd-extort-3"):
         assert expected in text
     assert "$" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)

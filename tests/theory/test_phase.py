@@ -45,6 +45,19 @@ def test_defection_leaves_the_map_where_the_certificate_says():
 
 
 @pytest.mark.optimised
+def test_three_commands_have_one_verdict_on_defection():
+    """What the certificate calls stable and the map D is for the bifurcation stable, or neutral: unreached states are free."""
+    values, found = [2.0, 20.0], bifurcation(small(0.5), over="tau", values=[2.0, 20.0])
+    there = [
+        any(p.label == "defect" and p.stability in ("stable", "neutral") for p in points) for points in found.points
+    ]
+    mapped = attractor_map(small(0.5), p_naive=[0.5], over="tau", values=values).defect[:, 0].tolist()
+    given = {"gamma": small().gamma, "updates": 5, "p_naive": 0.5, "nodes": 128}
+    certified = [defection_certificate(PD, eta=value / 5, **given).local.stable for value in values]
+    assert there == mapped == certified == [True, False]
+
+
+@pytest.mark.optimised
 def test_bifurcation_over_the_share_brackets_the_critical_one():
     critical = small().p_critical()
     values = [0.9, critical - 2e-3, critical + 2e-3]
