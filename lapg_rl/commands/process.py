@@ -1,5 +1,6 @@
 """What the process of a `lapg` command does with its streams, with signals, and with errors: one line each, and no run lost."""
 
+import atexit
 import os
 import signal
 import sys
@@ -124,6 +125,18 @@ def told(error: BaseException) -> tuple[int | None, str]:
 def _raised_in(error: BaseException, file: str) -> bool:
     trace = traceback.extract_tb(error.__traceback__)
     return bool(trace) and trace[-1].filename.endswith(file)
+
+
+def leave_at_exit(status: int) -> None:
+    """End with this status before JAX waits, at exit, for other processes of --distributed that this one has left alone."""
+
+    def leave() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status)
+
+    atexit.register(leave)
 
 
 def flushed(name: str, status: int) -> int:

@@ -1,6 +1,7 @@
 """`lapg train`: start runs from a preset or a file, or carry on with one."""
 
 import argparse
+import functools
 from pathlib import Path
 
 EPILOGUE = """examples:
@@ -73,7 +74,12 @@ def run(arguments: argparse.Namespace) -> int:
         from lapg_rl.commands import list as listing
 
         return listing.show(["presets"], as_json=False)
-    from lapg_rl.commands.training import fresh, resumed, train_all  # takes a second to import, and help needs none
+    from lapg_rl.commands.training import (  # takes a second to import, and help needs none
+        as_one_of_several,
+        fresh,
+        resumed,
+        train_all,
+    )
 
     runs = resumed(arguments.resume, arguments) if arguments.resume else fresh(arguments)
     if arguments.together and arguments.jobs > 1:
@@ -83,9 +89,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--distributed trains one run at a time, got --jobs {arguments.jobs} as well; leave it out")
     if not arguments.distributed and where != (None, None, None):
         raise ValueError("--coordinator, --processes and --process say how to be --distributed; give that, too")
-    if arguments.distributed:
-        from lapg_rl.machine import devices
-
-        devices.join(*where)
     names = ("quiet", "jobs", "threads", "together", "compilation_cache", "devices")
-    return train_all(runs, **{name: getattr(arguments, name) for name in names})
+    train_them = functools.partial(train_all, runs, **{name: getattr(arguments, name) for name in names})
+    return as_one_of_several(train_them, where, str(runs[0][1])) if arguments.distributed else train_them()

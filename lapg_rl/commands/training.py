@@ -4,11 +4,12 @@ import argparse
 import dataclasses
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from lapg_rl import config
+from lapg_rl.commands import process
 from lapg_rl.config import Config
 from lapg_rl.config.checks import check_run
 from lapg_rl.runs import preemption, processes, trust
@@ -79,6 +80,26 @@ def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool, count: Any) 
         for cfg, folder in group if writes() and not quiet else ():
             tell(f"finished {folder} ({cfg.updates} updates)")
     return 0
+
+
+def as_one_of_several(train_them: Callable[[], int], where: tuple[Any, Any, Any], folder: str) -> int:
+    """Train as one process of several, found by coordinator, their number and this one's: if one ends, all do."""
+    from lapg_rl.machine import aborts
+
+    aborts.hold_back(folder)  # before JAX starts threads
+    from lapg_rl.machine import devices, lifeline
+
+    devices.join(*where)
+    status = 1
+    try:
+        with lifeline.held(where[0] and where[0].rpartition(":")[0], folder):
+            status = train_them()
+            if status not in (0, preemption.EXIT):
+                raise SystemExit(status)  # the others must not wait for this one
+    except BaseException as error:
+        process.leave_at_exit(status if isinstance(error, SystemExit) else process.told(error)[0] or 1)
+        raise
+    return status
 
 
 def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int, count: Any) -> int:
