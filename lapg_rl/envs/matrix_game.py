@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lapg_theory.game import MatrixGame, state_index
+from lapg_theory.game.noise import refuse_noise
 
 
 class IteratedMatrixGame(eqx.Module):
@@ -34,6 +35,7 @@ class IteratedMatrixGame(eqx.Module):
 
     def __init__(self, game: MatrixGame):
         """Play `game`: its payoff tables become `payoffs[player, row action, column action]`."""
+        refuse_noise(game, "agents are trained", "lapg_theory derives what noise does")
         self.game = game
         self.payoffs = jnp.asarray([game.row, game.column], jnp.float32)
         self.num_actions, self.observation_size, self.one_hot = 2, 5, True

@@ -16,6 +16,8 @@ import numpy as np
 
 from lapg_theory.exact.chain import (
     Play,
+    acted,
+    as_seen,
     eliminate,
     finite_visits,
     from_logits,
@@ -69,7 +71,7 @@ class Pool:
         """What compiled code takes."""
         rewards = (payoffs(self.game), payoffs(self.game, 1))
         learners = np.moveaxis(np.atleast_3d(self.learners.T), 1, -1)  # [5, runs or 1, n]
-        return Numbers(rewards, traceable(self.horizon), float(self.eta), jnp.asarray(learners[:, :, None]))
+        return Numbers(rewards, traceable(self.horizon, self.game), float(self.eta), jnp.asarray(learners[:, :, None]))
 
 
 class Numbers(NamedTuple):
@@ -91,11 +93,12 @@ class Meeting(NamedTuple):
 
 def decisions(row: Play, column: Play, horizon: Any) -> Any:
     """Share of (discounted) decisions made in s0, CC, CD, DC, DD, summing to one; `column` in the row player's view."""
+    row, column = acted(row, column, horizon)
     if isinstance(horizon, FiniteHorizon):
         before, _ = finite_visits(row, column, horizon.steps)
-        seen = before.sum(0) / horizon.steps
+        seen = as_seen(before.sum(0) / horizon.steps, horizon)
         return jnp.concatenate([jnp.full_like(seen[:1], 1 / horizon.steps), seen])
-    seen = visits(eliminate(row, column, horizon), row, column, horizon)
+    seen = as_seen(stacked(visits(eliminate(row, column, horizon), row, column, horizon)), horizon)
     return stacked([1 / horizon.weight + 0 * seen[0], *(horizon.gamma * x for x in seen)])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lapg_theory.certificate.closed_form import SPACES, VISITED, DefectionFace
+from lapg_theory.certificate.closed_form import SPACES
 from lapg_theory.certificate.learners import initial_learners
 from lapg_theory.certificate.setting import Setting
 from lapg_theory.certificate.thresholds import Crossing, Interval, first_crossing, positive_interval, standard_error
@@ -45,19 +45,20 @@ class DefectionCertificate:
     __repr__ = brief
 
     @functools.cached_property
-    def _parts(self) -> Float[np.ndarray, "2 3 scramblings"]:
-        """Direct and via-learning parts at s0, DC, DD."""
+    def _parts(self) -> Float[np.ndarray, "2 states scramblings"]:
+        """Direct and via-learning parts at the states that are visited: s0, DC, DD; under noise all five."""
         parts = self.setting.shaping(self.setting.learners.reshape(-1, 5), self.setting.eta)
-        return parts.reshape(2, 3, len(self.setting.learners), -1).mean(3)
+        return parts.reshape(*parts.shape[:2], len(self.setting.learners), -1).mean(3)
 
     @functools.cached_property
     def components(self) -> dict[str, Component]:
         """The shaping gradient at unconditional defection in probability space, by state: s0, CC, CD, DC, DD.
 
-        Of the mean over the inner episodes 0..updates of the agent's return per step. CC and CD are identically zero.
+        Of the mean over the inner episodes 0..updates of the agent's return per step. CC and CD are identically zero without
+        noise.
         """
         found = dict.fromkeys(STATES, Component(0.0, 0.0, 0.0, 0.0))
-        for state, direct, via in zip(VISITED, *self._parts, strict=True):
+        for state, direct, via in zip(self.setting.states, *self._parts, strict=True):
             mean = float(direct.mean()), float(via.mean())
             found[STATES[state]] = Component(sum(mean), *mean, standard_error(direct + via))
         return found
@@ -73,7 +74,8 @@ class DefectionCertificate:
     def window(self) -> tuple[float, float] | None:
         """(lower, upper) naive learning rate, on returns per step, between which the DC component is positive; or None.
 
-        Inside it defection is unstable for every share of naive learners above zero. It depends on all of the setting
+        Inside it defection is unstable for every share of naive learners above zero; under noise, which leads to DC
+        also among agents, for shares above `p_critical["DC"]`. It depends on all of the setting
         but `eta` and `p_naive`.
         """
         return self.rate_scan.edges
@@ -82,7 +84,7 @@ class DefectionCertificate:
     def time_scan(self) -> Crossing:
         """`tau_star` with its error bar and the longest learning time tried."""
         policies = self.setting.learners.reshape(-1, 5)
-        face = DefectionFace(self.setting.game, self.setting.gamma, policies, states=(DC,), space=self.setting.space)
+        face = self.setting.face(policies, states=(DC,))
         unit = 1 / self.setting.spread
         return first_crossing(face, len(self.setting.learners), 0.05 * unit, 3000 * unit)
 
@@ -123,10 +125,13 @@ class DefectionCertificate:
     def p_critical(self) -> dict[str, float | None]:
         """Effective share of naive learners above which each component of the mixed pool is positive, by state.
 
-        None where no share suffices. DC is never visited in mutual defection, so its share is 0 or none.
+        None where no share suffices. Without noise DC is never visited in mutual defection, so its share is 0
+        or none.
         """
         shares = map(critical_share, self._shaping, self.setting.against_itself())
-        return dict.fromkeys(STATES) | {STATES[state]: share for state, share in zip(VISITED, shares, strict=True)}
+        return dict.fromkeys(STATES) | {
+            STATES[state]: share for state, share in zip(self.setting.states, shares, strict=True)
+        }
 
     @functools.cached_property
     def batch_star(self) -> float | None:
@@ -154,7 +159,7 @@ class DefectionCertificate:
     @property
     def errors(self) -> dict[str, Any]:
         """Quadrature standard errors of the numbers that are expectations over naive learners."""
-        direct, via = self._parts[:, VISITED.index(DC)]
+        direct, via = self._parts[:, self.setting.states.index(DC)]
         return {
             "window": self.rate_scan.errors,
             "tau_star": self.time_scan.error,
@@ -247,7 +252,9 @@ def defection_certificate(
                 f"the {player} player's (T, R, P, S) = ({T:g}, {R:g}, {P:g}, {S:g}) is no dilemma: it needs P > S, "
                 "T > P and R > P (prisoner's dilemma or stag hunt), else there is no mutual defection to undo."
             )
-    learners = initial_learners(init, nodes=nodes, scramblings=scramblings, seed=seed)
+    learners = initial_learners(
+        init, nodes=nodes, scramblings=scramblings, seed=seed, every_state=game.noise is not None
+    )
     everywhere, refined = (
         initial_learners(init, nodes=many, scramblings=scramblings, seed=seed, every_state=True)
         for many in (max(nodes // 16, 1), max(nodes // 2, 1))

@@ -135,9 +135,10 @@ class DefectionFace:
         return change
 
 
-def learn(face: DefectionFace, rate: Any, updates: int) -> Float[np.ndarray, "2 s n"]:
+def learn(face: Any, rate: Any, updates: int) -> Float[np.ndarray, "2 s n"]:
     """Mean over the inner episodes 0..updates of the two parts of dJ/dp_s, for naive steps of size `rate`.
 
+    `face` is a `DefectionFace`, or a `NoisyFace`.
     `rate` is a number or one number a learner, [n], on returns per step.
     """
     theta, u = face.start, np.zeros((len(face.rows), *face.start.shape))

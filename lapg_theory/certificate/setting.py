@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lapg_theory.certificate.closed_form import DefectionFace, learn
-from lapg_theory.game import ALLD, CD, DD, MatrixGame
+from lapg_theory.certificate.closed_form import VISITED, DefectionFace, learn
+from lapg_theory.certificate.noisy_face import NoisyFace
+from lapg_theory.game import ALLD, CD, DD, STATES, MatrixGame
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,19 +41,28 @@ class Setting:
         own = [float(payoff) for payoff in self.game.column_payoffs]
         return max(own) - min(own)
 
+    @property
+    def states(self) -> tuple[int, ...]:
+        """The states in which the gradient at mutual defection can differ from zero; noise leads to all of them."""
+        return VISITED if self.game.noise is None else tuple(range(len(STATES)))
+
+    def face(self, policies: Float[np.ndarray, "n 5"], *, gamma: float | None = None, **face: Any) -> Any:
+        """The defector and these learners; `face` as for `DefectionFace`."""
+        kind = DefectionFace if self.game.noise is None else NoisyFace
+        face.setdefault("space", self.space)
+        return kind(self.game, self.gamma if gamma is None else gamma, policies, **face)
+
     def shaping(
         self, policies: Float[np.ndarray, "n 5"], rate: Any, *, gamma: float | None = None, **face: Any
     ) -> Float[np.ndarray, "2 s n"]:
         """Both parts of the shaping gradient per step against every learner; `face` as for `DefectionFace`."""
-        gamma = self.gamma if gamma is None else gamma
-        return learn(DefectionFace(self.game, gamma, policies, space=self.space, **face), rate, self.updates)
+        return learn(self.face(policies, gamma=gamma, **face), rate, self.updates)
 
     def against_itself(self, p_cc: float = 0.0, p_cd: float = 0.0) -> np.ndarray:
-        """Partial gradient per step at s0, DC, DD of the agent against its like, both at (0, p_CC, p_CD, 0, 0)."""
+        """Partial gradient per step at `states` of the agent against its like, both at (0, p_CC, p_CD, 0, 0)."""
         other = np.array([ALLD])
         other[0, 1:3] = p_cc, p_cd
-        face = DefectionFace(self.game, self.gamma, other, p_cc=p_cc, p_cd=p_cd, space="probability")
-        return learn(face, 0.0, 0)[0][:, 0]
+        return learn(self.face(other, p_cc=p_cc, p_cd=p_cd, space="probability"), 0.0, 0)[0][:, 0]
 
     def mixed(self, shaping: np.ndarray, itself: np.ndarray) -> np.ndarray:
         """Gradient in the mixed pool: the share `p_naive` of the shaping gradient, the rest against its like."""

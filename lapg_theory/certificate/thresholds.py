@@ -10,8 +10,6 @@ from jaxtyping import Float
 from scipy.interpolate import CubicHermiteSpline
 from scipy.optimize import root_scalar
 
-from lapg_theory.certificate.closed_form import DefectionFace
-
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
@@ -97,7 +95,7 @@ def _root(mean: Callable[[float], float], guess: float, bracket: tuple[float, fl
     return root_scalar(mean, bracket=chosen, xtol=1e-7).root
 
 
-def first_crossing(face: DefectionFace, scramblings: int, first_step: float, longest: float) -> Crossing:
+def first_crossing(face: Any, scramblings: int, first_step: float, longest: float) -> Crossing:
     """The learning time at which the integrated shaping gradient turns positive, in the limit of many small updates.
 
     theta' = naive gradient, u' = its derivative by p (u = dtheta/dp), integral' = dJ/dp, by Runge-Kutta of order four

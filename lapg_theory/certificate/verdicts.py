@@ -8,7 +8,6 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logit
 
-from lapg_theory.certificate.closed_form import VISITED
 from lapg_theory.certificate.setting import Setting
 from lapg_theory.certificate.thresholds import standard_error
 from lapg_theory.game import ALLD, STATES, Discounted
@@ -32,9 +31,10 @@ class LocalVerdict:
     """Whether mutual unconditional defection is a stable fixed point of gradient ascent (true in a truth test: yes).
 
     `gradient`: of the mixed pool at defection, by state, per step; defection is stable where s0, DC and DD are negative
-    (Karush, Kuhn and Tucker; CC and CD are never visited). `p_critical`: share of naive learners above which it is not,
-    None if no share suffices. `face_stable`: whether the same holds at every p = (0, p_CC, p_CD, 0, 0) of a grid, all
-    of which behave alike; `face_worst`: its least stable point (p_CC, p_CD), state and component.
+    (Karush, Kuhn and Tucker; CC and CD are never visited; under noise they are, and count). `p_critical`: share of
+    naive learners above which it is not, None if no share suffices. `face_stable`: whether the same holds at every p =
+    (0, p_CC, p_CD, 0, 0) of a grid, all of which behave alike (under noise they do not, and only defection itself is
+    looked at); `face_worst`: its least stable point (p_CC, p_CD), state and component.
     """
 
     stable: bool
@@ -77,22 +77,23 @@ def critical_share(shaping: float, itself: float) -> float | None:
 
 
 def local_verdict(setting: Setting, shaping: np.ndarray, grid: int = 6) -> LocalVerdict:
-    """The local verdict, from the shaping gradient at s0, DC, DD, on a `grid` x `grid` of the defection face."""
+    """The local verdict, from the shaping gradient at the setting's states, on a `grid` x `grid` of the defection face."""
     itself = setting.against_itself()
     mixed = setting.mixed(shaping, itself)
     shares = [critical_share(*pair) for pair in zip(shaping, itself, strict=True)]
     found = [share for share in shares if share is not None]
     policies = setting.everywhere.reshape(-1, 5)
     worst = []
-    for p_cc in np.linspace(0, 1, grid):
-        for p_cd in np.linspace(0, 1, grid):
+    face = np.linspace(0, 1, grid if setting.game.noise is None else 1)
+    for p_cc in face:
+        for p_cd in face:
             total = setting.shaping(policies, setting.eta, p_cc=p_cc, p_cd=p_cd).sum(0).mean(1)
             components = setting.mixed(total, setting.against_itself(p_cc, p_cd))
             index = int(components.argmax())
-            worst.append((float(p_cc), float(p_cd), STATES[VISITED[index]], float(components[index])))
+            worst.append((float(p_cc), float(p_cd), STATES[setting.states[index]], float(components[index])))
     return LocalVerdict(
         stable=bool((mixed < 0).all()),
-        gradient=dict.fromkeys(STATES, 0.0) | {STATES[s]: float(x) for s, x in zip(VISITED, mixed, strict=True)},
+        gradient=dict.fromkeys(STATES, 0.0) | {STATES[s]: float(x) for s, x in zip(setting.states, mixed, strict=True)},
         p_critical=min(found, default=None),
         face_stable=all(value < 0 for *_, value in worst),
         face_worst=max(worst, key=lambda point: point[3]),

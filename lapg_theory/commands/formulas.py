@@ -6,7 +6,8 @@ from typing import Any
 import sympy as sp
 
 from lapg_theory.commands.options import show
-from lapg_theory.symbolic import metagame, thresholds, zd
+from lapg_theory.symbolic import metagame, noise, thresholds, zd
+from lapg_theory.symbolic.symbols import gamma
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,8 @@ def statements() -> tuple[thresholds.Statement, ...]:
         )
         for kind in ("extortionate", "generous")
     )
-    return (*thresholds.statements(), *pool, metagame.forgiveness_needed(), *enforcing, *least)
+    noisy = (noise.mutual_tit_for_tat(), noise.forgiving_from(False), noise.least_discount(gamma))
+    return (*thresholds.statements(), *pool, metagame.forgiveness_needed(), *enforcing, *least, *noisy)
 
 
 def run(arguments: argparse.Namespace) -> None:

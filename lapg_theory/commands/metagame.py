@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lapg_theory.commands.options import five, show
+from lapg_theory.commands.options import five, noise, show
 from lapg_theory.commands.pool_options import add_pool, pool
 from lapg_theory.metagame.atlas import FixedPoint
 
@@ -29,7 +29,9 @@ def run(arguments: argparse.Namespace) -> None:
     report: dict[str, Any] = {
         "share": meta.share,
         "tau": meta.tau,
+        "noise": noise(meta.game),
         "p_critical": meta.p_critical(),
+        "forgiving_below": meta.forgiving_below(),
         "basin_boundary": meta.basin_boundary(),
         "boundary_pull": meta.boundary_pull(),
         "errors": meta.errors(),
@@ -52,6 +54,8 @@ def _point(point: FixedPoint) -> dict[str, Any]:
 
 
 def _basin(report: dict[str, Any]) -> str:
+    if report["noise"] is not None:
+        return f"below {report['forgiving_below']:.4f} it gives way to policies that forgive"
     boundary = report["basin_boundary"]
     if np.isinf(boundary):
         return f"its basin holds {'all' if boundary < 0 else 'nothing'} of its edge"

@@ -1,6 +1,7 @@
 """What the `lapg theory` commands have in common: how games, policies and grids are written, and plain data for JSON."""
 
 import argparse
+import dataclasses
 import json
 import math
 import sys
@@ -20,16 +21,18 @@ def add_game(parser: argparse.ArgumentParser, column: bool = False) -> None:
     if column:
         text = "the other player's, own view (default: the same)"
         parser.add_argument("--column-payoffs", metavar="T,R,P,S", help=text)
+    text = "chance that an action slips, or E,D with D the chance that the other's is seen wrongly (default: none)"
+    parser.add_argument("--noise", default="0", metavar="E", help=text)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def game(arguments: argparse.Namespace) -> MatrixGame:
     """The 2x2 game that the options describe."""
-    row = symmetric_game(*_four("--payoffs", arguments.payoffs))
+    row = symmetric_game(*_four("--payoffs", arguments.payoffs)).noisy(*_noise(getattr(arguments, "noise", "0")))
     if getattr(arguments, "column_payoffs", None) is None:
         return row
     other = symmetric_game(*_four("--column-payoffs", arguments.column_payoffs))
-    return MatrixGame(row.row, other.column, "asymmetric game")
+    return MatrixGame(row.row, other.column, "asymmetric game", row.noise)
 
 
 def _four(option: str, text: str) -> tuple[float, float, float, float]:
@@ -38,6 +41,21 @@ def _four(option: str, text: str) -> tuple[float, float, float, float]:
     except ValueError as error:
         raise ValueError(f"{option} needs the four numbers T,R,P,S, got {text!r}") from error
     return T, R, P, S
+
+
+def _noise(text: str) -> list[float]:
+    try:
+        chances = [float(part) for part in text.split(",")]
+    except ValueError:
+        chances = []
+    if len(chances) not in (1, 2):
+        raise ValueError(f"--noise needs one chance of an error or two, E or E,D, got {text!r}")
+    return chances
+
+
+def noise(game: MatrixGame) -> dict[str, float] | None:
+    """The noise of a game as plain data."""
+    return None if game.noise is None else dataclasses.asdict(game.noise)
 
 
 def policy(option: str, text: str, played: MatrixGame) -> list[float]:

@@ -5,7 +5,7 @@ import dataclasses
 from typing import Any
 
 from lapg_theory.certificate.certificate import DefectionCertificate, defection_certificate
-from lapg_theory.commands.options import add_game, game, renamed, show
+from lapg_theory.commands.options import add_game, game, noise, renamed, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +45,7 @@ def report(found: DefectionCertificate) -> dict[str, Any]:
     return {
         "payoffs": _trps(s.game.row_payoffs),
         "column_payoffs": _trps(s.game.column_payoffs),
+        "noise": noise(s.game),
         "gamma": s.gamma,
         "eta": s.eta,
         "updates": s.updates,
@@ -76,18 +77,22 @@ def text(r: dict[str, Any]) -> str:
     """The report in a few lines."""
     two_sided = r["column_payoffs"] != r["payoffs"]
     learners = f", of the naive learners {_table(r['column_payoffs'])}" if two_sided else ""
+    noisy = r["noise"]
+    errs = f", execution error {noisy['execution']:g}, perception error {noisy['perception']:g}" if noisy else ""
     lines = [
-        f"game (T, R, P, S) = {_table(r['payoffs'])}{learners}, gamma {r['gamma']:g}",
+        f"game (T, R, P, S) = {_table(r['payoffs'])}{learners}, gamma {r['gamma']:g}{errs}",
         f"naive learners: {r['updates']} updates of rate {r['eta']:g} on returns per step; their share {r['p_naive']:g}",
         "",
         "shaping gradient at unconditional defection, per step (probability of cooperating after ...):",
     ]
-    for state in ("s0", "DC", "DD"):
+    for state in r["parts"] if noisy else ("s0", "DC", "DD"):
         part = r["parts"][state]
         lines.append(
             f"  {state:2}  {part['value']:+.5f} +- {part['error']:.1g}  = {part['direct']:+.5f} within the episode "
             f"{part['via_learning']:+.5f} through the other's learning"
         )
+    share = r["p_critical"]["DC"] if noisy else None
+    above = f" for a share of naive learners above {share:.3g} at this rate" if share else ""
     if r["window"] is None:
         scan = r["window_scan"]
         low, high = scan["scanned"]
@@ -97,7 +102,7 @@ def text(r: dict[str, Any]) -> str:
         )
     else:
         lines.append(
-            f"window of learning rates: {r['window'][0]:.4g} to {r['window'][1]:.4g}: inside it defection is unstable"
+            f"window of learning rates: {r['window'][0]:.4g} to {r['window'][1]:.4g}: inside it defection is unstable{above}"
         )
         lines.append(f"critical total learning time at these updates: {r['tau_lower']:.4g}")
     time = f"none up to {r['time_searched']:.3g}" if r["tau_star"] is None else f"{r['tau_star']:.4g}"

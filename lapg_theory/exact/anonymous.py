@@ -17,6 +17,7 @@ import numpy as np
 
 from lapg_theory.exact.markov import MOST_STATES, broadcast, check_players, refuse_chances, side_by_side, total
 from lapg_theory.game import AnonymousGame
+from lapg_theory.game.noise import counts_seen
 
 
 def group_chances(policy: Any, group: int, sizes: tuple[int, ...]) -> Any:
@@ -36,6 +37,17 @@ def group_chances(policy: Any, group: int, sizes: tuple[int, ...]) -> Any:
     none = jnp.zeros((*after_c.shape, size + 1), policy.dtype)
     none = jnp.concatenate([none[..., :1] + 1, none[..., 1:]], axis=-1)
     return jax.lax.scan(add, none, jnp.arange(size))[0]
+
+
+def done_in_group(policy: Any, noise: Any) -> Any:
+    """What is done after what really happened, [..., 2 n + 1], where a policy of an anonymous group is intended."""
+    if noise is None:
+        return policy
+    n = policy.shape[-1] // 2
+    seen = jnp.asarray(counts_seen(noise.perception, n - 1))
+    after = [policy[..., 1 : n + 1], policy[..., n + 1 :]]
+    intended = jnp.concatenate([policy[..., :1], *(part @ seen.T for part in after)], axis=-1)
+    return (1 - 2 * noise.execution) * intended + noise.execution
 
 
 def group_rewards(game: AnonymousGame, sizes: tuple[int, ...]) -> np.ndarray:
@@ -82,6 +94,7 @@ def anonymous_returns(game: AnonymousGame, policies: Sequence[Any], horizon: Any
                 f"0 cooperating co-players, after own D with as many) in its last axis, got shape {np.shape(policy)}"
             )
         refuse_chances(f"policy {group[0]}", policy)
-    found = _in_groups(broadcast(chosen, 1), sizes, group_rewards(game, sizes), horizon)
+    chosen = [done_in_group(policy, game.noise) for policy in broadcast(chosen, 1)]
+    found = _in_groups(chosen, sizes, group_rewards(game, sizes), horizon)
     group_of = {player: g for g, group in enumerate(members) for player in group}
     return found[np.array([group_of[player] for player in range(n)])]

@@ -10,6 +10,7 @@ numbers occurs, so float32 is good for gamma up to 0.99999. (Grassmann, Taksar &
 O'Cinneide 1993, Numerische Mathematik 65.)
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from lapg_theory.game import MIRROR, Discounted, FiniteHorizon, Horizon
+from lapg_theory.game.noise import MISTAKEN, MISTAKEN_BY_OTHER, Noise, blurred
 
 Four = Any  # a sequence: one array for each of CC, CD, DC, DD
 Five = Any  # and s0 before them
@@ -34,10 +36,21 @@ class Play(NamedTuple):
 
 
 class Discount(NamedTuple):
-    """A discounted horizon whose numbers may be traced: `weight` = 1 / (1 - gamma), given apart to keep its digits."""
+    """A discounted horizon whose numbers may be traced: `weight` = 1 / (1 - gamma), given apart to keep its digits.
+
+    `noise` is that of the game, which goes with the horizon wherever it goes.
+    """
 
     gamma: Any
     weight: Any
+    noise: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class NoisySteps(FiniteHorizon):
+    """A finite horizon with the noise of the game."""
+
+    noise: Any = None
 
 
 class Elimination(NamedTuple):
@@ -59,6 +72,26 @@ def from_probabilities(p: jax.Array) -> Play:
 def from_logits(theta: jax.Array) -> Play:
     """The player with log-odds of cooperating `theta`, states first; both probabilities keep all their digits."""
     return Play([jax.nn.sigmoid(theta[s]) for s in range(5)], [jax.nn.sigmoid(-theta[s]) for s in range(5)])
+
+
+def acted(row: Play, column: Play, horizon: Any) -> tuple[Play, Play]:
+    """What two players that intend this do, under the noise that goes with the horizon; `column` in the row's view."""
+    noise = getattr(horizon, "noise", None)
+    if noise is None:
+        return row, column
+    pair = []
+    for player, mistaken in ((row, MISTAKEN), (column, MISTAKEN_BY_OTHER)):
+        sides = [blurred(side, noise.execution, noise.perception, mistaken) for side in player]
+        pair.append(Play(*([x + noise.execution for x in side] for side in sides)))
+    return pair[0], pair[1]
+
+
+def as_seen(outcomes: Any, horizon: Any) -> Any:
+    """Weights of the outcomes CC, CD, DC, DD, first axis, as the row player sees them: it may mistake the other's action."""
+    noise = getattr(horizon, "noise", None)
+    if noise is None:
+        return outcomes
+    return outcomes + noise.perception * (outcomes[jnp.array([1, 0, 3, 2])] - outcomes)
 
 
 def once(values: Any) -> Any:
@@ -143,6 +176,7 @@ def finite_visits(row: Play, column: Play, steps: int) -> tuple[jax.Array, jax.A
 
 def visit_distribution(row: Play, column: Play, horizon: Any) -> Four:
     """Normalised visits to CC, CD, DC, DD for either kind of horizon; `column` in the row player's view."""
+    row, column = acted(row, column, horizon)
     if isinstance(horizon, FiniteHorizon):
         before, last = finite_visits(row, column, horizon.steps)
         return list((before.sum(0) + last) / horizon.steps)
@@ -151,6 +185,7 @@ def visit_distribution(row: Play, column: Play, horizon: Any) -> Four:
 
 def outcome_values(row: Play, column: Play, reward: Four, horizon: Any) -> Four:
     """Sum of (discounted) rewards from each outcome on, its own included; a finite horizon adds a first axis, time."""
+    row, column = acted(row, column, horizon)
     if isinstance(horizon, FiniteHorizon):
         chances = onward(row, column)
 
@@ -167,15 +202,20 @@ def outcome_values(row: Play, column: Play, reward: Four, horizon: Any) -> Four:
     return [horizon.weight * mean + value for value in relative]
 
 
-def traceable(horizon: Horizon | Discount) -> Any:
+def traceable(horizon: Horizon | Discount, game: Any = None) -> Any:
     """The horizon as compiled code takes it: a discount as traced numbers, a number of steps as a constant.
+
+    With it goes the noise of the `game`, if that has any.
 
     Raises:
         ValueError: for what is no horizon, such as a bare number.
     """
     if not isinstance(horizon, Discounted | FiniteHorizon | Discount):
         raise ValueError(f"horizon must be Discounted(gamma) or FiniteHorizon(steps), got {horizon!r}")
-    return horizon if isinstance(horizon, FiniteHorizon) else Discount(horizon.gamma, horizon.weight)
+    noise = getattr(game, "noise", None)
+    if not isinstance(horizon, FiniteHorizon):
+        return Discount(horizon.gamma, horizon.weight, noise)
+    return horizon if noise is None else NoisySteps(horizon.steps, noise)
 
 
 def _as_discounted(_: None, children: Sequence[Any]) -> Discounted:
@@ -185,5 +225,15 @@ def _as_discounted(_: None, children: Sequence[Any]) -> Discounted:
     return horizon
 
 
+def _as_noise(_: None, children: Sequence[Any]) -> Noise:
+    """Noise put together again, unchecked likewise."""
+    noise = object.__new__(Noise)
+    for name, value in zip(("execution", "perception"), children, strict=True):
+        object.__setattr__(noise, name, value)
+    return noise
+
+
 jax.tree_util.register_static(FiniteHorizon)
+jax.tree_util.register_pytree_node(NoisySteps, lambda h: ((h.noise,), h.steps), lambda n, x: NoisySteps(n, *x))
+jax.tree_util.register_pytree_node(Noise, lambda noise: ((noise.execution, noise.perception), None), _as_noise)
 jax.tree_util.register_pytree_node(Discounted, lambda horizon: ((horizon.gamma,), None), _as_discounted)

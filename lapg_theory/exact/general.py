@@ -13,7 +13,7 @@ import numpy as np
 
 from lapg_theory.exact.anonymous import anonymous_returns
 from lapg_theory.exact.chain import Discount, traceable
-from lapg_theory.exact.markov import MOST_STATES, broadcast, check_players, distributions, side_by_side, total
+from lapg_theory.exact.markov import MOST_STATES, broadcast, check_players, distributions, done, side_by_side, total
 from lapg_theory.exact.precision import exact
 from lapg_theory.exact.returns import payoffs
 from lapg_theory.exact.stochastic import stochastic_returns
@@ -53,7 +53,8 @@ def _general_returns(game: Any, policies: Sequence[Any], horizon: Horizon | Disc
     found = [
         distributions(f"policy {i}", policy, 1 + math.prod(actions), actions[i]) for i, policy in enumerate(policies)
     ]
-    return _told_apart(broadcast(found, 2), rewards, traceable(horizon))
+    found = [done(policy, i, actions, game.noise) for i, policy in enumerate(broadcast(found, 2))]
+    return _told_apart(found, rewards, traceable(horizon))
 
 
 def _once_each(policies: Sequence[Any]) -> list[Any]:

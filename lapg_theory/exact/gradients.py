@@ -17,6 +17,7 @@ from lapg_theory.exact.chain import (
     Five,
     Four,
     Play,
+    acted,
     dot,
     eliminate,
     finite_visits,
@@ -33,6 +34,7 @@ from lapg_theory.exact.chain import (
 from lapg_theory.exact.precision import as_floats, exact
 from lapg_theory.exact.returns import check_batches, checked, payoffs
 from lapg_theory.game import MIRROR, FiniteHorizon, Horizon, MatrixGame
+from lapg_theory.game.noise import MISTAKEN_BY_OTHER, blurred
 
 Space = Literal["probability", "logit"]
 
@@ -124,12 +126,25 @@ def _finite_slopes(row: Play, column: Play, reward: Four, horizon: FiniteHorizon
     return Slopes(dot(moves(row, column, 0), first) / horizon.steps, by_row, by_column)
 
 
+def _pulled(found: Slopes, noise: Any) -> Slopes:
+    """Slopes in what is done as slopes in what is intended."""
+    numbers = noise.execution, noise.perception
+    return Slopes(found.value, blurred(found.row, *numbers), blurred(found.column, *numbers, MISTAKEN_BY_OTHER))
+
+
 def slopes(row: Play, column: Play, rewards: Sequence[Four], horizon: Any) -> list[Slopes]:
     """For each payoff vector: the return per step and its slopes in both players' five cooperation probabilities.
 
     dJ/dp_s = visits(s) (Q(s, C) - Q(s, D)), one elimination for all. Everything in the row player's view (`column`,
-    payoffs and the second list of slopes too) and in units of `horizon.weight`.
+    payoffs and the second list of slopes too) and in units of `horizon.weight`. Under noise they are slopes in what is
+    intended.
     """
+    noise = getattr(horizon, "noise", None)
+    found = _slopes(*acted(row, column, horizon), rewards, horizon)
+    return found if noise is None else [_pulled(one, noise) for one in found]
+
+
+def _slopes(row: Play, column: Play, rewards: Sequence[Four], horizon: Any) -> list[Slopes]:
     if isinstance(horizon, FiniteHorizon):
         return [_finite_slopes(row, column, reward, horizon) for reward in rewards]
     solution = _solve(row, column, horizon)
@@ -148,9 +163,18 @@ def slopes_and_turns(
     One column of the Hessian for the price of one more gradient: differentiating (I - gamma M) h = r - J gives the same
     linear system with another right-hand side. `move` in the row player's view.
     """
+    noise = getattr(horizon, "noise", None)
+    if noise is None:
+        return _turns(row, column, rewards, horizon, move)
+    move = blurred(move, noise.execution, noise.perception, MISTAKEN_BY_OTHER)
+    found = _turns(*acted(row, column, horizon), rewards, horizon, move)
+    return [(_pulled(here, noise), _pulled(turn, noise)) for here, turn in found]
+
+
+def _turns(row: Play, column: Play, rewards: Sequence[Four], horizon: Any, move: Five) -> list[tuple[Slopes, Slopes]]:
     if isinstance(horizon, FiniteHorizon):
         change = Play(list(move), [-m for m in move])
-        found = jax.jvp(lambda moved: slopes(row, moved, rewards, horizon), (column,), (change,))
+        found = jax.jvp(lambda moved: _slopes(row, moved, rewards, horizon), (column,), (change,))
         return list(zip(*found, strict=True))
     solution = _solve(row, column, horizon)
     push = products(solution.weights, move)
@@ -205,7 +229,7 @@ def _prepare(game: MatrixGame, p: Any, q: Any, horizon: Any, space: str) -> tupl
     if space == "probability":
         p, q = checked("p", p), checked("q", q)
     check_batches(p, q)
-    return p, q, (payoffs(game), payoffs(game, 1)), traceable(horizon)
+    return p, q, (payoffs(game), payoffs(game, 1)), traceable(horizon, game)
 
 
 @exact

@@ -9,6 +9,7 @@ import numpy as np
 
 from lapg_theory.exact.precision import as_floats
 from lapg_theory.game import FiniteHorizon
+from lapg_theory.game.noise import glances, slips
 
 MOST_STATES = 4096
 
@@ -43,6 +44,33 @@ def side_by_side(independent: Sequence[Any]) -> Any:
         joint = joint[..., :, None] * chances[..., None, :]
         joint = joint.reshape(*joint.shape[:-2], -1)
     return joint
+
+
+def slipped(policy: Any, noise: Any) -> Any:
+    """What is done, [..., k], where these distributions over actions are intended."""
+    if noise is None:
+        return policy
+    share, added = slips(noise.execution, np.shape(policy)[-1])
+    return share * policy + added
+
+
+def intending(values: Any, noise: Any) -> Any:
+    """What intending an action is worth, [..., k], from what doing it is."""
+    if noise is None:
+        return values
+    share, added = slips(noise.execution, values.shape[-1])
+    return share * values + added * values.sum(-1, keepdims=True)
+
+
+def done(policy: Any, player: int, actions: Sequence[int], noise: Any) -> Any:
+    """What is done after what really happened, [..., 1 + s, k], where a policy of a player's own view is intended."""
+    if noise is None:
+        return policy
+    others = [*actions[:player], *actions[player + 1 :]]
+    glance = jnp.asarray(glances(noise.perception, others))
+    later = policy[..., 1:, :].reshape(*policy.shape[:-2], actions[player], len(glance), policy.shape[-1])
+    later = jnp.einsum("xy,...oyk->...oxk", glance, later).reshape(policy[..., 1:, :].shape)
+    return slipped(jnp.concatenate([policy[..., :1, :], later], axis=-2), noise)
 
 
 def known(policy: Any) -> Any:

@@ -11,6 +11,7 @@ from lapg_theory.exact.chain import (
     Discount,
     Four,
     Play,
+    acted,
     dot,
     from_probabilities,
     moves,
@@ -23,6 +24,7 @@ from lapg_theory.exact.chain import (
 from lapg_theory.exact.precision import as_floats, exact
 from lapg_theory.game import CC, CD, DC, DD, S0, Discounted, Horizon, MatrixGame, check_game, mirror
 from lapg_theory.game.conventions import own_view
+from lapg_theory.game.numbers import is_traced
 from lapg_theory.game.strategies import check_policy
 
 
@@ -49,6 +51,18 @@ def checked(name: str, policy: Any) -> Any:
     if isinstance(policy, jax.Array):
         return policy if (np.asarray(policy) == array).all() else jnp.asarray(array, policy.dtype)
     return array
+
+
+def done(game: MatrixGame, *policies: Any) -> tuple[Any, ...]:
+    """What players who intend these policies, [..., 5], do in the game: themselves where it has no noise."""
+    return policies if game.noise is None else tuple(game.noise.acted(policy) for policy in policies)
+
+
+def refuse_perception(game: Any, why: str) -> None:
+    """Refuse a game whose players may see each other's actions wrongly."""
+    noise = getattr(game, "noise", None)
+    if noise is not None and (is_traced(noise.perception) or noise.perception):
+        raise ValueError(f"{why}, so perception must be 0, got {noise.perception}: leave it to execution errors")
 
 
 def check_batches(p: Any, q: Any) -> None:
@@ -102,7 +116,7 @@ def exact_returns(game: MatrixGame, p: Any, q: Any, horizon: Horizon | Discount)
         >>> float(own), float(other)
         (-1.0, 2.0)
     """
-    return _returns(checked("p", p), checked("q", q), (payoffs(game), payoffs(game, 1)), traceable(horizon))
+    return _returns(checked("p", p), checked("q", q), (payoffs(game), payoffs(game, 1)), traceable(horizon, game))
 
 
 @jax.jit
@@ -129,7 +143,11 @@ def occupancy(p: Any, q: Any, horizon: Horizon | Discount) -> Any:
 def _action_values(p: Any, q: Any, reward: Any, horizon: Any) -> jax.Array:
     row, column = plays(p, q)
     after = outcome_values(row, column, reward, horizon)
+    _, column = acted(row, column, horizon)
     values = [column.cooperate[s] * after[i] + column.defect[s] * after[i + 1] for s in range(5) for i in (0, 2)]
+    if horizon_noise := getattr(horizon, "noise", None):
+        slip = horizon_noise.execution
+        values = [value + slip * (values[k ^ 1] - value) for k, value in enumerate(values)]
     return jnp.moveaxis(stacked(values), 0, -1).reshape(*jnp.shape(values[0]), 5, 2)
 
 
@@ -137,9 +155,9 @@ def _action_values(p: Any, q: Any, reward: Any, horizon: Any) -> jax.Array:
 def action_values(game: MatrixGame, p: Any, q: Any, horizon: Horizon | Discount) -> Any:
     """Row player's expected return from each own state on for playing C or D now and its policy afterwards.
 
-    Q(s, a) = E[r_t + gamma r_{t+1} + ... | state s, action a at t]. Discounted: [..., 5, 2], states s0, CC, CD, DC, DD
+    Q(s, a) = E[r_t + gamma r_{t+1} + ... | state s, action a intended at t]. Discounted: [..., 5, 2], states s0, CC, CD, DC, DD
     by actions C, D. A finite horizon has a first axis, the step t at which the action is taken: [steps, ..., 5, 2].
-    Arguments and errors as for `exact_returns`.
+    Arguments and errors as for `exact_returns`; games with perception errors are refused too.
 
     Args:
         game: any 2x2 game with numbers as payoffs.
@@ -153,7 +171,8 @@ def action_values(game: MatrixGame, p: Any, q: Any, horizon: Horizon | Discount)
         >>> values.shape  # states, own actions
         (5, 2)
     """
-    return _action_values(checked("p", p), checked("q", q), payoffs(game), traceable(horizon))
+    refuse_perception(game, "action values are those of a state that both players see alike")
+    return _action_values(checked("p", p), checked("q", q), payoffs(game), traceable(horizon, game))
 
 
 @exact
@@ -162,7 +181,7 @@ def solved_returns(game: MatrixGame, p: Any, q: Any, horizon: Discounted) -> tup
 
     Its rounding error grows like 1 / (1 - gamma).
     """
-    row, column = plays(checked("p", p), checked("q", q))
+    row, column = plays(*done(game, checked("p", p), checked("q", q)))
     M = jnp.stack([jnp.stack(chances, axis=-1) for chances in onward(row, column)], axis=-2)
     start = jnp.stack(moves(row, column, 0), axis=-1)
     seen = jnp.linalg.solve(jnp.eye(4, dtype=M.dtype) - horizon.gamma * jnp.swapaxes(M, -1, -2), start[..., None])
@@ -195,7 +214,8 @@ def press_dyson(p: Sequence[Any], q: Sequence[Any], gamma: Any, f: Sequence[Any]
 @exact
 def determinant_returns(game: MatrixGame, p: Any, q: Any, horizon: Discounted) -> tuple[Any, Any]:
     """`exact_returns` by the discounted Press-Dyson determinants: the closed form, to check the other by."""
-    p, q = (list(jnp.moveaxis(x, -1, 0)) for x in as_floats(checked("p", p), checked("q", q)))
+    p, q = done(game, *as_floats(checked("p", p), checked("q", q)))
+    p, q = (list(jnp.moveaxis(x, -1, 0)) for x in (p, q))
 
     one = [jnp.ones_like(p[0])] * 4
 

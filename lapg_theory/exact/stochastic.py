@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from lapg_theory.exact.chain import traceable
-from lapg_theory.exact.markov import broadcast, check_players, distributions, side_by_side, visited
+from lapg_theory.exact.markov import broadcast, check_players, distributions, intending, side_by_side, slipped, visited
 from lapg_theory.exact.precision import exact
 from lapg_theory.game import Discounted, StochasticGame
 
@@ -17,9 +17,8 @@ def _checked(game: StochasticGame, policies: Sequence[Any]) -> list[Any]:
     check_players(policies, game.players)
     states = len(game.names)
     ks = zip(policies, game.actions, strict=True)
-    return broadcast(
-        [distributions(f"policy {i}", policy, states, k, short=False) for i, (policy, k) in enumerate(ks)], 2
-    )
+    found = [distributions(f"policy {i}", policy, states, k, short=False) for i, (policy, k) in enumerate(ks)]
+    return broadcast([slipped(policy, game.noise) for policy in found], 2)
 
 
 def _tables(game: StochasticGame, dtype: Any) -> tuple[Any, Any]:
@@ -53,7 +52,7 @@ def _action_values(game: StochasticGame, policies: Sequence[Any], player: int, h
     others = side_by_side([jnp.ones_like(p) if i == player else p for i, p in enumerate(policies)])
     by_seat = (worth * others).reshape(*worth.shape[:-1], *game.actions)
     first = by_seat.ndim - game.players
-    return by_seat.sum([first + i for i in range(game.players) if i != player])
+    return intending(by_seat.sum([first + i for i in range(game.players) if i != player]), game.noise)
 
 
 def stochastic_returns(game: StochasticGame, policies: Sequence[Any], horizon: Any) -> Any:
@@ -65,8 +64,8 @@ def stochastic_returns(game: StochasticGame, policies: Sequence[Any], horizon: A
 def stochastic_action_values(game: StochasticGame, policies: Sequence[Any], player: int, horizon: Discounted) -> Any:
     """One player's expected return from each state on for each action now and its policy afterwards, [..., s, k].
 
-    Q(s, a) = E[r_t + gamma r_{t+1} + ... | state s, own action a at t]. A profile of policies is a Markov perfect equilibrium
-    if in every state no action earns more than those that are played.
+    Q(s, a) = E[r_t + gamma r_{t+1} + ... | state s, own action a intended at t]. A profile of policies is a Markov perfect
+    equilibrium if in every state no action earns more than those that are played.
 
     Args:
         game: the game.

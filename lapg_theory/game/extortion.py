@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from lapg_theory.game.matrix_game import MatrixGame
+from lapg_theory.game.noise import refuse_noise
 from lapg_theory.game.numbers import check_number
 from lapg_theory.game.strategies import strategy
 
@@ -56,6 +57,7 @@ def extortioner(game: MatrixGame, factor: Any, scale: Any = None) -> tuple[float
     x = float(check_number("factor", factor))
     if not 1 <= x < math.inf:
         raise ValueError(f"factor must be at least 1 and finite, got {factor}; 1 is tit-for-tat")
+    refuse_noise(game, "this family holds the factor", "lapg_theory.zd.enforce takes noisy games and baselines above P")
     a, c = _ratios(game)
     most = min(1 / (1 + x * c), 1 / (x + c), math.inf if (x - 1) * a == 0 else 1 / ((x - 1) * a))
     f = most / 2 if scale is None else float(check_number("scale", scale))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lapg_theory.game.conventions import cell_table, own_view
+from lapg_theory.game.noise import Noise, noise_of
 from lapg_theory.game.numbers import is_finite, is_jax, plain
 
 Table = tuple[tuple[Any, Any], tuple[Any, Any]]
@@ -38,7 +39,7 @@ class MatrixGame:
     `row[a][b]` and `column[a][b]` are the payoffs of the row and the column player when the row player plays action
     `a` and the column player `b` (0 = cooperate, 1 = defect). Entries may be floats, fractions, SymPy expressions or JAX
     arrays, traced ones too; the named dilemmas below check an order, so they need numbers. Tables may be nested
-    sequences, arrays or data frames; they are kept as tuples.
+    sequences, arrays or data frames; they are kept as tuples. `noise` is there where actions or observations err: `noisy`.
 
     Raises:
         ValueError: for tables that are not 2x2, or entries that are no finite numbers.
@@ -52,6 +53,7 @@ class MatrixGame:
     row: Any
     column: Any
     name: str = "matrix game"
+    noise: Noise | None = None
 
     def __post_init__(self):
         for label in ("row", "column"):
@@ -59,7 +61,11 @@ class MatrixGame:
 
     def __hash__(self) -> int:
         payoffs = [value.item() if is_jax(value) else value for value in own_view(self.row) + own_view(self.column)]
-        return hash((*payoffs, self.name))
+        return hash((*payoffs, self.name, self.noise))
+
+    def noisy(self, execution: Any = 0.0, perception: Any = 0.0) -> "MatrixGame":
+        """The same game with execution and perception errors, in place of any that it has; see `lapg_theory.game.noise`."""
+        return dataclasses.replace(self, noise=noise_of(execution, perception))
 
     @property
     def row_payoffs(self) -> tuple[Any, Any, Any, Any]:

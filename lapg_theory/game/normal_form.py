@@ -11,6 +11,7 @@ import numpy as np
 from lapg_theory.game.conventions import COOPERATE
 from lapg_theory.game.horizons import check_count
 from lapg_theory.game.matrix_game import MatrixGame
+from lapg_theory.game.noise import Noise, noise_of
 
 MOST_ENTRIES = 2**20  # of a payoff table
 
@@ -31,11 +32,12 @@ def finite_table(name: str, values: Any) -> np.ndarray:
 class NormalFormGame:
     """A one-shot game of n players: `payoffs[i, a1, ..., an]` is what player i earns when player k plays action ak.
 
-    Frozen and hashable; two games are equal if their payoffs are, whatever their names.
+    Frozen and hashable; two games are equal if their payoffs and their noise are, whatever their names.
 
     Attributes:
         payoffs: finite numbers of shape [n, k1, ..., kn], a read-only float array once built.
         name: for messages and figures.
+        noise: of actions and observations, see `noisy`.
 
     Raises:
         ValueError: for payoffs that are no full table of finite numbers, a first axis that differs from the number of
@@ -49,6 +51,7 @@ class NormalFormGame:
 
     payoffs: Any
     name: str = "game"
+    noise: Noise | None = None
 
     def __post_init__(self):
         table = finite_table("payoffs", self.payoffs)
@@ -60,13 +63,19 @@ class NormalFormGame:
         object.__setattr__(self, "payoffs", table)
 
     def __eq__(self, other: Any) -> bool:
-        return isinstance(other, NormalFormGame) and np.array_equal(self.payoffs, other.payoffs)
+        same = isinstance(other, NormalFormGame) and self.noise == other.noise
+        return same and np.array_equal(self.payoffs, other.payoffs)
 
     def __hash__(self) -> int:
-        return hash((self.payoffs.shape, self.payoffs.tobytes()))
+        return hash((self.payoffs.shape, self.payoffs.tobytes(), self.noise))
 
     def __repr__(self) -> str:
-        return f"<NormalFormGame {self.name!r}: {self.players} players, actions {self.actions}>"
+        noise = "" if self.noise is None else f", {self.noise}"
+        return f"<NormalFormGame {self.name!r}: {self.players} players, actions {self.actions}{noise}>"
+
+    def noisy(self, execution: Any = 0.0, perception: Any = 0.0) -> "NormalFormGame":
+        """The same game with execution and perception errors, in place of any that it has; see `lapg_theory.game.noise`."""
+        return dataclasses.replace(self, noise=noise_of(execution, perception))
 
     @property
     def players(self) -> int:
@@ -88,7 +97,7 @@ def normal_form(game: Any) -> NormalFormGame:
     if isinstance(game, NormalFormGame):
         return game
     if isinstance(game, MatrixGame):
-        return NormalFormGame((game.row, game.column), game.name)
+        return NormalFormGame((game.row, game.column), game.name, game.noise)
     if not isinstance(game, AnonymousGame):
         raise ValueError(f"game must be a MatrixGame, NormalFormGame or AnonymousGame, got {game!r}")
     n = game.players
@@ -101,7 +110,7 @@ def normal_form(game: Any) -> NormalFormGame:
         cooperators = joint.count(COOPERATE)
         for i, action in enumerate(joint):
             table[i, *joint] = game.cooperator[cooperators - 1] if action == COOPERATE else game.defector[cooperators]
-    return NormalFormGame(table, game.name)
+    return NormalFormGame(table, game.name, game.noise)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +124,7 @@ class AnonymousGame:
         cooperator: payoff of a cooperator with j = 0, ..., n - 1 cooperating co-players.
         defector: payoff of a defector with j = 0, ..., n - 1 of them.
         name: for messages and figures.
+        noise: of actions and observations, see `noisy`.
 
     Raises:
         ValueError: unless both are vectors of n >= 1 finite numbers.
@@ -123,6 +133,7 @@ class AnonymousGame:
     cooperator: Any
     defector: Any
     name: str = dataclasses.field(default="anonymous game", compare=False)
+    noise: Noise | None = None
 
     def __post_init__(self):
         both = finite_table("cooperator", self.cooperator), finite_table("defector", self.defector)
@@ -133,6 +144,10 @@ class AnonymousGame:
             )
         for name, values in zip(("cooperator", "defector"), both, strict=True):
             object.__setattr__(self, name, tuple(values.tolist()))
+
+    def noisy(self, execution: Any = 0.0, perception: Any = 0.0) -> "AnonymousGame":
+        """The same game with execution and perception errors, in place of any that it has; see `lapg_theory.game.noise`."""
+        return dataclasses.replace(self, noise=noise_of(execution, perception))
 
     @property
     def players(self) -> int:

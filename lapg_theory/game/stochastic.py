@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lapg_theory.game.horizons import check_count
+from lapg_theory.game.noise import Noise, noise_of
 from lapg_theory.game.normal_form import finite_table
 
 
@@ -23,6 +24,7 @@ class StochasticGame:
         rewards: finite numbers of shape [n, s, k1, ..., kn, s].
         start: chances of the first state, [s]; by default it is state 0.
         names: of the states, for messages and figures.
+        noise: of actions, see `noisy`; nobody mistakes the state.
 
     Raises:
         ValueError: for shapes that do not fit together, chances that are none, or payoffs that are not finite.
@@ -32,6 +34,7 @@ class StochasticGame:
     rewards: Any
     start: Any = None
     names: tuple[str, ...] = ()
+    noise: Noise | None = None
 
     def __post_init__(self):
         T, R = finite_table("transitions", self.transitions), finite_table("rewards", self.rewards)
@@ -52,10 +55,14 @@ class StochasticGame:
 
     def __eq__(self, other: Any) -> bool:
         same = isinstance(other, StochasticGame)
-        return same and all(map(np.array_equal, self._numbers(), other._numbers()))
+        return same and self.noise == other.noise and all(map(np.array_equal, self._numbers(), other._numbers()))
 
     def __hash__(self) -> int:
-        return hash(tuple((table.shape, table.tobytes()) for table in self._numbers()))
+        return hash((*((table.shape, table.tobytes()) for table in self._numbers()), self.noise))
+
+    def noisy(self, execution: Any = 0.0) -> "StochasticGame":
+        """The same game with execution errors, in place of any that it has; see `lapg_theory.game.noise`."""
+        return dataclasses.replace(self, noise=noise_of(execution, 0.0))
 
     def __repr__(self) -> str:
         return f"<StochasticGame: {self.players} players, actions {self.actions}, states {', '.join(self.names)}>"

@@ -1,5 +1,6 @@
 """Payoffs in units of their own: what a search with fixed tolerances works with, whatever units a caller thinks in."""
 
+import dataclasses
 import math
 from typing import Any, NamedTuple
 
@@ -48,7 +49,8 @@ def normalised(game: MatrixGame) -> tuple[MatrixGame, Scale, Scale]:
     """
     check_numbers(game)
     row, column = (scale_of(payoffs, payoffs[3]) for payoffs in (game.row_payoffs, game.column_payoffs))
-    return MatrixGame(in_units(game.row, row), in_units(game.column, column), game.name), row, column
+    scaled = dataclasses.replace(game, row=in_units(game.row, row), column=in_units(game.column, column))
+    return scaled, row, column
 
 
 def on_one_scale(game: MatrixGame) -> tuple[MatrixGame, Scale]:
@@ -57,4 +59,4 @@ def on_one_scale(game: MatrixGame) -> tuple[MatrixGame, Scale]:
     row, column = own_view(game.row), own_view(game.column)
     unit = max(scale_of(payoffs, 0).unit for payoffs in (row, column))
     scale = Scale(unit, row[3])
-    return MatrixGame(in_units(game.row, scale), in_units(game.column, scale), game.name), scale
+    return dataclasses.replace(game, row=in_units(game.row, scale), column=in_units(game.column, scale)), scale

@@ -38,7 +38,7 @@ from lapg_theory.exact.chain import (
     visited,
     visits,
 )
-from lapg_theory.game import FiniteHorizon
+from lapg_theory.game import FiniteHorizon, MatrixGame
 from lapg_theory.game.numbers import is_traced
 from lapg_theory.learning.rule import Logits, Rate, Rule, Share, Stage, partials
 
@@ -100,8 +100,20 @@ def alignment(stage: Stage, own: Logits, other: Logits, weights: Any, decay: Any
     return scale * jnp.concatenate([jnp.zeros_like(later[:1]), later])
 
 
+class Aligned(Rule):
+    """A rule that credits own actions by how they move the co-player's choices."""
+
+    def check_noise(self, game: MatrixGame) -> None:
+        """Refuse noise: what an action that was not intended is to be credited with is no question these rules answer."""
+        if game.noise is not None:
+            raise ValueError(
+                f"{type(self).__name__} is derived for games without noise, got {game.noise}; take naive, look-ahead or "
+                "learning-aware rules"
+            )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AdvantageAlignment(Rule):
+class AdvantageAlignment(Aligned):
     """theta_1 += rate E sum_k gamma^k [A1_k + beta (sum_{t<k} A1_t) A2_k] grad log pi_1(a_k), with exact advantages.
 
     For a co-player that acts by a softmax of its own action values at temperature 1 / beta. (Duque et al. 2025, ICLR.)
@@ -121,7 +133,7 @@ class AdvantageAlignment(Rule):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Loqa(Rule):
+class Loqa(Aligned):
     """LOQA where its action values are exact: Advantage Alignment with w = 1 - pi_2(b_t) and a decay of the past.
 
     (Aghajohari et al. 2024, ICLR.)

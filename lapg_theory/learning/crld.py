@@ -12,8 +12,9 @@ explores, and rests at the softmax of beta Q. Unlike a gradient, neither weighs 
 
 import dataclasses
 
-from lapg_theory.exact.chain import from_logits, outcome_values, stacked
-from lapg_theory.game import FiniteHorizon
+from lapg_theory.exact.chain import acted, from_logits, outcome_values, stacked
+from lapg_theory.exact.returns import refuse_perception
+from lapg_theory.game import FiniteHorizon, MatrixGame
 from lapg_theory.learning.alignment import gains
 from lapg_theory.learning.rule import Logits, Rate, Rule, Stage
 
@@ -27,11 +28,22 @@ def _advantages(stage: Stage, own: Logits, other: Logits) -> Logits:
         )
     row, column = from_logits(own), from_logits(other).mirrored()
     unit = stage.unit / stage.horizon.weight
-    return gains(column, stacked(outcome_values(row, column, [unit * r for r in stage.own], stage.horizon)))
+    after = stacked(outcome_values(row, column, [unit * r for r in stage.own], stage.horizon))
+    noise = getattr(stage.horizon, "noise", None)
+    found = gains(acted(row, column, stage.horizon)[1], after)
+    return found if noise is None else (1 - 2 * noise.execution) * found
+
+
+class Temporal(Rule):
+    """A learner with one value for each state that it sees."""
+
+    def check_noise(self, game: MatrixGame) -> None:
+        """Refuse perception errors."""
+        refuse_perception(game, "temporal-difference learners are derived for states that both players see alike")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ActorCritic(Rule):
+class ActorCritic(Temporal):
     """theta_s += rate beta [Q(s, C) - Q(s, D)]: actor-critic learning, and exactly the natural policy gradient.
 
     The Fisher matrix of a policy in logits is diagonal, visits(s) p_s (1 - p_s), and the gradient that times Q(s, C) - Q(s,
@@ -52,7 +64,7 @@ class ActorCritic(Rule):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sarsa(Rule):
+class Sarsa(Temporal):
     """theta_s += rate (beta [Q(s, C) - Q(s, D)] - theta_s): SARSA learning with softmax exploration.
 
     It rests where every policy is the softmax of beta times its own action values; 1 / beta is the exploration.

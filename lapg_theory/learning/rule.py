@@ -129,6 +129,10 @@ class Rule(abc.ABC):
                 shape = np.shape(policy)
                 raise ValueError(f"the {name} policy needs a last axis of five (s0, CC, CD, DC, DD): {shape}")
 
+    def check_noise(self, game: MatrixGame) -> None:
+        """Refuse noise for which the rule's direction is not exact; for most there is none such."""
+        del game
+
     def settle(self, policy: Any) -> Any:
         """Bring a policy back where the rule allows it to be; logits may be anywhere."""
         return policy
@@ -207,9 +211,10 @@ def _ascents(rule: Rule, traced: dict[str, Any], row: Any, column: Any, rewards:
 @exact
 def _direction(rule: Rule, game: MatrixGame, horizon: Any, joint: Any) -> Joint:
     rule.check(joint)
+    rule.check_noise(game)
     row_view = payoffs(game), payoffs(game, 1)
     rewards = row_view, tuple(tuple(view[i] for i in (0, 2, 1, 3)) for view in row_view[::-1])
-    return _ascents(*_apart(rule), *as_floats(*joint), rewards, traceable(horizon))
+    return _ascents(*_apart(rule), *as_floats(*joint), rewards, traceable(horizon, game))
 
 
 @exact

@@ -8,7 +8,9 @@ shaping gradient, the s0 component is p_eff G_s0 + (1 - p_eff) (1 - gamma) (V_CC
     p_critical = (1 - gamma)(V_CC - V_DC) / [(1 - gamma)(V_CC - V_DC) - G_s0]   where G_s0 < 0,
 
 unless CC gives way before. On the edge from (0, 1, x, y, z) to K the partial gradient is linear in the opening, which
-gives the boundary of the basin. `lapg_theory.symbolic.metagame` has the values V_s in closed form.
+gives the boundary of the basin. In a noisy game self-play sees every state: K changes with the share of naive learners,
+and below a share of them, too, it gives way, to policies that forgive. `lapg_theory.symbolic.metagame` has the values V_s
+in closed form.
 """
 
 import dataclasses
@@ -17,6 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lapg_theory.game import ALLC
+from lapg_theory.metagame.newton import settle
 from lapg_theory.metagame.objective import Setting, partial, shaping
 from lapg_theory.metagame.response import ascend, maximum
 
@@ -48,6 +51,17 @@ class Cooperation:
         if (hold < 0).any():
             return 0.0
         return float(min(h / (h - g) if g < 0 else 1.0 for g, h in zip(pull, hold, strict=True)))
+
+    @property
+    def forgiving_below(self) -> float:
+        """Effective share of naive learners below which K gives way to a policy that mends what noise has broken.
+
+        Self-play passes through CD, DC and DD after a slip, and there its partial gradient g may point off the bound on which
+        naive learners hold K (their G): below g / (g - G) it wins. 0 without noise; 1 where nothing holds K.
+        """
+        inwards = np.where(self.policy <= 0, 1.0, np.where(self.policy >= 1, -1.0, 0.0))[2:]
+        g, G = inwards * self.partial[2:], inwards * self.shaping[2:]
+        return float(max((1.0 if b >= 0 else a / (a - b)) if a > 0 else 0.0 for a, b in zip(g, G, strict=True)))
 
     def basin_boundary(self, share: float) -> float:
         """The opening p_s0 on the edge to K at which the field changes sign, for an effective share of naive learners.
@@ -81,12 +95,24 @@ def at(setting: Setting, policy: Five) -> Cooperation:
     )
 
 
+def settled(setting: Setting, policy: Five) -> Five:
+    """K from the policy that is best among naive learners alone: itself without noise, since self-play never sees the rest.
+
+    Under noise it does: what is strictly inside (0, 1) settles in the pool. What is 0 or 1 stays; `Cooperation.forgiving_below`
+    says whether it would.
+    """
+    if setting.game.noise is None:
+        return policy
+    bound = (policy <= 0) | (policy >= 1)
+    return settle(setting.own_units[0], policy[None], tolerance=1e-9, drag=0.1, held=bound)[0][0]
+
+
 def near(setting: Setting, policy: Five) -> Cooperation:
     """K, found by ascent from a policy near it."""
-    return at(setting, ascend(setting._replace(share=1.0).own_units[0], policy, policy, HELD)[0])
+    return at(setting, settled(setting, ascend(setting._replace(share=1.0).own_units[0], policy, policy, HELD)[0]))
 
 
 def cooperation(setting: Setting, coarse: Setting) -> Cooperation:
     """K, found by ascent in what it does after CD, DC and DD, with what its fate depends on."""
     alone, coarse = (pool._replace(share=1.0).own_units[0] for pool in (setting, coarse))
-    return at(setting, maximum(alone, coarse, np.array(ALLC), HELD)[0])
+    return at(setting, settled(setting, maximum(alone, coarse, np.array(ALLC), HELD)[0]))

@@ -85,21 +85,35 @@ def on_faces(
 
 
 def settle(
-    setting: Setting, p: Policies, *, tolerance: float, drag: float = 0.0, iterations: int = 60
+    setting: Setting,
+    p: Policies,
+    *,
+    tolerance: float,
+    drag: float = 0.0,
+    iterations: int = 60,
+    held: Any = False,
 ) -> tuple[Policies, Free, Values]:
     """The Karush-Kuhn-Tucker points reached from p: points, free coordinates, residuals.
 
     A coordinate at 0 or 1 is held there while the field pushes outwards, and set free otherwise. The residual is the
     largest component of the projected field. Without `drag` this is Newton's method and goes to points of any kind;
     with it, it follows the flow dp/dt = F(p, p) in implicit steps that lengthen as the residual falls (pseudo-transient
-    continuation) and goes to attractors.
+    continuation) and goes to attractors. Coordinates `held` are never set free.
+
+    Args:
+        setting: the pool.
+        p: where to start.
+        tolerance: of the residual.
+        drag: of the flow.
+        iterations: at most.
+        held: truth values, one for each coordinate.
     """
     p, active = p.copy(), np.arange(len(p))
     free, first, residual = np.ones_like(p, bool), np.full(len(p), np.nan), np.full(len(p), np.inf)
     for _ in range(iterations):
         x, F = p[active], field(setting.at(active), p[active])
         inwards = np.where(x <= 0, F, -F)
-        free[active] = ((x > 0) & (x < 1)) | (inwards > tolerance)
+        free[active] = (((x > 0) & (x < 1)) | (inwards > tolerance)) & ~np.asarray(held)
         residual[active] = np.abs(np.where(free[active], F, 0)).max(1)
         first = np.where(np.isnan(first), residual, first)
         go = residual[active] >= tolerance

@@ -54,23 +54,23 @@ class Setting(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames="updates")
-def _shape(p: Any, theta: Any, gamma: Any, eta: Any, rewards: Any, *, updates: int) -> Any:
-    horizon = Discount(gamma, 1 / (1 - gamma))
+def _shape(p: Any, theta: Any, gamma: Any, eta: Any, rewards: Any, noise: Any, *, updates: int) -> Any:
+    horizon = Discount(gamma, 1 / (1 - gamma), noise)
     value, slope = value_and_slope(from_probabilities(p), theta, rewards, horizon, eta, updates)
     return jnp.concatenate([value[None], slope])
 
 
 @functools.partial(jax.jit, static_argnames="updates")
-def _course(p: Any, theta: Any, gamma: Any, eta: Any, rewards: Any, *, updates: int) -> Any:
-    ego, horizon = from_probabilities(p), Discount(gamma, 1 / (1 - gamma))
+def _course(p: Any, theta: Any, gamma: Any, eta: Any, rewards: Any, noise: Any, *, updates: int) -> Any:
+    ego, horizon = from_probabilities(p), Discount(gamma, 1 / (1 - gamma), noise)
     path = learning_path(ego, theta, rewards[1], horizon, eta, updates)
     return jnp.stack([earned.mean(0) for earned in path_returns(ego, path, rewards, horizon)])
 
 
 @jax.jit
-def _play(p: Any, q: Any, gamma: Any, reward: Any) -> Any:
+def _play(p: Any, q: Any, gamma: Any, reward: Any, noise: Any) -> Any:
     column = from_probabilities(q).mirrored()
-    (found,) = slopes(from_probabilities(p), column, [reward], Discount(gamma, 1 / (1 - gamma)))
+    (found,) = slopes(from_probabilities(p), column, [reward], Discount(gamma, 1 / (1 - gamma), noise))
     return jnp.stack([found.value, *found.row])
 
 
@@ -89,7 +89,7 @@ def _over_learners(kernel: Any, setting: Setting, p: Policies) -> np.ndarray:
     n, k = len(p), len(setting.learners)
     each = [np.repeat(np.broadcast_to(x, n), k) for x in (setting.gamma, setting.eta)]
     rewards = (payoffs(setting.game), payoffs(setting.game, 1))
-    kernel = functools.partial(kernel, rewards=rewards, updates=setting.updates)
+    kernel = functools.partial(kernel, rewards=rewards, noise=setting.game.noise, updates=setting.updates)
     found = _in_chunks(kernel, setting.dtype, np.repeat(p.T, k, axis=1), np.tile(setting.learners.T, n), *each)
     return found.reshape(-1, n, k).mean(-1)
 
@@ -109,7 +109,8 @@ def against_naive(setting: Setting, p: Policies) -> tuple[Values, Values]:
 def partial(setting: Setting, p: Policies, q: Policies) -> tuple[Values, Policies]:
     """Return of each policy p against the policy q beside it, and its slopes in p alone."""
     gamma = np.broadcast_to(setting.gamma, len(p))
-    found = _in_chunks(functools.partial(_play, reward=payoffs(setting.game)), setting.dtype, p.T, q.T, gamma)
+    kernel = functools.partial(_play, reward=payoffs(setting.game), noise=setting.game.noise)
+    found = _in_chunks(kernel, setting.dtype, p.T, q.T, gamma)
     return found[0], found[1:].T
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from lapg_theory.game import check_count
+from lapg_theory.game.noise import refuse_noise
 from lapg_theory.game.show import brief
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.learning import effective_p_naive, sobol_logits
@@ -101,6 +102,9 @@ def attractor_map(meta: MetaGame, *, p_naive: Any, over: str, values: Any) -> At
         >>> found.defect.shape
         (2, 2)
     """
+    refuse_noise(
+        meta.game, "attractors are told by three policies", "let pairs learn with phase_diagram, or take fixed_points"
+    )
     rows, previous = [], [EXTORT]
     kind = np.array([1, 1, 0, 0.3, 0])
     for value in values:

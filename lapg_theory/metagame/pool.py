@@ -1,6 +1,7 @@
 """The mixed-pool game of learning-aware agents: they meet naive learners with some chance, else one another."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from lapg_theory.learning import effective_p_naive, sobol_logits
 from lapg_theory.metagame import cooperation
 from lapg_theory.metagame.ascent import Basins, basins, random_pairs
 from lapg_theory.metagame.atlas import Atlas, find
+from lapg_theory.metagame.cooperation import Cooperation
 from lapg_theory.metagame.objective import Setting, against_naive, partial, pooled
 from lapg_theory.metagame.response import Response, best_response
 
@@ -227,9 +229,33 @@ class MetaGame:
     def p_critical(self) -> float:
         """The share p_naive (in this game's `weighting`) above which the cooperative fixed point K is gone.
 
-        0 where it never exists, 1 where naive learners never undo it. Does not depend on this game's own `p_naive`.
+        0 where it never exists, 1 where naive learners never undo it. Does not depend on this game's own `p_naive`. Under
+        noise it is also gone below `forgiving_below`.
         """
-        return self._own(self.cooperation().p_critical)
+        return self._own(self._at(lambda kind: kind.p_critical).p_critical)
+
+    def forgiving_below(self) -> float:
+        """The share p_naive (in this game's `weighting`) below which K gives way to policies that forgive; 0 without noise.
+
+        After a slip K defects for ever, which among agents costs more, the more often they slip. Does not depend on this
+        game's own `p_naive`.
+        """
+        return self._own(self._at(lambda kind: kind.forgiving_below).forgiving_below)
+
+    def _critical(self, kinds: Sequence[Cooperation]) -> Sequence[Cooperation]:
+        """K where its opening gives way, for this pool's initial learners and other scramblings of them, from those here."""
+        if self.game.noise is None:
+            return kinds
+        last = self._at(lambda kind: kind.p_critical)
+        there = [setting._replace(share=last.p_critical) for setting in self._others(len(kinds) - 1)]
+        return [last, *(cooperation.near(setting, last.policy) for setting in there)]
+
+    def _at(self, share: Callable[[Cooperation], float]) -> Cooperation:
+        """K at the effective share which that K itself names; without noise K is the same at every share."""
+        kind = self.cooperation()
+        for _ in range(0 if self.game.noise is None else 6):
+            kind = cooperation.near(self.setting()._replace(share=share(kind)), kind.policy)
+        return kind
 
     def _own(self, share: float) -> float:
         """The share in this game's weighting that has an effective share."""
@@ -267,7 +293,7 @@ class MetaGame:
         check_count("scramblings", scramblings)
         kinds = [self.cooperation()]
         kinds += [cooperation.near(setting, kinds[0].policy) for setting in self._others(scramblings)]
-        critical = [self._own(kind.p_critical) for kind in kinds]
+        critical = [self._own(kind.p_critical) for kind in self._critical(kinds)]
         boundary = np.array([kind.basin_boundary(self.share) for kind in kinds])
         spread = float(boundary.std(ddof=1)) if np.isfinite(boundary).all() else np.nan
         return {"p_critical": float(np.std(critical, ddof=1)), "basin_boundary": spread}

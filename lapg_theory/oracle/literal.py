@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lapg_theory.game import COOPERATE, S0, MatrixGame, state_index
+from lapg_theory.game.noise import refuse_noise
 from lapg_theory.oracle import episodes as ep
 from lapg_theory.oracle.moments import Expectations, weights
 from lapg_theory.oracle.rationals import Rationals
@@ -105,6 +106,7 @@ def enumerate_histories(
     Raises:
         ValueError: for a size that is no count, a probability outside [0, 1], or more than `max_leaves` leaves.
     """
+    refuse_noise(game, "histories are enumerated", "give policies that slip by themselves")
     ep.check_sizes(steps, inner_episodes, batch)
     ep.check_leaves(4 ** (steps * inner_episodes * batch), "4^(T M B)", max_leaves)
     streams = list(itertools.product(ep.episodes(steps), repeat=inner_episodes))

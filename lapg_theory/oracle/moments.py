@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lapg_theory.game import COOPERATE, MatrixGame
+from lapg_theory.game.noise import refuse_noise
 from lapg_theory.oracle import episodes as ep
 from lapg_theory.oracle.rationals import Rationals
 
@@ -198,6 +199,7 @@ def expectations(
     Source: the estimators of Meulemans et al., "Multi-agent cooperation through learning-aware policy gradients"
     (2025), with those of Lu et al., "Model-free opponent shaping" (2022), and of naive learners as baselines.
     """
+    refuse_noise(game, "estimators are enumerated", "give policies that slip by themselves")
     ep.check_sizes(steps, inner_episodes, batch)
     ep.check_leaves(leaves(steps, inner_episodes, batch), "C(4^T + B - 1, B)^(M-1) 4^T", max_leaves)
     p, q = ep.policy("ego", ego), ep.policy("naive", naive)

@@ -19,7 +19,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from lapg_theory.exact.chain import Discount, Play, finite_visits, from_logits, stacked, traceable, visit_distribution
+from lapg_theory.exact.chain import (
+    Discount,
+    Play,
+    acted,
+    as_seen,
+    finite_visits,
+    from_logits,
+    stacked,
+    traceable,
+    visit_distribution,
+)
 from lapg_theory.exact.precision import float64
 from lapg_theory.exact.returns import payoffs
 from lapg_theory.game import FiniteHorizon, Horizon, MatrixGame, check_count, check_policy
@@ -29,10 +39,10 @@ from lapg_theory.shaping.optimum import STARTS
 
 
 def _last(row: Play, column: Play, horizon: Any) -> Any:
-    """Distribution of the last outcome of an inner episode, CC, CD, DC, DD."""
+    """Distribution of the last outcome of an inner episode as the row player sees it, CC, CD, DC, DD."""
     if isinstance(horizon, FiniteHorizon):
-        return finite_visits(row, column, horizon.steps)[1]
-    return stacked(visit_distribution(row, column, horizon))
+        return as_seen(finite_visits(*acted(row, column, horizon), horizon.steps)[1], horizon)
+    return as_seen(stacked(visit_distribution(row, column, horizon)), horizon)
 
 
 def _curves(policies: Any, theta: Any, rewards: Any, horizon: Any, eta: Any) -> tuple[Any, Any]:
@@ -135,7 +145,7 @@ def train_informed_shaper(
     theta = sobol_logits(512) if learners is None else np.asarray(learners, float)
     if theta.ndim != 2 or theta.shape[1] != 5:
         raise ValueError(f"learners must be initial logits [n, 5], got shape {theta.shape}")
-    numbers = (theta.T, (payoffs(game), payoffs(game, 1)), traceable(horizon), float(eta))
+    numbers = (theta.T, (payoffs(game), payoffs(game, 1)), traceable(horizon, game), float(eta))
     kind = {"episode": episode, "outcome": outcome, "updates": updates}
 
     def loss(x):

@@ -46,7 +46,7 @@ def _prepare(
     if not isinstance(eta, jax.core.Tracer) and not ((np.asarray(eta) >= 0) & (np.asarray(eta) < np.inf)).all():
         raise ValueError(f"eta must be a finite learning rate >= 0, got {eta}")
     rate = eta if normalize else eta * horizon.weight
-    return checked("p", p), q0, rate, (payoffs(game), payoffs(game, 1)), traceable(horizon)
+    return checked("p", p), q0, rate, (payoffs(game), payoffs(game, 1)), traceable(horizon, game)
 
 
 def episodes(weighting: str, updates: int) -> int:

@@ -18,6 +18,7 @@ import sympy as sp
 
 from lapg_theory.game import MatrixGame, mirror, symmetric_game
 from lapg_theory.game.conventions import own_view
+from lapg_theory.game.noise import refuse_noise
 from lapg_theory.symbolic.returns import P, R, S, T, gamma, policy_in_symbols
 from lapg_theory.symbolic.thresholds import Statement
 
@@ -35,6 +36,7 @@ def symbolic_alignment(p: Any, q: Any, game: MatrixGame | None = None) -> tuple[
     logits. Arguments and errors as for `symbolic_returns`; meant for policies with few symbols.
     """
     game = symmetric_game(T, R, P, S) if game is None else game
+    refuse_noise(game, "alignment is derived", "leave the noise out")
     p, q = policy_in_symbols(p, "p"), mirror(policy_in_symbols(q, "q"))
     chances = sp.Matrix([_chances(p[s], q[s]) for s in range(5)])
     inverse = (sp.eye(4) - gamma * chances[1:, :]).inv(method="ADJ")

@@ -107,6 +107,8 @@ def symbolic_returns(p: Any = "general", q: Any = "general", game: MatrixGame | 
     """
     game = symmetric_game(T, R, P, S) if game is None else game
     p, q = policy_in_symbols(p, "p"), policy_in_symbols(q, "q")
+    if game.noise is not None:
+        p, q = game.noise.acted(p), game.noise.acted(q)
     tidy = tidier(p, q)
 
     def determinant(*f):

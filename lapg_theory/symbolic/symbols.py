@@ -8,6 +8,8 @@ import sympy as sp
 T, R, P, S = sp.symbols("T R P S", real=True)
 gamma, share = sp.symbols("gamma share", nonnegative=True)
 eta, b, c = sp.symbols("eta b c", positive=True)
+#: Chances of an execution and of a perception error.
+slip, glance, keeps = sp.symbols("e d k", nonnegative=True)
 #: Shaping gradient; lines of payoffs: slope, baseline, strength, and chi = 1 / slope.
 shaping, slope, baseline, phi, chi = sp.symbols("G s l phi chi", real=True)
 

@@ -10,6 +10,7 @@ import sympy as sp
 
 from lapg_theory.game import MatrixGame, mirror, symmetric_game
 from lapg_theory.game.conventions import own_view
+from lapg_theory.game.noise import refuse_noise
 from lapg_theory.symbolic.returns import policy_in_symbols, symbolic_returns, tidier
 from lapg_theory.symbolic.symbols import P, R, S, T, gamma
 
@@ -25,6 +26,7 @@ def symbolic_action_values(p: Any = "general", q: Any = "general", game: MatrixG
     for `symbolic_returns`.
     """
     game = symmetric_game(T, R, P, S) if game is None else game
+    refuse_noise(game, "action values are solved for", "give the policies that are done, noise.acted(p)")
     p, q = policy_in_symbols(p, "p"), mirror(policy_in_symbols(q, "q"))
     tidy = tidier(p, q)
     system = sp.eye(4) - gamma * sp.Matrix([_chances(p[s], q[s]) for s in range(1, 5)])

@@ -7,8 +7,9 @@ Akin's identity v . (gamma p + (1 - gamma) p0 - (1, 1, 0, 0)) = 0 against every 
 
 therefore enforces pi_2 - l = s (pi_1 - l): slope s, baseline l. Extortion has l = P and chi = 1 / s >= 1, so that
 pi_1 - P = chi (pi_2 - P); a generous policy has l = R, an equaliser s = 0. Payoffs are per step; gamma = 1 is the
-undiscounted limit, where p0 drops out. (Press & Dyson 2012, PNAS 109; Akin 2016, Springer Proc. Math. Stat. 195; Hilbe,
-Traulsen & Sigmund 2015, Games Econ. Behav. 92; McAvoy & Hauert 2016, PNAS 113.)
+undiscounted limit, where p0 drops out. In a noisy game all this holds of what is done; what is to be intended follows from
+it, and has to be probabilities: fewer lines can be enforced, and none through P or R. (Press & Dyson 2012, PNAS 109; Akin
+2016, Springer Proc. Math. Stat. 195; Hilbe, Traulsen & Sigmund 2015, Games Econ. Behav. 92; McAvoy & Hauert 2016, PNAS 113.)
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ from jaxtyping import Float
 from scipy.optimize import linprog
 
 from lapg_theory.game import MIRROR, MatrixGame, check_game
+from lapg_theory.game.noise import Noise
 from lapg_theory.game.units import on_one_scale
 
 COOPERATED = np.array([1.0, 1.0, 0.0, 0.0])  # own action by outcome
@@ -54,6 +56,14 @@ def check_gamma(gamma: float | int) -> None:
         raise ValueError(f"gamma must lie in [0, 1), or be 1 for the undiscounted limit, got {gamma!r}")
 
 
+def _unslipped(game: MatrixGame) -> tuple[np.ndarray, float, float]:
+    """(B, e, k) by which e + k p = B done, the other way round than `Noise.acted`: to be intended after CC, CD, DC, DD."""
+    if game.noise is None:
+        return np.eye(4), 0.0, 1.0
+    slip, glance = float(game.noise.execution), float(game.noise.perception)
+    return Noise(0.0, glance).intended(np.eye(5)[1:])[:, 1:].T, slip, 1 - 2 * slip
+
+
 def _tilt(game: MatrixGame, slope: Any, chi: Any, baseline: Any) -> tuple[float, np.ndarray, float]:
     """The slope, what phi x unit multiplies, by outcome: [s (r1 - l) - (r2 - l)] / unit; and the unit of the payoffs."""
     if (slope is None) == (chi is None) or chi == 0:
@@ -69,21 +79,25 @@ def _tilt(game: MatrixGame, slope: Any, chi: Any, baseline: Any) -> tuple[float,
     return s, s * (own - level) - (other - level), unit
 
 
-def _extreme(tilt: np.ndarray, objective: Any, lost: tuple[Any, Any]) -> np.ndarray | None:
+def _extreme(game: MatrixGame, tilt: np.ndarray, objective: Any, lost: tuple[Any, Any]) -> np.ndarray | None:
     """(phi, x, 1 - gamma) that minimises the objective over all policies, x = (1 - gamma) p0; None where there is none.
 
-    0 <= (1, 1, 0, 0) - x + phi tilt <= gamma and 0 <= x <= 1 - gamma, with 1 - gamma within the bounds `lost`.
+    0 <= (1, 1, 0, 0) - x + phi tilt <= gamma and 0 <= x <= 1 - gamma, with 1 - gamma within the bounds `lost`. Under noise
+    x is of what is done, and the bounds are those of gamma (e + k p) and (1 - gamma) (e + k p0) for what is intended.
     """
-    one, none = np.ones(4), np.zeros(4)
-    rows = np.concatenate([np.stack([-tilt, one, none], 1), np.stack([tilt, -one, one], 1), [[0, 1, -1]]])
-    limits = np.concatenate([COOPERATED, one - COOPERATED, [0]])
+    one, none, (turn, slip, keeps) = np.ones(4), np.zeros(4), _unslipped(game)
+    tilt, reach = turn @ tilt, turn @ COOPERATED
+    rows = np.stack([-tilt, one, none - slip], 1), np.stack([tilt, -one, slip + keeps * one], 1)
+    first = [[0, 1, -slip - keeps]] + [[0, -1, slip]] * (slip > 0)
+    rows = np.concatenate([*rows, first])
+    limits = np.concatenate([reach - slip, slip + keeps - reach, [0] * len(first)])
     found = linprog(objective, rows, limits, bounds=[(-1e6, 1e6), (0, 1), lost])
     return found.x if found.success else None
 
 
-def _phis(tilt: np.ndarray, lost: Any) -> tuple[float, float] | None:
+def _phis(game: MatrixGame, tilt: np.ndarray, lost: Any) -> tuple[float, float] | None:
     """The range of phi at 1 - gamma = `lost`; phi = 0 alone enforces nothing."""
-    ends = [_extreme(tilt, (sign, 0, 0), (lost, lost)) for sign in (1, -1)]
+    ends = [_extreme(game, tilt, (sign, 0, 0), (lost, lost)) for sign in (1, -1)]
     found = [float(end[0]) for end in ends if end is not None]
     return (found[0], found[1]) if max(map(abs, found), default=0.0) > ROUNDING else None
 
@@ -102,10 +116,10 @@ def feasible(game: MatrixGame, gamma: float | int, *, baseline: Any, slope: Any 
     """
     check_gamma(gamma)
     _, tilt, unit = _tilt(game, slope, chi, baseline)
-    most = _extreme(tilt, (0, 0, -1), (0, 1))
+    most = _extreme(game, tilt, (0, 0, -1), (0, 1))
     lost = 0.0 if most is None else float(most[2])
-    lowest = 1 - lost if lost > ROUNDING else 1.0 if _phis(tilt, 0.0) else math.inf
-    phi = _phis(tilt, min(1 - gamma, lost)) if 1 - gamma <= lost + ROUNDING and lowest <= 1 else None
+    lowest = 1 - lost if lost > ROUNDING else 1.0 if _phis(game, tilt, 0.0) else math.inf
+    phi = _phis(game, tilt, min(1 - gamma, lost)) if 1 - gamma <= lost + ROUNDING and lowest <= 1 else None
     return Feasibility(phi is not None, phi and (phi[0] / unit, phi[1] / unit), lowest)
 
 
@@ -166,16 +180,18 @@ def enforce(
     phi = (low + high) / 2 if phi is None else float(phi)
     if not math.isfinite(phi):
         raise ValueError(f"phi must be finite, got {phi}")
-    lost, reach = 1 - gamma, phi * unit * tilt + COOPERATED
-    first, last = max(0.0, (reach - gamma).max()), min(lost, reach.min())
+    turn, slip, keeps = _unslipped(game)
+    lost, reach = 1 - gamma, turn @ (phi * unit * tilt + COOPERATED) - gamma * slip
+    first, last = max(lost * slip, (reach - gamma * keeps).max()), min(lost * (slip + keeps), reach.min())
     if first > last + ROUNDING or phi == 0:
         raise ValueError(f"phi = {phi:g} cannot enforce {line}: it must lie in [{low:.6g}, {high:.6g}] and not be 0")
-    start = (first + last) / 2 if p0 is None else lost * p0
+    start = (first + last) / 2 if p0 is None else lost * (slip + keeps * p0)
     if not first - ROUNDING <= start <= last + ROUNDING:
-        raise ValueError(f"p0 = {p0:g} cannot enforce {line}: it must lie in [{first / lost:.6g}, {last / lost:.6g}]")
+        least, most = ((x / lost - slip) / keeps for x in (first, last))
+        raise ValueError(f"p0 = {p0:g} cannot enforce {line}: it must lie in [{least:.6g}, {most:.6g}]")
     if p0 is None:
-        p0 = start / lost if lost else float(abs(tilt[0]) < ROUNDING)
-    later = (reach - start) / gamma if gamma else np.zeros(4)
+        p0 = (start / lost - slip) / keeps if lost else float(abs(tilt[0]) < ROUNDING)
+    later = (reach - start) / (gamma * keeps) if gamma else np.zeros(4)
     return np.clip(np.append(p0, later), 0.0, 1.0)
 
 

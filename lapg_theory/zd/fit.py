@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from lapg_theory.exact.returns import done
 from lapg_theory.game import MatrixGame, NearestExtortioner, check_game, nearest_extortioner
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.game.units import on_one_scale
@@ -49,14 +50,15 @@ def fit(game: MatrixGame, p: Any, gamma: float | int) -> Fit:
     """The line that the policy p comes nearest to enforcing, by linear least squares.
 
     gamma p + (1 - gamma) p0 - (1, 1, 0, 0) = A r1 + B r2 + C: phi = -B, slope = -A / B, baseline = C / (phi (1 -
-    slope)). For a donation game the residual is gamma / 2 |p_CC - p_CD - p_DC + p_DD|, whatever p0.
+    slope)); under noise p is what is done. For a donation game the residual is gamma / 2 |p_CC - p_CD - p_DC + p_DD|,
+    whatever p0.
 
     Raises:
         ValueError: for no policy, gamma outside [0, 1], or a game whose payoffs lie on one line whatever is played.
     """
     check_gamma(gamma)
-    policy = _one("p", p)
     check_game(game)
+    (policy,) = done(game, _one("p", p))
     scaled, scale = on_one_scale(game)
     own, other = payoffs_by_outcome(scaled)
     basis = np.stack([own, other, np.ones(4)], axis=1)

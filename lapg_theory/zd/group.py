@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lapg_theory.game import AnonymousGame
+from lapg_theory.game.noise import counts_seen
 from lapg_theory.zd.enforce import check_gamma
 
 ROUNDING = 1e-9
@@ -21,10 +22,10 @@ def enforce_in_group(
 ) -> Float[np.ndarray, " states"]:
     """The policy that enforces mean(others) - baseline = slope (own - baseline) per step against every co-players.
 
-    gamma p = [own C] - (1 - gamma) p0 + phi [slope (r_own - baseline) - (r_others - baseline)], r_others the mean payoff of
-    the co-players. In a public goods game of n players at gamma = 1, with a share s and baseline l: after own C with j
-    cooperating others 1 + phi [(1 - s)(l - r c (j + 1) / n) - s c + c j / (n - 1)], after own D phi [(1 - s)(l - r c j / n) +
-    c j / (n - 1)].
+    gamma p = [own C] - (1 - gamma) p0 + phi [slope (r_own - baseline) - (r_others - baseline)], r_others the mean payoff
+    of the co-players. In a noisy game that p is done; returned is what has to be intended for it. In a public goods game
+    of n players at gamma = 1, with a share s and baseline l: after own C with j cooperating others 1 + phi [(1 - s)(l - r
+    c (j + 1) / n) - s c + c j / (n - 1)], after own D phi [(1 - s)(l - r c j / n) + c j / (n - 1)].
 
     Args:
         game: an `AnonymousGame` of at least two players.
@@ -41,6 +42,10 @@ def enforce_in_group(
         ValueError: where an entry would be no probability; the message names it.
     """
     check_gamma(gamma)
+    intended, slip, seen = p0, 0.0, np.eye(game.players)
+    if game.noise is not None:
+        slip, seen = float(game.noise.execution), np.array(counts_seen(game.noise.perception, game.players - 1))
+        p0 = slip + (1 - 2 * slip) * p0
     numbers = {"baseline": baseline, "slope": slope, "phi": phi, "p0": p0}
     if not np.isfinite(list(numbers.values())).all() or phi == 0 or gamma == 0:
         raise ValueError(
@@ -50,7 +55,9 @@ def enforce_in_group(
     others = np.array(game.others())[:, ::-1]
     tilt = slope * (own - baseline) - (others - baseline)
     later = (np.array([[1.0], [0.0]]) - (1 - gamma) * p0 + phi * tilt) / gamma
-    policy = np.concatenate([[p0], later.ravel()])
+    if game.noise is not None:
+        later = np.linalg.solve(seen, (later.T - slip) / (1 - 2 * slip)).T
+    policy = np.concatenate([[intended], later.ravel()])
     if (policy < -ROUNDING).any() or (policy > 1 + ROUNDING).any():
         worst = int(np.abs(policy - 0.5).argmax())
         raise ValueError(

@@ -1,4 +1,4 @@
-"""docs/games.md: every example prints what the page says, and the table of learning rules is what they do."""
+"""docs/games.md, docs/noise.md: every example prints what the page says, and the table of learning rules is what they do."""
 
 import doctest
 from pathlib import Path
@@ -25,6 +25,11 @@ def test_examples_print_what_the_page_says(section):
     exec(IMPORTS, known)
     examples = doctest.DocTestParser().get_doctest(section, known, PAGE.name, str(PAGE), 0)
     assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+def test_examples_of_noise_print_what_the_page_says():
+    found = doctest.DocTestParser().get_doctest((PAGE.parent / "noise.md").read_text(), {}, "noise.md", None, 0)
+    assert doctest.DocTestRunner().run(found).failed == 0 < len(found.examples)
 
 
 def test_the_page_begins_with_those_imports():
