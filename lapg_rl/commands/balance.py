@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.settings:
             raise ValueError(f"a run takes everything from its folder, got {' '.join(arguments.settings)}")
         folder = RunFolder(arguments.source)
-        cfg, state = folder.config(), folder.final_state()
+        cfg, state = folder.trusted_config(), folder.final_state()
     else:
         cfg = config.override(config.preset(arguments.source), arguments.settings)
         if cfg.pool.parents:

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate the run and print what came out."""
     folder, opponents = arguments.run_folder, arguments.opponents or None
     trust.allow(*(name for name in arguments.opponents if tables.is_address(name)))  # what is named is allowed
-    RunFolder(folder).config()  # refuses what is no run before the seconds that imports take
+    RunFolder(folder).trusted_config()  # refuses what is no run before the seconds that imports take
     from lapg_rl.study.evaluation import evaluate
 
     evaluation = evaluate(folder, opponents, meta_batch=arguments.meta_batch, seed=arguments.seed)

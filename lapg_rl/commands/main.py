@@ -34,7 +34,7 @@ COMMANDS = {
     "theory": ("lapg_theory.commands.theory", "derive thresholds, fixed points and figures"),
 }
 #: Commands that play what run folders and config files describe.
-PLAYING = ("train", "sweep", "evaluate", "watch", "tournament", "balance", "report")
+PLAYING = ("train", "sweep", "evaluate", "watch", "tournament", "balance", "report", "crossval")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -38,9 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train what is not finished; then the table, also where runs failed. The status is the highest of the runs'."""
     from lapg_rl import config
-    from lapg_rl.commands.training import base_config
+    from lapg_rl.commands.training import check_trusted, named_config
 
-    base = base_config(arguments)
+    base = named_config(arguments)
     given = [setting for setting in arguments.settings if "=" in setting]
     for setting in given:
         config.full_key(setting.partition("=")[0])
@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     root = arguments.root or Path("runs") / f"sweep-{base.name}"
     planned = sweep.plan(base, given, arguments.seeds, root)
+    check_trusted((one.config for one in planned), arguments)
     left = [] if arguments.table else [one for one in planned if not one.finished]
     try:
         ends = _train(left, root, arguments)

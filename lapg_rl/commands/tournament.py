@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_name(name)
     trust.allow(*(name for name in named if tables.is_address(name)))  # what is named is allowed
     for folder in (path for path in arguments.runs if (path / "config.toml").exists() or not path.is_dir()):
-        RunFolder(folder).config()  # refuses what is no run before the seconds that imports take
+        RunFolder(folder).trusted_config()  # refuses what is no run before the seconds that imports take
     from lapg_rl.study.tournament import CLASSICS, tournament
 
     others = CLASSICS if arguments.others is None else named

@@ -3,8 +3,9 @@
 import argparse
 import dataclasses
 import os
+import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int, c
 
 def options(quiet: bool, count: Any, configs: Sequence[Config] = ()) -> list[str]:
     """Options that a run in a process of its own gets, too; what this process may load, that one may."""
-    names = sorted({cfg.game.factory for cfg in configs if cfg.game.factory})
+    names = sorted({name for cfg in configs for name in cfg.addresses})
     return (
         ["--quiet"] * quiet
         + ([] if count is None else ["--devices", str(count)])
@@ -157,12 +158,14 @@ def named_config(arguments: argparse.Namespace) -> Config:
     return config.load(arguments.config) if arguments.config else config.preset(names[0])
 
 
-def base_config(arguments: argparse.Namespace) -> Config:
-    """The same, for playing: what a file names by address must be allowed, unless the command line names another."""
-    base, given = named_config(arguments), [setting for setting in arguments.settings if "=" in setting]
-    if arguments.config and not any(setting.startswith(("factory=", "game.factory=")) for setting in given):
-        trust.check(base, arguments.config)
-    return base
+def check_trusted(configs: Iterable[Config], arguments: argparse.Namespace) -> None:
+    """Refuse to load what a config file names by address, unless the command line names it as well, or it was allowed."""
+    if not arguments.config:
+        return
+    named = set(re.findall(r"[\w.]+:\w+", " ".join(arguments.settings)))
+    for cfg in configs:
+        trust.allow(*named.intersection(cfg.addresses))
+        trust.check(cfg, arguments.config)
 
 
 def fresh(arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
@@ -173,7 +176,8 @@ def fresh(arguments: argparse.Namespace) -> list[tuple[Config, Path]]:
         if text is not None:
             check_run(option, text)
             parents.append(f"pool.{name}={text}")
-    cfg = config.override(base_config(arguments), [*filter(lambda s: "=" in s, arguments.settings), *parents])
+    cfg = config.override(named_config(arguments), [*filter(lambda s: "=" in s, arguments.settings), *parents])
+    check_trusted([cfg], arguments)
     configs = consecutive_seeds(cfg, arguments.seeds)
     if arguments.run is None:
         return [(c, default_folder(c)) for c in configs]
@@ -191,6 +195,5 @@ def resumed(folder: Path, arguments: argparse.Namespace) -> list[tuple[Config, P
             f"--resume takes everything but updates=N from {folder}; give no preset, other settings, --config, --run, --seeds, "
             "--from or --naive-from"
         )
-    there = RunFolder(folder).config()
-    trust.check(there, folder)
+    there = RunFolder(folder).trusted_config()
     return [(config.override(there, arguments.settings), folder)]

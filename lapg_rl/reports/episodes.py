@@ -74,7 +74,7 @@ def record(
     """
     check_draws("seed", seed)
     run = RunFolder(folder)
-    cfg = run.config()
+    cfg = run.trusted_config()
     game = bare_environment(cfg.game)
     if not isinstance(game, CleanUp):
         raise ValueError(f"only CleanUp-lite can be watched, but {run.path} has game.kind = {cfg.game.kind}")

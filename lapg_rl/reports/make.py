@@ -108,6 +108,6 @@ def predict_run(folder: Path, say: Say = _silent) -> Prediction:
     prediction = records.load(Prediction, folder)
     if prediction is None:
         say(f"deriving what to expect of {folder} ...")
-        prediction = predict(RunFolder(folder).config())
+        prediction = predict(RunFolder(folder).trusted_config())
         records.save(prediction, folder)
     return prediction

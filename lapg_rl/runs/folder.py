@@ -56,6 +56,16 @@ class RunFolder:
             self.check_same(trained[-1]["config"], found, "its provenance", cut="lengthened" in trained[-1])
         return found
 
+    def trusted_config(self) -> Config:
+        """The same, to be played or trained: whatever looks up what it names comes after this.
+
+        Raises:
+            ValueError: where it names code that was not allowed; see `lapg_rl.runs.trust`.
+        """
+        found = self.config()
+        trust.check(found, self.path)
+        return found
+
     def check_same(self, trained: Any, found: Config, where: str, longer_now: bool = False, cut: bool = False) -> None:
         """Refuse a configuration that is not the one (plain data, None in older versions) that was trained with.
 
@@ -119,8 +129,7 @@ class RunFolder:
 
     def final_state(self) -> "TrainState":
         """The state to evaluate. Raises ValueError where the run has no sound checkpoint of a trained state."""
-        cfg = self.config()
-        trust.check(cfg, self.path)
+        cfg = self.trusted_config()
         state = self.newest_state(cfg)
         if state is None or not int(state.update):
             raise ValueError(

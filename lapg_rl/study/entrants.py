@@ -84,7 +84,7 @@ def fresh_naive(cfg: Config, count: int, key: Array) -> Entrant:
 def agents(folder: Path, label: str | None = None) -> list[Entrant]:
     """The agents of a run's newest checkpoint, called `label` (by default the folder), with /0, /1 if there are several."""
     run = RunFolder(folder)
-    cfg, state = run.config(), run.final_state()
+    cfg, state = run.trusted_config(), run.final_state()
     label = folder.resolve().name if label is None else label
     names = [label] if cfg.pool.agents == 1 else [f"{label}/{n}" for n in range(cfg.pool.agents)]
     return [

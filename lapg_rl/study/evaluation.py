@@ -57,7 +57,7 @@ def evaluate(
     check_count("meta_batch", meta_batch)
     check_draws("seed", seed)
     run = RunFolder(folder)
-    cfg, state = run.config(), run.final_state()
+    cfg, state = run.trusted_config(), run.final_state()
     pool = [agent._replace(name=f"agent {agent.agent}") for agent in entrants.agents(run.path)]
     game = matrix_game(cfg.game)
     dilemma = game if game is not None and game.is_dilemma else None
@@ -113,7 +113,7 @@ def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
     for name in opponents:
         if str(Path(name)) in names:
             label = names[str(Path(name))]
-            entrants.check_compatible((folder.name, cfg), [(label, RunFolder(name).config())], learners=False)
+            entrants.check_compatible((folder.name, cfg), [(label, RunFolder(name).trusted_config())], learners=False)
             met += entrants.agents(Path(name), label)
         elif name in scripts(cfg):
             met.append(entrants.script(name, cfg))

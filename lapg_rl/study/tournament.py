@@ -82,7 +82,7 @@ def _players(
         entrants.check_name(name)
     folders = runs_in(folders)
     labels = entrants.labels(folders)
-    configs = [RunFolder(folder).config() for folder in folders]
+    configs = [RunFolder(folder).trusted_config() for folder in folders]
     if not configs:
         raise ValueError("no runs to play; name at least one run folder")
     for label, cfg in zip(labels, configs, strict=True):

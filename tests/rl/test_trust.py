@@ -12,11 +12,13 @@ import pytest
 
 from lapg_rl import config
 from lapg_rl.commands.main import main
-from lapg_rl.config import Config, GameConfig, ModelConfig, PoolConfig
+from lapg_rl.commands.training import options
+from lapg_rl.config import Config, GameConfig, LearnerConfig, ModelConfig, PoolConfig
 from lapg_rl.envs.build import custom
 from lapg_rl.runs import checkpoint, trust
 from lapg_rl.runs.loop import fresh_state, open_run
-from lapg_rl.study import comparison, markdown
+from lapg_rl.study import comparison, markdown, records
+from lapg_rl.study.records import Evaluation, Match, PayoffLine, Player
 from lapg_rl.study.results import collect, summary_markdown
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +65,9 @@ def stranger(tmp_path, monkeypatch):
 
 
 LINES = [["evaluate", "run"], ["train", "--resume", "run"], ["train", "--config", "run/config.toml"], ["report", "run"],
-         ["sweep", "--config", "run/config.toml"]]  # fmt: skip
+         ["sweep", "--config", "run/config.toml"], ["watch", "run"], ["tournament", "run"], ["balance", "run"],
+         ["evaluate", "run", "tft"], ["train", "--config", "run/config.toml", "model.kind=gru"],
+         ["crossval", "--level", "L6", "--run", "run"]]  # fmt: skip
 
 
 @pytest.mark.parametrize("line", LINES, ids=" ".join)
@@ -73,6 +77,42 @@ def test_a_strangers_factory_is_not_loaded_unless_it_is_named(line, stranger, ca
     assert "depends on evil_world:f, and to load that runs its code; if you trust it, add --trust" in err
     assert err.removeprefix("evaluating run ...\n").count("\n") == 1
     assert not (stranger / "executed").exists()
+
+
+def test_whatever_names_code_is_an_address():
+    """Every key whose value is looked up in a table of names; a new one must be found here, too."""
+    for key in ("game.kind", "model.kind", "naive.model", "learner.estimator", "learner.algorithm", "pool.fixed"):
+        more = ["pool.p_fixed=0.25"] if key == "pool.fixed" else []
+        assert config.override(config.preset("ipd-mixed"), [*more, f"{key}=evil_world:f"]).addresses == ["evil_world:f"]
+    for changed in ("pool.coplayers=evil_world:f=0.25", "schedule=3: pool.coplayers=evil_world:f=0.25"):
+        assert config.override(config.preset("ipd-mixed"), [changed]).addresses == ["evil_world:f"]
+
+
+def test_an_evaluation_that_is_there_lets_a_report_load_no_code_either(stranger, capsys):
+    config.save(dataclasses.replace(CFG, model=ModelConfig(kind="evil_world:f")), stranger / "run" / "config.toml")
+    side = Player(0.5, 0.25, [0.5, 0.5], [0.5, 0.5], *([[0.5] * 5] * 4))
+    line = PayoffLine(0, 0.5, 0.25, 0.5, 0.25, 0.75, [(0.5, 0.25)])
+    records.save(Evaluation(2, 2, 0, [Match(0, "naive", side, side)], [line]), stranger / "run")
+    assert main(["report", "run"]) == 2
+    assert "run depends on evil_world:f" in capsys.readouterr().err
+    assert not (stranger / "executed").exists()
+
+
+def test_a_config_file_is_trusted_with_what_the_command_line_names_and_no_more(stranger, monkeypatch, capsys):
+    monkeypatch.setattr("lapg_rl.runs.loop.train_together", lambda runs, **_: None)
+    line = ["train", "--config", "run/config.toml", "game.factory=mine:f", "--run", "mine"]
+    assert main(line) == 0  # the file's own is not loaded any more
+    theirs = config.load(stranger / "run" / "config.toml")
+    theirs = dataclasses.replace(theirs, learner=LearnerConfig(estimator="evil_world:nothing"))
+    config.save(theirs, stranger / "run" / "config.toml")
+    for command in (line, ["sweep", *line[1:-2]]):
+        assert main(command) == 2
+        assert "run/config.toml depends on evil_world:nothing, and" in capsys.readouterr().err
+
+
+def test_processes_that_train_may_load_what_this_one_may():
+    cfgs = [config.override(CFG, [f"estimator=mine:{name}", "model.kind=mine:m"]) for name in "ab"]
+    assert options(False, None, cfgs) == [*("--trust", "mine:a"), *("--trust", "mine:b"), *("--trust", "mine:m")]
 
 
 def test_compare_and_a_quick_report_never_load_it(stranger):

@@ -179,7 +179,7 @@ def level(setting: Setting, simulation: Simulation, folder: Path, *, runs: Seque
         )
     made, shown, told = [], [], {}
     for path in runs_in(runs):
-        cfg = RunFolder(path).config()
+        cfg = RunFolder(path).trusted_config()
         if cfg.pool.p_naive == 0:
             raise ValueError(f"{path} meets no naive learners (p_naive = 0), so there is nothing to shape")
         found = _evaluation(path, setting)
