@@ -19,6 +19,9 @@ and gae_lambda = 1 give the plain returns. The value after the last step of a me
 boundaries end no return, except for `inner_episode`, whose horizon they are.
 
 Source: Meulemans et al., "Multi-agent cooperation through learning-aware policy gradients", ICLR 2025, section 3.
+
+Others credit what an action does to the co-player's *choices* instead of its learning. They take the co-player to act by a
+softmax of its own action values, read its rewards (`Others`), and see each inner episode on its own; docs/methods.md has them.
 """
 
 import dataclasses
@@ -29,7 +32,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lapg_rl.config import tables
+from lapg_rl.config import AlignmentConfig, tables
+from lapg_rl.interfaces import Others
 
 Signal = Float[Array, "b m t"]
 
@@ -118,13 +122,80 @@ mfos = Estimator(lambda current, future: (current, future.mean(axis=0, keepdims=
 inner_episode = Estimator(lambda current, future: (current / len(current), jnp.zeros_like(future)), episodic=True)
 
 
+def _advantages(rewards: Signal, values: Signal, decay: tuple[float, float]) -> Signal:
+    """Generalised advantages of single inner episodes; `decay` is gamma and lambda."""
+    gamma, lam = decay
+    return current_and_future(_td_errors(rewards, values, gamma, True), gamma * lam)[0]
+
+
+def past_sums(signal: Signal, gamma: float, decay: float = 1.0) -> Signal:
+    """Sum over t < k of gamma^(k - t) decay^(k - t - 1) signal[..., t], within each inner episode, by one scan."""
+
+    def add(before, now):
+        return gamma * (decay * before + now), before
+
+    steps = jnp.moveaxis(signal, -1, 0)
+    return jnp.moveaxis(jax.lax.scan(add, jnp.zeros_like(steps[0]), steps)[1], 0, -1)
+
+
+def past_means(signal: Signal) -> Signal:
+    """Mean over t < k of signal[..., t], within each inner episode; 0 at its first step."""
+    return past_sums(signal, 1.0) / jnp.maximum(jnp.arange(signal.shape[-1]), 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class AdvantageAlignment:
+    """Credits `[A_k + beta (sum over t < k of gamma^(k-t) A_t) sum over co-players j of A_jk] / B`; see docs/methods.md.
+
+    A are generalised advantages, own ones of the past with a lambda of their own. With exact values, and lambda 0 of the past,
+    its mean is the direction of `lapg_theory.learning.AdvantageAlignment`; beta = 0 is `inner_episode`.
+
+    Source: Duque et al., "Advantage Alignment algorithms", ICLR 2025 (arXiv 2406.14662).
+    """
+
+    reads: tuple[str, ...] = ("others", "reward_scale", "alignment")
+    episodic: bool = True
+
+    def __call__(
+        self,
+        rewards: Signal,
+        values: Signal,
+        *,
+        gamma: float,
+        gae_lambda: float,
+        others: Others,
+        reward_scale: float,
+        alignment: AlignmentConfig,
+    ) -> Signal:
+        """The credits `[b, m, t]` of one meta-episode.
+
+        Args:
+            rewards: own, scaled.
+            values: own.
+            gamma: the discount.
+            gae_lambda: lambda of the present advantages, own and others'.
+            others: what the co-players got, in the same scale.
+            reward_scale: that scale; beta is for rewards as the game gives them.
+            alignment: beta, and how the past is summed.
+        """
+        past = _advantages(rewards, values, (gamma, alignment.past_lambda))
+        past = past_means(past) if alignment.past == "mean" else past_sums(past, gamma)
+        theirs = sum(_advantages(r, v, (gamma, gae_lambda)) for r, v in zip(others.rewards, others.values, strict=True))
+        own = _advantages(rewards, values, (gamma, gae_lambda))
+        return (own + alignment.beta / reward_scale * past * theirs) / len(rewards)
+
+
+#: `[A + beta (sum of past A) A_other] / B` of Duque et al. (2025): aligns own with the co-player's advantages.
+advantage_alignment = AdvantageAlignment()
+
+
 def estimator(name: str) -> Any:
     """The estimator of a name in a config, or of an address `package.module:name`. Raises ValueError as `tables.find`."""
     return tables.find("learner.estimator", name, tables.ESTIMATORS)
 
 
 #: The estimators of this library by name, in the order of `lapg_rl.config.tables.ESTIMATORS`.
-ESTIMATORS: dict[str, Estimator] = {name: estimator(name) for name in tables.ESTIMATORS}
+ESTIMATORS: dict[str, Any] = {name: estimator(name) for name in tables.ESTIMATORS}
 
 
 def value_targets(rewards: Signal, values: Signal, *, gamma: float, td_lambda: float, episodic: bool = False) -> Signal:

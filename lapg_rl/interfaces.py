@@ -113,11 +113,27 @@ class Kind(NamedTuple):
         coplayer: how it plays.
         draw: `(company, count, key) -> identities` with a leading axis `count`; `company` is a `lapg_rl.play.company.Company`.
         learns: whether it changes with what happens in all B games, which couples them.
+        value_scale: its values times this are of rewards in the agents' scale, `learner.reward_scale`.
     """
 
     coplayer: CoPlayer
     draw: Callable[[Any, int, Array], Any]
     learns: bool = False
+    value_scale: float = 1.0
+
+
+class Others(NamedTuple):
+    """What n co-players got in one meta-episode, in the agents' scale of rewards; for estimators that read it.
+
+    Attributes:
+        rewards: theirs.
+        values: what they expected, by their own value functions, or 0 where they have none.
+        chances: how likely the actions were that they took.
+    """
+
+    rewards: Float[Array, "n b m t"]
+    values: Float[Array, "n b m t"]
+    chances: Float[Array, "n b m t"]
 
 
 @runtime_checkable
@@ -125,7 +141,9 @@ class Estimator(Protocol):
     """A policy-gradient estimator: a pure function on one meta-episode.
 
     Its estimate is the sum over b, m, t of credits * grad log pi(action | history). If it has an attribute `off_learners`,
-    that estimator is used against co-players that don't learn; `episodic` says that its horizon is the inner episode.
+    that estimator is used against co-players that don't learn; `episodic` says that its horizon is the inner episode;
+    `reads` names what it is called with besides, as keyword arguments: `others`, what the co-players got (`Others`), which no
+    other estimator sees, and fields of `lapg_rl.config.LearnerConfig`.
     """
 
     def __call__(self, rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:

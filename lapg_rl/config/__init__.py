@@ -1,5 +1,6 @@
 """Everything a run depends on, as frozen dataclasses, checked when built. No other package holds defaults."""
 
+from lapg_rl.config.alignment import AlignmentConfig as AlignmentConfig
 from lapg_rl.config.pool import PoolConfig as PoolConfig
 from lapg_rl.config.presets import PRESETS as PRESETS
 from lapg_rl.config.presets import preset as preset

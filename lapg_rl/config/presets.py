@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from lapg_rl.config.checks import unknown
 from lapg_rl.config.pool import PoolConfig
-from lapg_rl.config.sections import CleanUpConfig, GameConfig, LearnerConfig, NaiveConfig
+from lapg_rl.config.sections import CleanUpConfig, GameConfig, LearnerConfig, ModelConfig, NaiveConfig
 from lapg_rl.config.whole import Config
 
 
@@ -67,6 +67,7 @@ ABOUT = {
     "ipd-mixed": "published: four agents among naive learners",
     "ipd-shaping-small": "ipd-shaping in minutes on two CPU cores: the demo's",
     "ipd-mixed-small": "ipd-mixed in half an hour on a core: LAPG cooperates",
+    "ipd-aa-small": "Advantage Alignment in seconds: two memory-one agents",
     "cleanup-shaping": "published: CleanUp, an agent against naive learners",
     "cleanup-mixed": "published: CleanUp; baselines take learning_rate=0.03",
     "cleanup-shaping-small": "in minutes on a core: 3 x 2 cells, 16 steps",
@@ -75,6 +76,19 @@ ABOUT = {
     "coin": "as in the leagues of POLA and LOQA: 3 x 3 cells, 16 steps",
     "coin-small": "coin in five minutes on a core: two agents, few games",
 }
+
+#: Two agents that meet each other alone, in single inner episodes, by memory-one policies.
+SELF_PLAY = {
+    "updates": 600,
+    "meta_batch": 8,
+    "inner_episodes": 1,
+    "steps": 32,
+    "model": ModelConfig(kind="tabular"),
+    "pool": PoolConfig(p_naive=0.0, agents=2),
+}
+SELF_PLAY_LEARNER = LearnerConfig(
+    memory="inner_episode", minibatches=1, learning_rate=0.02, gamma=0.96, gae_lambda=0.95, reward_scale=1.0
+)
 
 PRESETS: Mapping[str, Config] = _Presets(
     {
@@ -87,6 +101,11 @@ PRESETS: Mapping[str, Config] = _Presets(
             meta_batch=24,
             learner=LearnerConfig(learning_rate=1e-3),
             pool=PoolConfig(p_naive=0.5, agents=4),
+        ),
+        "ipd-aa-small": Config(
+            name="ipd-aa-small",
+            learner=dataclasses.replace(SELF_PLAY_LEARNER, estimator="advantage_alignment"),
+            **SELF_PLAY,
         ),
         "cleanup-shaping": Config(
             name="cleanup-shaping", game=CLEANUP, meta_batch=512, batch=32, inner_episodes=100, steps=64, **SHAPING

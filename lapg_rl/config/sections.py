@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from lapg_rl.config import tables
+from lapg_rl.config.alignment import AlignmentConfig
 from lapg_rl.config.checks import (
     LARGE,
     check,
@@ -246,8 +247,9 @@ class LearnerConfig:
     """The learning-aware agents: estimator, algorithm and optimiser.
 
     Attributes:
-        estimator: lapg, mfos, batch_unaware or inner_episode; one for all agents, or one an agent ("lapg,lapg,mfos,mfos");
-            or `package.module:name` of your own (`lapg_rl.interfaces`). Algorithms without credits ignore it.
+        estimator: lapg, mfos, batch_unaware, inner_episode or advantage_alignment; one for all agents, or one an agent
+            ("lapg,lapg,mfos,mfos"); or `package.module:name` of your own (`lapg_rl.interfaces`). Algorithms without credits
+            ignore it.
         memory: whether a policy remembers the whole meta-episode or, like a naive learner, its current inner episode only.
         algorithm: ppo or a2c, which learn from an estimator's credits; lola_dice or shaper, which have none; or an address.
         epochs: passes over the experience of an update.
@@ -268,6 +270,7 @@ class LearnerConfig:
         reward_scale: factor of rewards before they are learnt from; metrics have them unscaled.
         population: candidates of a generation of Shaper.
         noise: standard deviation of their parameters.
+        alignment: of the estimators that read the co-player's rewards.
     """
 
     estimator: str = "lapg"
@@ -290,6 +293,7 @@ class LearnerConfig:
     reward_scale: float = 0.05
     population: int = 128
     noise: float = 0.05
+    alignment: AlignmentConfig = dataclasses.field(default_factory=AlignmentConfig)
 
     @property
     def estimators(self) -> tuple[str, ...]:

@@ -90,6 +90,12 @@ ESTIMATORS = {
         episodic=True,
         about="now / B: blind to learning",
     ),
+    "advantage_alignment": EstimatorRow(
+        "lapg_rl.estimators:advantage_alignment",
+        "Advantage Alignment",
+        episodic=True,
+        about="now / B + past * the other's",
+    ),
 }
 
 _ONE_STEP = {

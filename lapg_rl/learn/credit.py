@@ -1,6 +1,7 @@
 """From play to experience: which credits an agent learns from against each kind of co-player."""
 
 import math
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,8 +11,11 @@ from jaxtyping import Array, Float, Int
 
 from lapg_rl.config import LearnerConfig
 from lapg_rl.estimators import estimator, value_targets
+from lapg_rl.interfaces import Others
 from lapg_rl.learn.losses import Experience
 from lapg_rl.play.rollout import Trajectory
+
+NONE: Mapping[str, Others] = types.MappingProxyType({})
 
 
 def transform(credits: Float[Array, "..."], how: str) -> Float[Array, "..."]:
@@ -22,16 +26,37 @@ def transform(credits: Float[Array, "..."], how: str) -> Float[Array, "..."]:
     return centred if how == "centred" else centred / (credits.std() + 1e-8)
 
 
+#: What an estimator may read besides fields of the section `learner`.
+SEEN = ("others",)
+
+
+def reads(chosen: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of what an estimator is called with besides its usual arguments."""
+    return tuple(getattr(chosen, "reads", ()))
+
+
+def others_of(other: Trajectory, config: LearnerConfig, value_scale: float = 1.0) -> Others:
+    """What the only co-player got, `[k, 1, b, m, t]`; `value_scale` takes its values to the agents' scale of rewards."""
+    parts = (other.rewards * config.reward_scale, other.values * value_scale, jnp.exp(other.log_probs))
+    return Others(*(x[:, None] for x in parts))
+
+
 def credited(
-    chosen: Callable[..., Any], trajectory: Trajectory, config: LearnerConfig, learns: bool
+    chosen: Callable[..., Any],
+    trajectory: Trajectory,
+    config: LearnerConfig,
+    learns: bool,
+    seen: Mapping[str, Others] = NONE,
 ) -> tuple[Any, Any]:
     """(credits, value targets) `[k, b, m, t]` of an estimator; against co-players that don't learn, of its `off_learners`."""
     if not learns:
         chosen = getattr(chosen, "off_learners", None) or chosen
     rewards, episodic = trajectory.rewards * config.reward_scale, getattr(chosen, "episodic", False)
+    more = {name: getattr(config, name) for name in reads(chosen) if name not in SEEN}
+    seen = {name: seen[name] for name in reads(chosen) if name in SEEN}
     credits = jax.vmap(
-        lambda r, v: chosen(r, v, gamma=config.gamma, gae_lambda=config.gae_lambda)
-    )(rewards, trajectory.values)  # fmt: skip
+        lambda r, v, s: chosen(r, v, gamma=config.gamma, gae_lambda=config.gae_lambda, **more, **s)
+    )(rewards, trajectory.values, seen)  # fmt: skip
     targets = jax.vmap(
         lambda r, v: value_targets(r, v, gamma=config.gamma, td_lambda=config.td_lambda, episodic=episodic)
     )(rewards, trajectory.values)  # fmt: skip
@@ -44,6 +69,7 @@ def experience(
     config: LearnerConfig,
     agent: Int[Array, ""] | int = 0,
     table: Mapping[str, Callable[..., Any]] | None = None,
+    seen: Mapping[str, Others] = NONE,
 ) -> Experience:
     """Turn an agent's `[k, b, m, t]` trajectories against one kind of co-player into `[k, b, l]` experience.
 
@@ -55,12 +81,14 @@ def experience(
         config: estimators, discounts, scale.
         agent: which agent it is, if they have different estimators.
         table: where names of estimators are looked up, if not in `lapg_rl.estimators`.
+        seen: what the co-players got, `[k, n, b, m, t]`, by the names of `SEEN`; only estimators that read it are given it.
     """
     distinct = tuple(dict.fromkeys(config.estimators))
     which = jnp.array([distinct.index(name) for name in config.estimators])[agent]
     found = [table[name] if table else estimator(name) for name in distinct]
-    branches = [lambda t, chosen=chosen: credited(chosen, t, config, learns) for chosen in found]
-    credits, targets = jax.lax.switch(which, branches, trajectory)
+    branches = [lambda t, s, chosen=chosen: credited(chosen, t, config, learns, s) for chosen in found]
+    read = {name: others for name, others in seen.items() if any(name in reads(chosen) for chosen in found)}
+    credits, targets = jax.lax.switch(which, branches, trajectory, read)
     fields = (
         trajectory.observations,
         trajectory.actions,

@@ -15,8 +15,10 @@ from lapg_rl.config import Config
 from lapg_rl.config.loading import described, first_line
 from lapg_rl.envs.build import bare_environment
 from lapg_rl.estimators import estimator
+from lapg_rl.learn.credit import credited, others_of
 from lapg_rl.learn.training_step import initial_state, make_train_step, run_key
 from lapg_rl.play.company import Company, fixed_strategy, kind_of
+from lapg_rl.play.rollout import Trajectory
 
 
 def rehearse(config: Config) -> None:
@@ -33,7 +35,7 @@ def rehearse(config: Config) -> None:
     for model in {config.model, config.naive_model}:
         _tried("model.kind", model.kind, lambda model=model: _model(config, model))
     for name in dict.fromkeys(config.estimators):
-        _tried("learner.estimator", name, lambda name=name: _estimator(name))
+        _tried("learner.estimator", name, lambda name=name: _estimator(name, config))
     for name in config.shares:
         _tried("pool.coplayers", name, lambda name=name: _coplayer(config, name))
     everything = ", ".join(config.addresses)
@@ -98,12 +100,15 @@ def _model(config: Config, section: Any) -> None:
             raise ValueError(f"step and the call on a sequence must agree; at step {t} they give other numbers")
 
 
-def _estimator(name: str) -> None:
-    signal = jax.ShapeDtypeStruct((2, 3, 4), jnp.float32)
-    chosen = estimator(name)
-    for one in (chosen, getattr(chosen, "off_learners", None) or chosen):
-        credits = eqx.filter_eval_shape(lambda r, v, one=one: one(r, v, gamma=1.0, gae_lambda=1.0), signal, signal)
-        _due("the credits for rewards of shape [2, 3, 4]", credits, (2, 3, 4))
+def _estimator(name: str, config: Config) -> None:
+    chosen, seen = estimator(name), jnp.zeros((1, 2, 3, 4))
+    played = Trajectory(seen, seen, seen, seen, seen)
+    others = {"others": others_of(played, config.learner)}
+    for learns in (True, False):
+        credits, _ = eqx.filter_eval_shape(
+            lambda t, o, n=learns: credited(chosen, t, config.learner, n, o), played, others
+        )
+        _due("the credits for rewards of shape [2, 3, 4]", credits[0], (2, 3, 4))
 
 
 def _coplayer(config: Config, name: str) -> None:

@@ -29,13 +29,14 @@ class Company(NamedTuple):
 class Played(NamedTuple):
     """Meta-episodes against one kind of co-player: both sides' trajectories `[k, b, m, t]`, and who the co-players were.
 
-    `learns`: whether those co-players learnt.
+    `learns`: whether those co-players learnt. `value_scale`: see `Kind`.
     """
 
     own: Trajectory
     other: Trajectory
     identities: Any
     learns: bool = False
+    value_scale: float = 1.0
 
 
 def naive_learner(config: NaiveConfig) -> NaiveLearner:
@@ -63,7 +64,8 @@ def naive(config: Config) -> Kind:
         drawn = jax.random.randint(key, (count,), 0, config.pool.naive_population)
         return jax.tree.map(lambda x: x[drawn], company.naive_policies)
 
-    return Kind(naive_learner(config.naive), draw, learns=True)
+    scale = config.learner.reward_scale / config.naive.reward_scale
+    return Kind(naive_learner(config.naive), draw, learns=True, value_scale=scale)
 
 
 def meta(config: Config) -> Kind:
@@ -149,5 +151,5 @@ def play_pool(config: Config, agent: Any, company: Company, key: Array) -> dict[
         kind, (draw_key, play_key) = kind_of(config, name), keys[name]
         identities = kind.draw(company, count, draw_key)
         sides = meta_batch(environment(config, name), agent, kind.coplayer, identities, play_key, **sizes(config))
-        played[name] = Played(*sides, identities, kind.learns)
+        played[name] = Played(*sides, identities, kind.learns, kind.value_scale)
     return played

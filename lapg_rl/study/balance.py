@@ -17,13 +17,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from lapg_rl import estimators
 from lapg_rl.config import Config, PoolConfig
-from lapg_rl.estimators import ESTIMATORS
 from lapg_rl.models import over_sequences
 from lapg_rl.play.company import Company, play_pool
 from lapg_rl.play.rollout import Trajectory, log_prob
 
 Parts = Float[Array, "k 2 n"]
+#: Those whose credits are a sum of two parts.
+ESTIMATORS = {
+    name: estimator for name, estimator in estimators.ESTIMATORS.items() if hasattr(estimator, "credit_parts")
+}
 
 
 @dataclasses.dataclass(frozen=True)

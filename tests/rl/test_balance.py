@@ -10,7 +10,6 @@ import pytest
 from folders import logits
 
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
-from lapg_rl.estimators import ESTIMATORS
 from lapg_rl.models import Tabular
 from lapg_rl.play.rollout import Trajectory
 from lapg_rl.study import balance
@@ -42,7 +41,7 @@ def test_both_parts_add_up_to_the_gradient_of_the_estimator_and_the_current_one_
     cfg = dataclasses.replace(CONFIG, learner=dataclasses.replace(CONFIG.learner, memory=memory))
     found = eqx.filter_jit(balance.gradient_parts)(policy(), played, cfg)
     cooperate = np.asarray(jax.nn.sigmoid(policy().logits @ np.array([1.0, -1.0])))
-    for name, estimator in ESTIMATORS.items():
+    for name, estimator in balance.ESTIMATORS.items():
         for k in range(2):
             credits = np.asarray(estimator(0.5 * played.rewards[k], played.values[k], gamma=1.0, gae_lambda=1.0))
             values = np.asarray(played.values[k])

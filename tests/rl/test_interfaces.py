@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from lapg_rl import config, interfaces, models
-from lapg_rl.config import Config, GameConfig, ModelConfig, tables
+from lapg_rl.config import Config, GameConfig, LearnerConfig, ModelConfig, tables
 from lapg_rl.envs import FromGymnax, IteratedMatrixGame, Reveal, ToGymnax
 from lapg_rl.envs.build import bare_environment
 from lapg_rl.estimators import estimator
 from lapg_rl.interfaces import check_protocol
+from lapg_rl.learn import credit
 from lapg_rl.learn.training_step import initial_state, run_key
 from lapg_rl.play.company import Company, kind_of, play_pool
 from lapg_theory.game import stag_hunt
@@ -74,7 +75,10 @@ def test_models(kind):
 def test_estimators(name):
     found = check_protocol(name, estimator(name), interfaces.Estimator)
     rewards = jax.random.normal(jax.random.key(0), (2, 3, 4))
-    credits = found(rewards, jnp.zeros((2, 3, 4)), gamma=1.0, gae_lambda=1.0)
+    zeros, settings = jnp.zeros((2, 3, 4)), LearnerConfig()
+    others = interfaces.Others(*[zeros[None]] * 3)
+    more = {name: others if name in credit.SEEN else getattr(settings, name) for name in credit.reads(found)}
+    credits = found(rewards, zeros, gamma=1.0, gae_lambda=1.0, **more)
     assert credits.shape == (2, 3, 4)
     np.testing.assert_allclose(credits[:, -1, -1] * (1 if name == "mfos" else 2), rewards[:, -1, -1], rtol=1e-6)
     if found.episodic:

@@ -147,7 +147,8 @@ def lola_gradient(config: Config, agent: Any, company: Company, key: Array) -> t
     """The gradient of the loss (descend it), and metrics, from one meta-batch of play."""
     played = play_pool(config, agent, company, key)
     found = []
-    for kind, (own, other, identities, learns) in played.items():
+    for kind, side in played.items():
+        own, other, identities, learns, _ = side
         part = _aware(config, agent, identities, own, other) if learns else _unaware(config, agent, own)
         found.append(jax.tree.map(lambda x, s=config.shares[kind] / config.meta_batch: s * x, part))
     gradient, metrics = jax.tree.map(lambda *x: sum(x), *found)

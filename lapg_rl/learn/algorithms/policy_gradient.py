@@ -8,11 +8,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.config import Config, LearnerConfig
-from lapg_rl.learn.credit import experience
+from lapg_rl.estimators import estimator
+from lapg_rl.interfaces import Others
+from lapg_rl.learn.credit import experience, others_of, reads
 from lapg_rl.learn.losses import Experience, loss
 from lapg_rl.machine import devices
 from lapg_rl.optimisers import make_optimiser
-from lapg_rl.play.company import Company, play_pool
+from lapg_rl.play.company import Company, Played, play_pool
 from lapg_rl.play.metrics import describe_play
 
 Metrics = dict[str, Float[Array, "..."]]
@@ -66,6 +68,12 @@ def _learn(
     return policy, optimiser_state, {name: value.mean() for name, value in parts.items()}
 
 
+def _seen(side: Played, config: Config) -> dict[str, Others]:
+    """What estimators read of the co-players, if one does."""
+    read = any("others" in reads(estimator(name)) for name in config.learner.estimators)
+    return {"others": others_of(side.other, config.learner, side.value_scale)} if read else {}
+
+
 def policy_gradient(
     config: Config, agent: Any, optimiser_state: Any, company: Company, key: Array
 ) -> tuple[Any, Any, Metrics]:
@@ -80,7 +88,10 @@ def policy_gradient(
     """
     play_key, learn_key = jax.random.split(key)
     played = play_pool(config, agent, company, play_key)
-    parts = [experience(side.own, side.learns, config.learner, company.index) for side in played.values()]
+    parts = [
+        experience(side.own, side.learns, config.learner, company.index, seen=_seen(side, config))
+        for side in played.values()
+    ]
     together = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
     agent, optimiser_state, metrics = _learn(agent, optimiser_state, together, learn_key, config.learner)
     return agent, optimiser_state, metrics | describe_play(config, played)
