@@ -1,12 +1,12 @@
 """Everything a run depends on, as frozen dataclasses, checked when built. No other package holds defaults."""
 
 from lapg_rl.config.alignment import AlignmentConfig as AlignmentConfig
+from lapg_rl.config.game import CleanUpConfig as CleanUpConfig
+from lapg_rl.config.game import CoinConfig as CoinConfig
+from lapg_rl.config.game import GameConfig as GameConfig
 from lapg_rl.config.pool import PoolConfig as PoolConfig
 from lapg_rl.config.presets import PRESETS as PRESETS
 from lapg_rl.config.presets import preset as preset
-from lapg_rl.config.sections import CleanUpConfig as CleanUpConfig
-from lapg_rl.config.sections import CoinConfig as CoinConfig
-from lapg_rl.config.sections import GameConfig as GameConfig
 from lapg_rl.config.sections import LearnerConfig as LearnerConfig
 from lapg_rl.config.sections import ModelConfig as ModelConfig
 from lapg_rl.config.sections import NaiveConfig as NaiveConfig

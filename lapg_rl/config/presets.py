@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from lapg_rl.config.checks import unknown
+from lapg_rl.config.game import CleanUpConfig, GameConfig
 from lapg_rl.config.pool import PoolConfig
-from lapg_rl.config.sections import CleanUpConfig, GameConfig, LearnerConfig, ModelConfig, NaiveConfig
+from lapg_rl.config.sections import LearnerConfig, ModelConfig, NaiveConfig
 from lapg_rl.config.whole import Config
 
 

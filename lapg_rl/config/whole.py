@@ -4,9 +4,10 @@ import dataclasses
 
 from lapg_rl.config import tables
 from lapg_rl.config.checks import LAST_SEED, MANY, check, check_counts, check_folder_name, check_kinds
+from lapg_rl.config.game import GameConfig
 from lapg_rl.config.pool import NAMES, PoolConfig
 from lapg_rl.config.schedule import stage_configs
-from lapg_rl.config.sections import GameConfig, LearnerConfig, ModelConfig, NaiveConfig, check_required
+from lapg_rl.config.sections import LearnerConfig, ModelConfig, NaiveConfig, check_required
 from lapg_rl.config.tables import ALGORITHMS, COPLAYERS, ESTIMATORS, KEYED
 
 #: Below this, what an action does to the next inner episode is invisible beside what it does in the current one.

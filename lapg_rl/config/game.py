@@ -1,0 +1,148 @@
+"""The section of a config that says which game is played."""
+
+import dataclasses
+from typing import Literal
+
+from lapg_rl.config import tables
+from lapg_rl.config.checks import LARGE, check, check_counts, check_kinds, check_positive
+from lapg_rl.config.tables import GAMES
+from lapg_theory.game import MatrixGame, prisoners_dilemma
+
+
+@dataclasses.dataclass(frozen=True)
+class CleanUpConfig:
+    """CleanUp-lite (`lapg_rl.envs.CleanUp` has the rules); what the published text leaves open is a choice here.
+
+    Attributes:
+        rows: of the grid; the river and the orchard have as many cells.
+        columns: of the grid; the river is the last, the orchard the first.
+        initial_dirt: dirty river cells at the start of an inner episode.
+        dirt_rate: probability of another dirty cell, each step.
+        dirt_limit: with so many dirty cells or more no apple grows.
+        hit_rate: probability that a zap within range hits.
+        zap_range: how many cells away a zap reaches.
+        distance: what that means: steps ("manhattan"), or the larger of both differences ("chebyshev").
+        freeze_steps: how many steps after the one of the hit a player stays frozen.
+        overlap: whether both players may be in one cell.
+        alone: whether player 1 is absent: the one-player game.
+    """
+
+    rows: int = 5
+    columns: int = 4
+    initial_dirt: int = 3
+    dirt_rate: float = 0.35
+    dirt_limit: float = 3.0
+    hit_rate: float = 0.9
+    zap_range: int = 2
+    distance: Literal["manhattan", "chebyshev"] = "manhattan"
+    freeze_steps: int = 5
+    overlap: bool = False
+    alone: bool = False
+
+    @property
+    def grid(self) -> str:
+        """The grid in words."""
+        return f"{self.rows} x {self.columns} cells"
+
+    def __post_init__(self):
+        check_kinds("game.cleanup", self)
+        check_counts("game.cleanup", self, 31, "rows")  # the river is the bits of one word
+        check_counts("game.cleanup", self, 1000, "columns", least=2)
+        check_counts("game.cleanup", self, 1_000_000, "initial_dirt", "zap_range", "freeze_steps", least=0)
+        remedy = "the river has as many cells as the grid has rows"
+        dirt = self.initial_dirt
+        check(dirt <= self.rows, "game.cleanup.initial_dirt", dirt, f"at most game.cleanup.rows = {self.rows}", remedy)
+        for field in ("dirt_rate", "hit_rate"):
+            value = getattr(self, field)
+            check(0 <= value <= 1, f"game.cleanup.{field}", value, "a probability", "it is that of one step")
+        check_positive("game.cleanup", self, "the published value is 3", "dirt_limit")
+
+
+@dataclasses.dataclass(frozen=True)
+class CoinConfig:
+    """The Coin Game (`lapg_rl.envs.CoinGame` has the rules).
+
+    Attributes:
+        size: the torus has `size` x `size` cells.
+        start: whether players start on different cells ("distinct"), or each anywhere ("independent", as in POLA and LOQA).
+    """
+
+    size: int = 3
+    start: Literal["distinct", "independent"] = "distinct"
+
+    @property
+    def grid(self) -> str:
+        """The grid in words."""
+        return f"{self.size} x {self.size} cells"
+
+    def __post_init__(self):
+        check_kinds("game.coin", self)
+        check_counts("game.coin", self, 100, "size", least=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class GameConfig:
+    """Which game is played.
+
+    Attributes:
+        kind: "ipd", the iterated prisoner's dilemma; "cleanup", CleanUp-lite; "coin", the Coin Game; or the address
+            `package.module:function` of a function without arguments that returns an environment (`lapg_rl.interfaces`).
+        T: temptation, of a player who defects against a cooperator; T > R > P > S.
+        R: reward of mutual cooperation.
+        P: punishment of mutual defection.
+        S: the sucker's payoff, of a player who cooperates against a defector.
+        factory: with kind "custom": that address.
+        cleanup: of CleanUp-lite.
+        coin: of the Coin Game.
+    """
+
+    kind: str = "ipd"
+    T: float = 2.0
+    R: float = 1.0
+    P: float = 0.0
+    S: float = -1.0
+    factory: str = ""
+    cleanup: CleanUpConfig = dataclasses.field(default_factory=CleanUpConfig)
+    coin: CoinConfig = dataclasses.field(default_factory=CoinConfig)
+
+    def __post_init__(self):
+        check_kinds("game", self)
+        tables.check_name("game.kind", self.kind, GAMES)
+        for field in "TRPS":
+            value = getattr(self, field)
+            bound = f"a finite number between -{LARGE:g} and {LARGE:g}"
+            check(abs(value) <= LARGE, f"game.{field}", value, bound, "rescale")
+        prisoners_dilemma(self.T, self.R, self.P, self.S)
+        if (self.kind == "custom") != bool(self.factory):
+            raise ValueError(
+                f"game.kind = {self.kind} and game.factory = {self.factory!r} don't fit; give both, as in game.kind=custom "
+                "game.factory=package.module:function, or neither"
+            )
+        parts = self.factory.replace(":", ".", 1).split(".")
+        named = not self.factory or (self.factory.count(":") == 1 and all(part.isidentifier() for part in parts))
+        how = "the name of a function, as package.module:function"
+        check(named, "game.factory", self.factory, how, "the module is installed or in the working folder")
+
+    @property
+    def matrix(self) -> MatrixGame | None:
+        """The matrix game that is played, or None for another kind of game."""
+        return prisoners_dilemma(self.T, self.R, self.P, self.S) if tables.row(self.kind, GAMES).matrix else None
+
+    @property
+    def title(self) -> str:
+        """What reports call the game."""
+        row = tables.row(self.kind, GAMES)
+        if not row.section:
+            return row.label or self.factory
+        return f"{row.label} on {getattr(self, row.section).grid}"
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether the environment is the user's."""
+        return self.kind == "custom" or tables.is_address(self.kind)
+
+    def build(self) -> MatrixGame:
+        """The matrix game. Raises ValueError for another kind of game."""
+        if self.matrix is None:
+            raise ValueError(f"this needs a run of the iterated prisoner's dilemma, but here game.kind = {self.kind}")
+        return self.matrix
