@@ -20,7 +20,8 @@ class Environment(Protocol):
 
     If it likes it also has `binary` (players see zeros and ones only; trajectories then keep them as bytes), `bounds`
     (`(low, high)` of all numbers that players see) and `game` (the `MatrixGame` that it repeats: its observations then start
-    with the one-hot of s0, CC, CD, DC, DD).
+    with the one-hot of s0, CC, CD, DC, DD; or the `NormalFormGame` of k actions: with that of the start and the k^2 joint
+    actions, own action first).
     """
 
     @property

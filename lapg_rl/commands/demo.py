@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     updates = [] if arguments.updates is None else [f"updates={arguments.updates}"]
     base = config.override(config.preset(PRESET), [*arguments.settings, *updates])
+    base.game.build()  # refuses other games, of which its words don't speak
     runs = plan(base, arguments.seeds, arguments.root)
     folders = [open_run(cfg, folder).path for cfg, folder in runs]
     print("1. Derive: what the exact theory says of an agent against naive learners in this game", flush=True)
@@ -94,10 +95,11 @@ def describe(prediction: Prediction, batch: int) -> str:
 
 def verdict_line(result: Result) -> str:
     """The headline of one run; for LAPG with the thresholds of extortion."""
-    game, last = result.config.game, result.last
+    last = result.last
     if "reward_vs_naive" not in last:
         return f"{result.estimator} seed {result.config.seed}: {result.verdict}"
-    much, little = (game.P + share * (game.R - game.P) for share in (MUCH, LITTLE))
+    _, R, P, _ = result.config.game.build().trps
+    much, little = (P + share * (R - P) for share in (MUCH, LITTLE))
     needs = (
         (f" (extortion: at least {much:.2f})", f" (at most {little:.2f})") if result.estimator == "lapg" else ("", "")
     )

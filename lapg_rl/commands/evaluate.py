@@ -9,12 +9,12 @@ from lapg_rl.config import tables
 from lapg_rl.runs import trust
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import records
-from lapg_rl.study.records import Evaluation, Match
+from lapg_rl.study.records import Evaluation, Match, Player
 
 EPILOGUE = """opponents:
   naive, the name of a fixed strategy (allc, alld, random, tft, suspicious-tft, gtft, wsls, grim, zd-extort-3 or another
-  factor), in the Coin Game a script (ac: always-cooperate, ad: always-defect), or the folder of another run, all of whose
-  agents are met
+  factor), always-0 or another action, in the Coin Game a script (ac: always-cooperate, ad: always-defect), or the folder of
+  another run, all of whose agents are met
 
 examples:
   lapg evaluate runs/mine                    everything; kept in runs/mine/evaluation.json, which reports use
@@ -57,15 +57,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 def table(folder: Path, evaluation: Evaluation) -> str:
     """The evaluation as text: rewards, what was done early and late, extortion."""
-    if any(match.own.measures for match in evaluation.matches):
+    if any(not match.own.signature for match in evaluation.matches):
         return _measured(folder, evaluation)
+    dilemma = any(match.own.cooperation_curve for match in evaluation.matches)
+    what = "cooperation after s0, CC, CD, DC, DD" if dilemma else "action 0 at first, after 00, 01, 10, 11"
+    letter = "C" if dilemma else "0"
     lines = [
         f"{folder} after {evaluation.updates} updates; {evaluation.meta_batch} meta-episodes a match; rewards per step "
         "± standard error",
         *_naive_note(evaluation),
-        f"{'agent':>5}  {'co-player':18} {'own reward':>16} {'other':>16}   {'own C':>5} {'other C':>7}",
+        f"{'agent':>5}  {'co-player':18} {'own reward':>16} {'other':>16}   own {letter} other {letter}",
         *(_match(match) for match in evaluation.matches),
-        "cooperation after s0, CC, CD, DC, DD in the first and the last inner episode (-: never there)",
+        f"{what} in the first and the last inner episode (-: never there)",
         *(_signatures(match) for match in evaluation.matches),
     ]
     for fit in evaluation.extortion:
@@ -120,8 +123,14 @@ def _match(match: Match) -> str:
         f"{side.reward:+8.3f} " + ("" if side.error is None else f"± {side.error:.3f}")
         for side in (match.own, match.other)
     ]
-    own, other = (_mean(side.cooperation_curve) for side in (match.own, match.other))
+    own, other = (_often(side) for side in (match.own, match.other))
     return f"{match.agent:>5}  {match.opponent:18} {sides[0]:16} {sides[1]:16}   {own:5.0%} {other:7.0%}"
+
+
+def _often(side: Player) -> float:
+    """How often a player takes action 0."""
+    taken = sum(v * p for v, p in zip(side.visits, side.signature, strict=True) if p is not None)
+    return taken / sum(side.visits)
 
 
 def _signatures(match: Match) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 EPILOGUE = """--with takes names separated by commas: naive (fresh naive learners), allc, alld, random, tft, suspicious-tft,
-gtft, wsls, grim, zd-extort-3 or another factor; --with "" plays the runs' agents alone. Runs that differ in their seed
-only are also grouped, with intervals over seeds.
+gtft, wsls, grim, zd-extort-3 or another factor, always-0 or another action; --with "" plays the runs' agents alone. Runs
+that differ in their seed only are also grouped, with intervals over seeds.
 
 examples:
   lapg tournament runs/ipd-shaping-small-*
@@ -45,9 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     trust.allow(*(name for name in named if tables.is_address(name)))  # what is named is allowed
     for folder in (path for path in arguments.runs if (path / "config.toml").exists() or not path.is_dir()):
         RunFolder(folder).trusted_config()  # refuses what is no run before the seconds that imports take
-    from lapg_rl.study.tournament import CLASSICS, tournament
+    from lapg_rl.study.tournament import tournament
 
-    others = CLASSICS if arguments.others is None else named
+    others = None if arguments.others is None else named
     progress = Progress("tournament", 0, 0, quiet=arguments.quiet)
 
     def show(done: int, total: int) -> None:
@@ -74,8 +74,7 @@ def write(played: Any, folder: Path) -> list[Path]:
     paths = [folder / f"tournament.{suffix}" for suffix in ("json", "csv", "svg", "png")]
     records.write(played, paths[0])
     paths[1].write_text(as_csv(played), encoding="utf-8")
-    game = {key: played.settings[f"game.{key}"] for key in "TRPS"}
-    drawing = figures.draw(crossplay.heat_map, played.groups or played.players, game)
+    drawing = figures.draw(crossplay.heat_map, played.groups or played.players, played.marks)
     paths[2].write_text(html.svg(drawing), encoding="utf-8")
     drawing.savefig(paths[3], dpi=160)
     return paths
@@ -85,10 +84,12 @@ def as_csv(played: Any) -> str:
     """One line for each ordered pair: of players, then of groups; rewards per step of the row player."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["level", "row", "column", "reward", "standard_error", "low_95", "high_95", "cooperation"])
+    dilemma = "P" in played.marks
+    names = ["reward", "standard_error", "low_95", "high_95"] + ["cooperation"] * dilemma
+    writer.writerow(["level", "row", "column", *names])
     for level, table in (("player", played.players), ("group", played.groups)):
         for i, j in _cells(table):
-            fields = (table.rewards, table.errors, table.low, table.high, table.cooperation)
+            fields = [table.rewards, table.errors, table.low, table.high] + [table.cooperation] * dilemma
             writer.writerow([level, table.names[i], table.names[j], *(field[i][j] for field in fields)])
     return buffer.getvalue()
 

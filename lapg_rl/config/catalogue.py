@@ -14,6 +14,7 @@ def _about(table: Mapping[str, tables.Row]) -> dict[str, str]:
 CATALOGUE: Mapping[str, Mapping[str, str]] = {
     "presets": presets.ABOUT,
     "games": _about(tables.GAMES),
+    "matrix games": _about(tables.ZOO),
     "strategies": strategies.ABOUT,
     "co-players": _about(tables.COPLAYERS),
     "estimators": _about(tables.ESTIMATORS),

@@ -54,7 +54,7 @@ def check_kinds(section: str, config: Any) -> None:
                 raise ValueError(f"{prefix}{name} must be one of {', '.join(choices)}, got {shown(value)}")
         elif hint in _KINDS:
             object.__setattr__(config, name, _plain(hint, value, prefix + name))
-        elif not isinstance(value, hint):
+        elif hint is not Any and not isinstance(value, hint):
             raise ValueError(f"{prefix}{name} must be a {hint.__name__}, got {shown(value)}")
 
 

@@ -1,12 +1,13 @@
 """The section of a config that says which game is played."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
+from lapg_rl.config import payoffs as tables_of
 from lapg_rl.config import tables
-from lapg_rl.config.checks import LARGE, check, check_counts, check_kinds, check_positive
-from lapg_rl.config.tables import GAMES
-from lapg_theory.game import MatrixGame, prisoners_dilemma
+from lapg_rl.config.checks import LARGE, check, check_counts, check_kinds, check_positive, clipped, unknown
+from lapg_rl.config.tables import GAMES, ZOO
+from lapg_theory.game import MatrixGame, NormalFormGame, prisoners_dilemma
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +86,16 @@ class GameConfig:
     """Which game is played.
 
     Attributes:
-        kind: "ipd", the iterated prisoner's dilemma; "cleanup", CleanUp-lite; "coin", the Coin Game; or the address
-            `package.module:function` of a function without arguments that returns an environment (`lapg_rl.interfaces`).
+        kind: "ipd", the iterated prisoner's dilemma; "matrix", any repeated game of two players, by `name` or `payoffs`;
+            "cleanup", CleanUp-lite; "coin", the Coin Game; or the address `package.module:function` of a function without
+            arguments that returns an environment (`lapg_rl.interfaces`).
         T: temptation, of a player who defects against a cooperator; T > R > P > S.
         R: reward of mutual cooperation.
         P: punishment of mutual defection.
         S: the sucker's payoff, of a player who cooperates against a defector.
+        name: with kind "matrix": of a game with the payoffs that it has by default: stag_hunt, chicken, ...
+        payoffs: with kind "matrix": a table as JSON, `[[4,0],[3,2]]`, own action down and the other's across; or two, the row
+            player's and the column player's, both with the row player's action down. In Python and TOML they may be lists.
         factory: with kind "custom": that address.
         cleanup: of CleanUp-lite.
         coin: of the Coin Game.
@@ -101,18 +106,18 @@ class GameConfig:
     R: float = 1.0
     P: float = 0.0
     S: float = -1.0
+    name: str = ""
+    payoffs: Any = ""  # text, once it is checked
     factory: str = ""
     cleanup: CleanUpConfig = dataclasses.field(default_factory=CleanUpConfig)
     coin: CoinConfig = dataclasses.field(default_factory=CoinConfig)
 
     def __post_init__(self):
+        object.__setattr__(self, "payoffs", tables_of.canonical(self.payoffs))
         check_kinds("game", self)
         tables.check_name("game.kind", self.kind, GAMES)
-        for field in "TRPS":
-            value = getattr(self, field)
-            bound = f"a finite number between -{LARGE:g} and {LARGE:g}"
-            check(abs(value) <= LARGE, f"game.{field}", value, bound, "rescale")
-        prisoners_dilemma(self.T, self.R, self.P, self.S)
+        self._check_dilemma()
+        self._check_free()
         if (self.kind == "custom") != bool(self.factory):
             raise ValueError(
                 f"game.kind = {self.kind} and game.factory = {self.factory!r} don't fit; give both, as in game.kind=custom "
@@ -123,15 +128,72 @@ class GameConfig:
         how = "the name of a function, as package.module:function"
         check(named, "game.factory", self.factory, how, "the module is installed or in the working folder")
 
+    def _check_dilemma(self):
+        for field in "TRPS":
+            value = getattr(self, field)
+            bound = f"a finite number between -{LARGE:g} and {LARGE:g}"
+            check(abs(value) <= LARGE, f"game.{field}", value, bound, "rescale")
+        T, R, P, S = self.T, self.R, self.P, self.S
+        table = tables_of.canonical([[R, S], [T, P]])
+        free = tables.row(self.kind, GAMES).free
+        if free and (given := [field for field in "TRPS" if getattr(self, field) != getattr(type(self), field)]):
+            raise ValueError(
+                f"game.{given[0]} = {getattr(self, given[0])} is of no use with game.kind = {self.kind}; give all payoffs at "
+                f"once, game.payoffs={table}"
+            )
+        if not T > R > P > S:
+            raise ValueError(
+                f"(T, R, P, S) = ({T}, {R}, {P}, {S}) is no prisoner's dilemma: it needs T > R > P > S; change the payoffs, or "
+                f"play this game as it is: game.kind=matrix game.payoffs={table}"
+            )
+
+    def _check_free(self):
+        """Refuse a name or payoffs of another kind of game, and both or neither of one that takes them."""
+        if not tables.row(self.kind, GAMES).free:
+            for field in ("name", "payoffs"):
+                if value := getattr(self, field):
+                    raise ValueError(
+                        f"game.{field} = {clipped(value)} says which matrix game is played, but game.kind = {self.kind}; set "
+                        "game.kind=matrix, or leave it out"
+                    )
+            return
+        if bool(self.name) == bool(self.payoffs):
+            raise ValueError(
+                f"game.kind = {self.kind} takes one of game.name and game.payoffs, got {self.name!r} and "
+                f"{clipped(repr(self.payoffs))}; as in game.name=stag_hunt game.payoffs='', or game.name='' "
+                "game.payoffs=[[4,0],[3,2]]"
+            )
+        if self.name and self.name not in ZOO:
+            raise ValueError(unknown(f"name {self.name!r} in game.name", self.name, list(ZOO)))
+
+    @property
+    def repeated(self) -> MatrixGame | NormalFormGame | None:
+        """The game of two players that is repeated, a `MatrixGame` if it has two actions; None for another kind of game."""
+        row = tables.row(self.kind, GAMES)
+        if not row.matrix:
+            return None
+        if not row.free:
+            return prisoners_dilemma(self.T, self.R, self.P, self.S)
+        if self.payoffs:
+            return tables_of.game_of(self.payoffs)
+        return tables.find("game.name", self.name, ZOO)()
+
     @property
     def matrix(self) -> MatrixGame | None:
-        """The matrix game that is played, or None for another kind of game."""
-        return prisoners_dilemma(self.T, self.R, self.P, self.S) if tables.row(self.kind, GAMES).matrix else None
+        """The 2x2 game that is repeated, which has states, fixed strategies and exact theory; or None."""
+        return game if isinstance(game := self.repeated, MatrixGame) else None
+
+    @property
+    def dilemma(self) -> MatrixGame | None:
+        """The prisoner's dilemma that is repeated, of which alone its words speak (cooperate, extort, defect); or None."""
+        return game if (game := self.matrix) is not None and game.is_dilemma else None
 
     @property
     def title(self) -> str:
         """What reports call the game."""
         row = tables.row(self.kind, GAMES)
+        if row.free:
+            return ZOO[self.name].label if self.name else f"{row.label} {clipped(self.payoffs)}"
         if not row.section:
             return row.label or self.factory
         return f"{row.label} on {getattr(self, row.section).grid}"
@@ -142,7 +204,8 @@ class GameConfig:
         return self.kind == "custom" or tables.is_address(self.kind)
 
     def build(self) -> MatrixGame:
-        """The matrix game. Raises ValueError for another kind of game."""
-        if self.matrix is None:
-            raise ValueError(f"this needs a run of the iterated prisoner's dilemma, but here game.kind = {self.kind}")
-        return self.matrix
+        """The prisoner's dilemma that is repeated. Raises ValueError for another game."""
+        if (game := self.dilemma) is None:
+            told = f"{self.kind} ({self.title})" if self.matrix else self.kind
+            raise ValueError(f"this needs a run of the iterated prisoner's dilemma, but here game.kind = {told}")
+        return game

@@ -43,7 +43,7 @@ def load(field: str, address: str) -> Any:
         ValueError: where its module can't be imported, or has no such name; it names the field and what went wrong.
     """
     module, _, name = address.partition(":")
-    if module.split(".")[0] == "lapg_rl":
+    if module.split(".")[0] in ("lapg_rl", "lapg_theory"):
         return getattr(importlib.import_module(module), name)
     try:
         with working_folder_on_path():

@@ -47,6 +47,7 @@ def keys(kind: type = Config, prefix: str = "") -> list[Key]:
             found += keys(hint, f"{name}.")  # type: ignore[arg-type]
             continue
         words = " or ".join(typing.get_args(hint)) if typing.get_origin(hint) is Literal else hint.__name__
+        words = "str or lists" if hint is Any else words
         found.append(Key(name, words, field.default, said[field.name]))
     return found
 

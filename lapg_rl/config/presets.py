@@ -39,6 +39,22 @@ class _Presets(Mapping[str, Config]):
         return len(self._table)
 
 
+def _zoo(name: str) -> GameConfig:
+    return GameConfig(kind="matrix", name=name)
+
+
+def _matrix(name: str) -> Config:
+    """A game of the zoo, with the company of ipd-mixed-small at a third of its length."""
+    return Config(
+        name=f"{name.replace('_', '-')}-small",
+        updates=160,
+        meta_batch=24,
+        game=_zoo(name),
+        learner=LearnerConfig(learning_rate=1e-3),
+        pool=PoolConfig(p_naive=0.5, agents=2),
+    )
+
+
 CLEANUP = GameConfig(kind="cleanup")
 SMALL_CLEANUP_LEARNER = LearnerConfig(learning_rate=3e-3, advantages="normalised", reward_scale=0.1)
 #: Meulemans et al. (2025), appendix: the tables of CleanUp, shaping and mixed
@@ -69,6 +85,9 @@ ABOUT = {
     "ipd-shaping-small": "ipd-shaping in minutes on two CPU cores: the demo's",
     "ipd-mixed-small": "ipd-mixed in half an hour on a core: LAPG cooperates",
     "ipd-aa-small": "Advantage Alignment in seconds: two memory-one agents",
+    "stag-hunt-small": "in minutes on a core: a risky meeting, mixed pool",
+    "chicken-small": "in minutes on a core: who gives way, mixed pool",
+    "battle-of-sexes-small": "in minutes on a core: whose place, naive learners",
     "cleanup-shaping": "published: CleanUp, an agent against naive learners",
     "cleanup-mixed": "published: CleanUp; baselines take learning_rate=0.03",
     "cleanup-shaping-small": "in minutes on a core: 3 x 2 cells, 16 steps",
@@ -107,6 +126,11 @@ PRESETS: Mapping[str, Config] = _Presets(
             name="ipd-aa-small",
             learner=dataclasses.replace(SELF_PLAY_LEARNER, estimator="advantage_alignment"),
             **SELF_PLAY,
+        ),
+        "stag-hunt-small": _matrix("stag_hunt"),
+        "chicken-small": _matrix("chicken"),
+        "battle-of-sexes-small": Config(
+            name="battle-of-sexes-small", updates=160, meta_batch=32, game=_zoo("battle_of_the_sexes")
         ),
         "cleanup-shaping": Config(
             name="cleanup-shaping", game=CLEANUP, meta_batch=512, batch=32, inner_episodes=100, steps=64, **SHAPING

@@ -57,15 +57,26 @@ class ModelRow(Row):
 
 @dataclasses.dataclass(frozen=True)
 class GameRow(Row):
-    """A game; `matrix`: a repeated 2x2 game, which has states, fixed strategies and exact theory; `section`: of its config."""
+    """A game; `matrix`: a repeated game of two players by its payoffs; `section`: of its config.
+
+    `free`: its payoffs are any, by the keys `name` or `payoffs`, and not those of a dilemma, by T, R, P and S.
+    """
 
     matrix: bool = False
     section: str = ""
+    free: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class PayoffRow(Row):
+    """A game of the zoo; `actions`: what its actions are called, in their order."""
+
+    actions: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class CoPlayerRow(Row):
-    """A kind of co-player; `matrix`: it plays matrix games only; `others`: it is met where there are other agents.
+    """A kind of co-player; `matrix`: it plays 2x2 games only; `others`: it is met where there are other agents.
 
     `game`: it is a script of that game. A script has no key `pool.p_...`, only a share in `pool.coplayers`.
     """
@@ -161,7 +172,7 @@ MODELS = {
 
 GAMES = {
     "ipd": GameRow(
-        "lapg_rl.envs.build:iterated_prisoners_dilemma",
+        "lapg_rl.envs.build:repeated",
         "iterated prisoner's dilemma",
         matrix=True,
         about="keys game.T, .R, .P, .S",
@@ -181,6 +192,29 @@ GAMES = {
     "custom": GameRow(
         "lapg_rl.envs.build:custom", about="an environment of yours, named by game.factory=package.module:function"
     ),
+    "matrix": GameRow(
+        "lapg_rl.envs.build:repeated",
+        "matrix game",
+        matrix=True,
+        free=True,
+        about="any repeated game of two; key game.name or game.payoffs",
+    ),
+}
+
+#: The games that `game.name` takes; their addresses give them with their default payoffs.
+ZOO = {
+    "prisoners_dilemma": PayoffRow("lapg_theory.game:prisoners_dilemma", "prisoner's dilemma", ("cooperate", "defect")),
+    "donation_game": PayoffRow("lapg_theory.game:donation_game", "donation game", ("cooperate", "defect")),
+    "stag_hunt": PayoffRow("lapg_theory.game:stag_hunt", "stag hunt", ("stag", "hare")),
+    "chicken": PayoffRow("lapg_theory.game:chicken", "game of chicken", ("swerve", "dare")),
+    "battle_of_the_sexes": PayoffRow(
+        "lapg_theory.game:battle_of_the_sexes", "battle of the sexes", ("the row player's place", "the column player's")
+    ),
+    "matching_pennies": PayoffRow("lapg_theory.game:matching_pennies", "matching pennies", ("heads", "tails")),
+    "rock_paper_scissors": PayoffRow(
+        "lapg_theory.game:rock_paper_scissors", "rock-paper-scissors", ("rock", "paper", "scissors")
+    ),
+    "graded_dilemma": PayoffRow("lapg_theory.game:graded_dilemma", "graded dilemma", ("all", "half", "nothing")),
 }
 
 #: In the order in which they are played and reported; the keys of play follow from it, so new kinds go to the end of those

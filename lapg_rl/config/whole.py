@@ -75,6 +75,7 @@ class Config:
             "meta_batch", self.meta_batch, f"a multiple of learner.minibatches = {self.learner.minibatches}", remedy,
         )  # fmt: skip
         self._check_shares()
+        self._check_seats()
         names = self.learner.estimators
         if len(names) not in (1, self.pool.agents):
             raise ValueError(
@@ -98,9 +99,8 @@ class Config:
                 continue
             field = f"pool.p_{kind}" if kind in KEYED else f"pool.coplayers: {kind}"
             if share and tables.row(kind, COPLAYERS).matrix and self.game.matrix is None and not self.game.is_custom:
-                raise ValueError(
-                    f"{field} is a share of strategies for matrix games, but game.kind = {self.game.kind}; set it to 0"
-                )
+                what = f"game.kind = {self.game.kind}" + (f" ({self.game.title})" if self.game.repeated else "")
+                raise ValueError(f"{field} is a share of strategies for 2x2 matrix games, but {what}; set it to 0")
             of_game = tables.row(kind, COPLAYERS).game
             if share and of_game and self.game.kind != of_game:
                 raise ValueError(
@@ -114,6 +114,23 @@ class Config:
                     f"{field} * meta_batch must be an integer, got {games:.9g}; change meta_batch, or take a share that "
                     f"fits meta_batch = {self.meta_batch}: {' or '.join(repr(n / self.meta_batch) for n in near)}"
                 )
+
+    def _check_seats(self):
+        """Agents learn in the row player's seat; refuse to put them into the column player's where that is another game."""
+        if self.game.repeated is None or self.game.repeated.is_symmetric:
+            return
+        seated = {
+            "pool.p_meta": self.pool.p_meta > 0,
+            "pool.p_frozen": self.pool.p_frozen > 0,
+            "pool.naive_start": self.pool.naive_start == "dynamic",
+            "pool.naive_from": bool(self.pool.naive_from),
+        }
+        if found := next((field for field, is_so in seated.items() if is_so), None):
+            raise ValueError(
+                f"{found} = {getattr(self.pool, found.removeprefix('pool.'))} puts agents into the column player's seat, but "
+                f"they learn in the row player's, and {self.game.title} is not symmetric; let them meet naive learners "
+                "(pool.p_naive=1), fixed or memory-one strategies"
+            )
 
     def _check_look_ahead(self):
         if not self.pool.p_naive:

@@ -86,8 +86,9 @@ def outcome(cfg: Config, policy: Any, rate: float) -> Outcome:
 def payoff_line(cfg: Config, policy: Any) -> tuple[float | None, float | None]:
     """(slope, intercept) of the line of `PayoffLine`, for `policy`: exact returns, co-players as evaluations draw them."""
     cloud = u_shaped(np.random.default_rng(0).uniform(size=(1024, 5)))
-    returns = exact_returns(cfg.game.build(), policy, cloud, FiniteHorizon(cfg.steps))
-    own, other = (np.asarray(x) / cfg.steps - cfg.game.P for x in returns)
+    game = cfg.game.build()
+    returns = exact_returns(game, policy, cloud, FiniteHorizon(cfg.steps))
+    own, other = (np.asarray(x) / cfg.steps - game.trps[2] for x in returns)
     return fit_line(own, other)[:2]
 
 

@@ -9,12 +9,13 @@ from lapg_rl.envs.coin import CoinGame
 from lapg_rl.envs.matrix_game import IteratedMatrixGame
 from lapg_rl.envs.reveal import Reveal
 from lapg_rl.interfaces import Environment, check_protocol
-from lapg_theory.game import MatrixGame
+from lapg_theory.game import MatrixGame, NormalFormGame
 
 
-def iterated_prisoners_dilemma(game: GameConfig) -> IteratedMatrixGame:
-    """The repeated matrix game with the payoffs of the section."""
-    return IteratedMatrixGame(game.build())
+def repeated(game: GameConfig) -> IteratedMatrixGame:
+    """The repeated game with the payoffs of the section."""
+    assert game.repeated is not None
+    return IteratedMatrixGame(game.repeated)
 
 
 def cleanup(game: GameConfig) -> CleanUp:
@@ -57,15 +58,15 @@ def environment(config: Config, kind: str = "naive") -> Environment:
     return Reveal(env, kinds.index(kind), kinds.index("meta"), len(kinds))
 
 
-def two_by_two(game: GameConfig) -> MatrixGame:
-    """The 2x2 game that is repeated. Raises ValueError for other environments, which have no such states and strategies."""
+def repeated_game(game: GameConfig) -> MatrixGame | NormalFormGame:
+    """The game of two players that is repeated. Raises ValueError for other environments, which have no such strategies."""
     found = matrix_game(game)
     if found is None:
-        raise ValueError(f"this needs a run of a repeated 2x2 game, but here game.kind = {game.kind}")
+        raise ValueError(f"this needs a run of a repeated game of two players, but here game.kind = {game.kind}")
     return found
 
 
-def matrix_game(game: GameConfig) -> MatrixGame | None:
-    """The 2x2 game that is repeated, which is what fixed strategies and exact theory speak of; None for other environments."""
+def matrix_game(game: GameConfig) -> MatrixGame | NormalFormGame | None:
+    """The game that is repeated, which is what fixed strategies and exact theory speak of; None for other environments."""
     env: Any = bare_environment(game)
     return getattr(env, "game", None)

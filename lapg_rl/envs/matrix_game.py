@@ -1,4 +1,4 @@
-"""Iterated 2x2 games as an environment."""
+"""Repeated games of two players with a payoff table, as an environment."""
 
 from typing import Any
 
@@ -7,14 +7,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from lapg_theory.game import MatrixGame, state_index
+from lapg_theory.game import MatrixGame, NormalFormGame, state_index
 from lapg_theory.game.noise import refuse_noise
 
 
 class IteratedMatrixGame(eqx.Module):
-    """An iterated two-player, two-action game; each player sees the last joint action, own action first, as a one-hot.
+    """A repeated game of two players with k actions each; both see the last joint action, own action first, as a one-hot.
 
-    Arrays that concern both players have the player as their first axis: 0 is the row player.
+    The one-hot has 1 + k^2 entries: the start, then the joint actions (0, 0), (0, 1), ..., own action first; in a 2x2 game
+    that is s0, CC, CD, DC, DD. Arrays that concern both players have the player as their first axis: 0 is the row player.
 
     Example:
         >>> import jax, jax.numpy as jnp, lapg_rl as rl, lapg_theory as lt
@@ -24,8 +25,8 @@ class IteratedMatrixGame(eqx.Module):
         [0.0, 2.0]
     """
 
-    payoffs: Float[Array, "2 2 2"]
-    game: MatrixGame = eqx.field(static=True)
+    payoffs: Float[Array, "2 k k"]
+    game: MatrixGame | NormalFormGame = eqx.field(static=True)
     num_actions: int = eqx.field(static=True, default=2)
     observation_size: int = eqx.field(static=True, default=5)
     one_hot: bool = eqx.field(static=True, default=True)
@@ -33,27 +34,41 @@ class IteratedMatrixGame(eqx.Module):
     shared = ()
     compared = ()
 
-    def __init__(self, game: MatrixGame):
-        """Play `game`: its payoff tables become `payoffs[player, row action, column action]`."""
-        refuse_noise(game, "agents are trained", "lapg_theory derives what noise does")
-        self.game = game
-        self.payoffs = jnp.asarray([game.row, game.column], jnp.float32)
-        self.num_actions, self.observation_size, self.one_hot = 2, 5, True
+    def __init__(self, game: MatrixGame | NormalFormGame):
+        """Play `game`: its payoff tables become `payoffs[player, row action, column action]`.
 
-    def reset(self, key: Array) -> tuple[None, Float[Array, "2 5"]]:
-        """The start of an inner episode: `(state, observations)`, both players in s0."""
+        Raises:
+            ValueError: for a game of another number of players than two, of unequal numbers of actions, or with noise.
+        """
+        refuse_noise(game, "agents are trained", "lapg_theory derives what noise does")
+        if isinstance(game, NormalFormGame):
+            if game.players != 2 or len(set(game.actions)) != 1:
+                raise ValueError(f"an iterated matrix game has two players with the same number of actions, got {game}")
+            row, column = game.payoffs.tolist()
+            game = MatrixGame(row, column, game.name) if game.actions == (2, 2) else game
+        self.game = game
+        tables = game.payoffs if isinstance(game, NormalFormGame) else [game.row, game.column]
+        self.payoffs = jnp.asarray(tables, jnp.float32)
+        self.num_actions, self.one_hot = self.payoffs.shape[1], True
+        self.observation_size = 1 + self.num_actions**2
+
+    def reset(self, key: Array) -> tuple[None, Float[Array, "2 o"]]:
+        """The start of an inner episode: `(state, observations)`, nobody has acted."""
         del key
-        return None, jax.nn.one_hot(jnp.zeros(2, int), 5)
+        return None, jax.nn.one_hot(jnp.zeros(2, int), self.observation_size)
 
     def step(
         self, state: None, actions: Int[Array, " 2"], key: Array
-    ) -> tuple[None, Float[Array, "2 5"], Float[Array, " 2"]]:
+    ) -> tuple[None, Float[Array, "2 o"], Float[Array, " 2"]]:
         """Play one joint action: `(state, observations, rewards)`."""
         del key
-        seen = state_index(actions, actions[::-1])
-        return state, jax.nn.one_hot(seen, 5), self.payoffs[:, actions[0], actions[1]]
+        seen = state_index(actions, actions[::-1], self.num_actions)
+        return state, jax.nn.one_hot(seen, self.observation_size), self.payoffs[:, actions[0], actions[1]]
 
     def measures(self, observations: Float[Array, "... o"], actions: Int[Array, "..."]) -> dict[str, Any]:
-        """Whether the player cooperates."""
+        """In a prisoner's dilemma whether the player cooperates; else which action it takes (of two the first tells)."""
         del observations
-        return {"cooperation": actions == 0}
+        if isinstance(self.game, MatrixGame) and self.game.is_dilemma:
+            return {"cooperation": actions == 0}
+        told = 1 if self.num_actions == 2 else self.num_actions
+        return {f"action_{n}": actions == n for n in range(told)}

@@ -36,10 +36,13 @@ class Tabular(eqx.Module):
 
 
 def memory_one(policy: Any) -> Tabular:
-    """Five cooperation probabilities as a policy; they are kept 1e-6 away from 0 and 1."""
+    """Five cooperation probabilities, or a table [observations, actions] of probabilities, as a policy.
+
+    They are kept 1e-6 away from 0 and 1.
+    """
     p = jnp.clip(jnp.asarray(policy, float), 1e-6, 1 - 1e-6)
-    logits = jnp.stack([jnp.log(p), jnp.log1p(-p)], axis=-1)
-    return eqx.tree_at(lambda table: table.logits, Tabular(5, 2, key=jax.random.key(0)), logits)
+    logits = jnp.stack([jnp.log(p), jnp.log1p(-p)], axis=-1) if p.ndim == 1 else jnp.log(p)
+    return eqx.tree_at(lambda table: table.logits, Tabular(*logits.shape, key=jax.random.key(0)), logits)
 
 
 def from_config(

@@ -10,11 +10,15 @@ from lapg_rl.reports.figures import INK, label, panels
 from lapg_rl.reports.html import number
 from lapg_rl.study.intervals import estimate
 from lapg_rl.study.results import Result
-from lapg_rl.study.standings import Table
+from lapg_rl.study.standings import Table, marks
 
 
 def heat_map(table: Table, game: Mapping[str, float]) -> Any:
-    """The row player's reward per step by row and column: white what mutual defection yields, blue more, red less."""
+    """The row player's reward per step by row and column: blue more, red less than what is white.
+
+    White is what mutual defection yields in a prisoner's dilemma, else the middle of the payoffs; `game` are its
+    `standings.marks`.
+    """
     count, longest = len(table.names), max(map(len, table.names))
     side = 0.66 * count
     figure, ((axes,),) = panels(1, 1, side + 0.085 * longest + 1.6, side * 0.72 + 0.06 * longest + 0.9)
@@ -36,9 +40,8 @@ def met(result: Result) -> Table | None:
     sides = [[evaluation.match(name, n).own for name in columns] for n in range(len(agents))]
     cells = [[estimate(side.reward, side.error, evaluation.meta_batch) for side in row] for row in sides]
     fields = [[[getattr(cell, name) for cell in row] for row in cells] for name in ("value", "error", "low", "high")]
-    return Table(
-        columns, *fields, cooperation=[[float(np.mean(s.cooperation_curve)) for s in row] for row in sides], ranking=[]
-    )
+    often = lambda side: float(np.mean(side.cooperation_curve)) if side.cooperation_curve else None  # noqa: E731
+    return Table(columns, *fields, cooperation=[[often(side) for side in row] for row in sides], ranking=[])
 
 
 def pools(results: Sequence[Result]) -> Any:
@@ -50,26 +53,34 @@ def pools(results: Sequence[Result]) -> Any:
     figure, axes = panels(rows, columns, max(4.5, columns * (0.75 * wide + 0.9)), rows * (0.5 * wide + 0.9))
     image = None
     for panel, (result, table) in zip(axes.flat, tables, strict=False):
-        image = _cells(panel, table, table.names[:-1], payoffs(result.config))
+        image = _cells(panel, table, table.names[:-1], marks_of(result.config))
         panel.set_title(f"{label(result.estimator)} seed {result.config.seed}", fontsize=10)
     for panel in axes.flat[len(tables) :]:
         panel.set_visible(False)
-    _bar(figure, image, axes, payoffs(results[0].config))
+    _bar(figure, image, axes, marks_of(results[0].config))
     return figure
 
 
-def payoffs(cfg: Config) -> dict[str, float]:
-    """T, R, P and S of a run's game."""
-    return {name: getattr(cfg.game, name) for name in "TRPS"}
+def marks_of(cfg: Config) -> dict[str, float]:
+    """The marks of a run's game, which is a repeated one."""
+    assert cfg.game.repeated is not None
+    return marks(cfg.game.repeated)
+
+
+def _scale(game: Mapping[str, float]) -> tuple[float, float]:
+    """What is white, and how far from it the colours reach."""
+    if "P" in game:
+        return game["P"], max(game["T"] - game["P"], game["P"] - game["S"])
+    return (game["highest"] + game["lowest"]) / 2, (game["highest"] - game["lowest"]) / 2 or 1.0
 
 
 def _cells(axes: Any, table: Table, rows: Sequence[str], game: Mapping[str, float]) -> Any:
     rewards = np.array(table.rewards, float)  # None becomes nan
-    reach = max(game["T"] - game["P"], game["P"] - game["S"])
-    image = axes.imshow(rewards, cmap="RdBu", vmin=game["P"] - reach, vmax=game["P"] + reach, aspect="auto")
+    white, reach = _scale(game)
+    image = axes.imshow(rewards, cmap="RdBu", vmin=white - reach, vmax=white + reach, aspect="auto")
     for (row, column), value in np.ndenumerate(rewards):
         if np.isfinite(value):
-            _number(axes, row, column, value, table, strong=bool(abs(value - game["P"]) > 0.6 * reach))
+            _number(axes, row, column, value, table, strong=bool(abs(value - white) > 0.6 * reach))
     axes.set_xticks(range(len(table.names)), table.names)
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
@@ -80,8 +91,8 @@ def _cells(axes: Any, table: Table, rows: Sequence[str], game: Mapping[str, floa
 
 def _bar(figure: Any, image: Any, axes: Any, game: Mapping[str, float]) -> None:
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
-    marks = {game[name]: name for name in "TRPS"}
-    bar.set_ticks(sorted(marks), labels=[f"{marks[mark]} = {mark:g}" for mark in sorted(marks)])
+    named = {payoff: name for name, payoff in game.items()}
+    bar.set_ticks(sorted(named), labels=[f"{named[mark]} = {mark:g}" for mark in sorted(named)])
     bar.outline.set_visible(False)
 
 

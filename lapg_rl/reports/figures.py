@@ -162,7 +162,10 @@ def _width(groups: Groups) -> float:
 
 
 def signature_bars(axes: Any, groups: Groups, prediction: Prediction | None) -> None:
-    """Bars: cooperation after each state, by estimator (whiskers: range over seeds); diamonds: theory's policy."""
+    """Bars: cooperation after each state, by estimator (whiskers: range over seeds); diamonds: theory's policy.
+
+    In a game that is no prisoner's dilemma: action 0, after what both did, own action first.
+    """
     groups = evaluated(groups)
     width = 0.8 / max(len(groups), 1)
     for n, (name, results) in enumerate(groups.items()):
@@ -183,8 +186,10 @@ def signature_bars(axes: Any, groups: Groups, prediction: Prediction | None) -> 
             range(5), policies[len(policies) // 2], "D", markerfacecolor="white", markeredgecolor=INK, markersize=7,
             markeredgewidth=1.4, label="theory: best memory-one policy",
         )  # fmt: skip
-    axes.set(ylim=(-0.04, 1.04), ylabel="frequency of cooperation")
-    axes.set_xticks(range(5), ["first\nstep", "after\nCC", "after\nCD", "after\nDC", "after\nDD"])
+    dilemma = all(m.own.cooperation_curve for results in groups.values() for m in _naive_matches(results))
+    after = ("CC", "CD", "DC", "DD") if dilemma else ("00", "01", "10", "11")
+    axes.set(ylim=(-0.04, 1.04), ylabel=f"frequency of {'cooperation' if dilemma else 'action 0'}")
+    axes.set_xticks(range(5), ["first\nstep", *(f"after\n{state}" for state in after)])
     axes.grid(axis="x", visible=False)
 
 
@@ -202,17 +207,17 @@ def payoff_lines(groups: Groups, prediction: Prediction | None) -> Any:
     groups = evaluated(groups)
     figure, (row,) = panels(1, len(groups), _width(groups), 3.9, sharey=True, sharex=True)
     for panel, (name, results) in zip(row, groups.items(), strict=True):
-        game = results[0].config.game
-        corners = [(game.R, game.R), (game.T, game.S), (game.P, game.P), (game.S, game.T)]
+        T, R, P, S = results[0].config.game.build().trps
+        corners = [(R, R), (T, S), (P, P), (S, T)]
         panel.fill(*zip(*corners, strict=True), color="#eef1f4", zorder=0)
-        panel.plot([game.P, game.R], [game.P, game.R], color=SOFT, linewidth=1)
+        panel.plot([P, R], [P, R], color=SOFT, linewidth=1)
         lines = [line for r in results for line in r.evaluation.lines]  # type: ignore
         for line in lines:
-            points = np.array(line.points) + game.P
+            points = np.array(line.points) + P
             panel.scatter(*points.T, s=7, color=colour(name), alpha=0.5, linewidth=0)
             if line.slope is not None:
                 ends = np.array([points[:, 1].min(), points[:, 1].max()])
-                panel.plot(game.P + line.intercept + line.slope * (ends - game.P), ends, color=INK, linewidth=1.2)
+                panel.plot(P + line.intercept + line.slope * (ends - P), ends, color=INK, linewidth=1.2)
         slopes = [line.slope for line in lines if line.slope is not None]
         panel.set_title(f"{label(name)}: slope {np.mean(slopes):.2f}" if slopes else label(name))
         panel.set_xlabel("co-player's reward")

@@ -160,7 +160,7 @@ def rows(results: Iterable[Result], figures: Mapping[str, Path] = types.MappingP
         results: of run folders; those that differ in their seed only make one row.
         figures: the JSON files of figures, by name.
     """
-    results = sorted((r for r in results if r.config.game.matrix), key=lambda r: r.config.seed)
+    results = sorted((r for r in results if r.config.game.dilemma), key=lambda r: r.config.seed)
     found = []
     for finding in FINDINGS:
         settings = by_setting(filter(finding.about, results))

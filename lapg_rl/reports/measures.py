@@ -1,4 +1,7 @@
-"""Sections of a report on another game than the iterated prisoner's dilemma: what its environment measures."""
+"""Sections of a report on another game than the iterated prisoner's dilemma: what its environment measures.
+
+In a repeated game also what the agents do after what, and what they earn from whom.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lapg_rl.config import Config, tables
+from lapg_rl.config.payoffs import spelled
 from lapg_rl.reports import figures, sections
 from lapg_rl.reports.figures import Groups, draw, evaluated
 from lapg_rl.reports.html import figure, number
@@ -19,10 +23,21 @@ SUFFIXES = tuple(f"_vs_{kind}" for kind in tables.COPLAYERS)
 
 def lead(cfg: Config) -> str:
     """What was played, in two sentences."""
+    title = cfg.game.title
     return (
-        f"{cfg.game.title}, in {cfg.inner_episodes} inner episodes of {cfg.steps} steps and {cfg.batch} parallel games with "
+        f"{title[0].upper()}{title[1:]}{_payoffs(cfg)}, in {cfg.inner_episodes} inner episodes of {cfg.steps} steps and "
+        f"{cfg.batch} parallel games with "
         f"one co-player. Naive co-players learn after each inner episode; the agents ({cfg.model.kind}) are trained on all."
     )
+
+
+def _payoffs(cfg: Config) -> str:
+    """What the actions of a matrix game are called, and its payoffs, as far as the title does not say."""
+    if cfg.game.name not in tables.ZOO:
+        return ""
+    actions = ", ".join(f"{n} {action}" for n, action in enumerate(tables.ZOO[cfg.game.name].actions))
+    assert cfg.game.repeated is not None
+    return f" (actions: {actions}; payoffs {spelled(cfg.game.repeated)})"
 
 
 def shown(results: Sequence[Any]) -> list[str]:
@@ -93,4 +108,22 @@ def course(groups: Groups, prediction: Prediction | None) -> str:
     return "<h2>Within a meta-episode</h2>" + figure(draw(_course, groups), caption)
 
 
-SECTIONS = (training, course, sections.runs)
+def signature(groups: Groups, prediction: Prediction | None) -> str:
+    """What agents do after what, in a 2x2 game."""
+    groups = evaluated(groups)
+    if not groups or not all(m.own.signature for rs in groups.values() for r in rs for m in r.evaluation.matches):  # type: ignore
+        return ""
+    caption = (
+        "How often an agent takes action 0 against naive learners in the first step of an inner episode, and after each joint "
+        "action (its own first). Whiskers: range over seeds; faint bars: states that make up less than 2 % of its steps."
+    )
+    return "<h2>What the agents learnt to do</h2>" + figure(draw(figures.signature, groups, prediction), caption)
+
+
+def pools(groups: Groups, prediction: Prediction | None) -> str:
+    """Who earns how much from whom, in a game by its payoffs."""
+    repeated = next(iter(groups.values()))[0].config.game.repeated
+    return sections.pools(groups, prediction) if repeated else ""
+
+
+SECTIONS = (training, pools, course, signature, sections.strategies, sections.runs)

@@ -56,7 +56,7 @@ def write_figure(results: Sequence[Result], path: Path) -> None:
     check_comparable(results)
     path.parent.mkdir(parents=True, exist_ok=True)
     groups = by_estimator(results)
-    if results[0].config.game.matrix is None:
+    if results[0].config.game.dilemma is None:
         drawing = drawings.draw(measures.curves, groups)
     elif all("reward_vs_meta" in r.last for r in results):
         drawing = drawings.draw(drawings.pool_overview, groups)
@@ -113,7 +113,7 @@ def page(
 
 def _chapter(results: Sequence[Result], heading: str) -> str:
     groups, prediction = by_estimator(results), sections.shared_prediction(results)
-    told = sections if results[0].config.game.matrix else measures
+    told = sections if results[0].config.game.dilemma else measures
     cards = "".join(told.card(name, group) for name, group in groups.items())
     return (
         f'{heading}<p class="lead">{told.lead(results[0].config)}</p><div class="cards">{cards}</div>'

@@ -14,7 +14,7 @@ from lapg_rl.reports import findings as found
 from lapg_rl.reports.figures import Groups, colour, draw, evaluated
 from lapg_rl.reports.figures import label as name_of
 from lapg_rl.reports.html import dot, figure, number, prose, table
-from lapg_rl.study.names import STRATEGIES
+from lapg_rl.study.names import is_strategy
 from lapg_rl.study.records import ExtortionFit, PayoffLine, Prediction
 from lapg_rl.study.results import LAST, Result, summary
 from lapg_theory.game.words import LITTLE, MUCH, RARELY
@@ -55,9 +55,9 @@ def findings(results: Sequence[Result], files: Mapping[str, Path]) -> str:
 
 def lead(cfg: Config) -> str:
     """What was played, in two sentences."""
-    game = cfg.game
+    T, R, P, S = cfg.game.build().trps
     return (
-        f"Iterated prisoner's dilemma, (T, R, P, S) = ({game.T:g}, {game.R:g}, {game.P:g}, {game.S:g}), in inner episodes "
+        f"Iterated prisoner's dilemma, (T, R, P, S) = ({T:g}, {R:g}, {P:g}, {S:g}), in inner episodes "
         f"of {cfg.steps} steps. A naive co-player learns after each of {cfg.inner_episodes} inner episodes from "
         f"{cfg.batch} parallel games; the agent ({cfg.model.kind}) plays them all and is trained on what it earns over "
         "the whole course."
@@ -182,7 +182,10 @@ def strategies(groups: Groups, prediction: Prediction | None) -> str:
     if not groups:
         return ""
     results = [r for rs in groups.values() for r in rs]
-    names = [name for name in STRATEGIES if all(name in r.opponents for r in results)]
+    met = dict.fromkeys(m.opponent for r in results for m in r.evaluation.matches)  # type: ignore
+    names = [name for name in met if is_strategy(name) and all(name in r.opponents for r in results)]
+    if not names:
+        return ""
     rows = []
     for strategy in names:
         met = [[m for r in rs for m in r.evaluation.matches if m.opponent == strategy] for rs in groups.values()]  # type: ignore

@@ -7,26 +7,28 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from lapg_rl import config
 from lapg_rl.config import Config, PoolConfig
 from lapg_rl.config.tables import is_address
+from lapg_rl.envs.build import matrix_game
 from lapg_rl.learn.training_step import TrainState, initial_state
 from lapg_rl.models import memory_one
 from lapg_rl.play.company import fixed_strategy, kind_of, naive_copies
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study.matches import Meeting
-from lapg_rl.study.names import NAIVE
+from lapg_rl.study.names import ALWAYS, NAIVE, strategies
 from lapg_rl.study.names import check_name as check_name
-from lapg_theory.game import MatrixGame, named_policy
+from lapg_theory.game import MatrixGame, NormalFormGame, named_policy
 
 #: What differs between kinds: only the first two can be the row player, whose parameters are fixed.
 KINDS = ("meta", "fixed", "naive")
 
 
 class Entrant(NamedTuple):
-    """A player: `policy` is a model (meta), five probabilities (fixed), or initial models along a first axis (naive).
+    """A player: `policy` is a model (meta), probabilities (fixed), or initial models along a first axis (naive).
 
     Of a script of a game, whose kind is its name, it is its identity.
     """
@@ -54,10 +56,27 @@ def meeting(row: Entrant, column: Entrant, count: int, key: Array) -> Meeting:
     return Meeting(row.ego(), column.kind, column.identities(count), key)
 
 
-def fixed(name: str, game: MatrixGame) -> Entrant:
-    """A fixed strategy by name: one of `STRATEGIES`, zd-extort-X with another factor X, or an address."""
-    policy = fixed_strategy(name) if is_address(name) else named_policy(game, name)
-    return Entrant(name, "fixed", jnp.array(policy, jnp.float32))
+def fixed(name: str, game: MatrixGame | NormalFormGame) -> Entrant:
+    """A fixed strategy by name: one of `STRATEGIES`, zd-extort-X with another factor X, always-ACTION, or an address.
+
+    Raises:
+        ValueError: for an action that the game has not, or a strategy of 2x2 games in another one.
+    """
+    count = 2 if isinstance(game, MatrixGame) else game.actions[0]
+    if always := ALWAYS.fullmatch(name):
+        if (action := int(always[1])) >= count:
+            raise ValueError(f"{name} needs an action {action}, but the actions of this game are 0 to {count - 1}")
+        policy = np.eye(count)[action]
+    elif isinstance(game, MatrixGame):
+        found = fixed_strategy(name) if is_address(name) else named_policy(game, name)
+        return Entrant(name, "fixed", jnp.array(found, jnp.float32))
+    elif name == "random":
+        policy = np.full(count, 1 / count)
+    else:
+        known = ", ".join(strategies(game))
+        raise ValueError(f"{name} is a strategy of 2x2 games, but this game has {count} actions; known here: {known}")
+    table = np.full(5, policy[0]) if isinstance(game, MatrixGame) else np.tile(policy, (1 + count**2, 1))
+    return Entrant(name, "fixed", jnp.array(table, jnp.float32))
 
 
 def script(name: str, cfg: Config) -> Entrant:
@@ -106,6 +125,16 @@ def labels(folders: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     raise AssertionError("paths that differ have different names")
+
+
+def check_seats(label: str, cfg: Config) -> None:
+    """Refuse to let agents meet agents where the players' seats differ: they have learnt in the row player's only."""
+    game = matrix_game(cfg.game)
+    if game is not None and not game.is_symmetric:
+        raise ValueError(
+            f"the agents of {label} learnt in the row player's seat, and {game.name} is not symmetric, so none can take the "
+            "column player's; let them meet naive learners and fixed strategies: lapg evaluate"
+        )
 
 
 def check_compatible(first: tuple[str, Config], others: Iterable[tuple[str, Config]], learners: bool) -> None:

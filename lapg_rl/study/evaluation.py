@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from lapg_rl.config.checks import check_draws
-from lapg_rl.envs.build import matrix_game, two_by_two
+from lapg_rl.envs.build import matrix_game, repeated_game
 from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants, intervals
 from lapg_rl.study.entrants import Entrant
 from lapg_rl.study.intervals import short
 from lapg_rl.study.matches import Meeting, describe, discrepancies, matches_at_once, play_all, scripts
-from lapg_rl.study.names import NAIVE, STRATEGIES
+from lapg_rl.study.names import NAIVE, STRATEGIES, strategies
 from lapg_rl.study.records import Evaluation, ExtortionFit, Match, PayoffLine
 from lapg_theory.game import MatrixGame, check_count, nearest_extortioner
 
@@ -32,10 +32,11 @@ def evaluate(
 ) -> Evaluation:
     """Play the newest checkpoint of a run; nothing learns but the naive learners, within their meta-episodes.
 
-    Unless told otherwise, each agent of the pool meets fresh naive learners and every agent of the pool, itself included; in
-    the iterated prisoner's dilemma also every fixed strategy and `meta_batch` random memory-one strategies, which give its
-    payoff line; in the Coin Game also the scripts. Naive learners start as in training, from the run's own initialisations or
-    as copies of the other agents, each equally often.
+    Unless told otherwise, each agent of the pool meets fresh naive learners and every agent of the pool, itself included; in a
+    repeated game also its fixed strategies (`lapg_rl.study.names.strategies`), in a prisoner's dilemma `meta_batch` random
+    memory-one strategies, which give its payoff line; in the Coin Game the scripts. Where the players' seats differ no agent
+    takes the column player's, in which none has learnt. Naive learners start as in training, from the run's own
+    initialisations or as copies of the other agents, each equally often.
 
     Args:
         folder: a run folder.
@@ -60,11 +61,11 @@ def evaluate(
     cfg, state = run.trusted_config(), run.final_state()
     pool = [agent._replace(name=f"agent {agent.agent}") for agent in entrants.agents(run.path)]
     game = matrix_game(cfg.game)
-    dilemma = game if game is not None and game.is_dilemma else None
+    dilemma = game if isinstance(game, MatrixGame) and game.is_dilemma else None
     if opponents is None:
-        fixed = [entrants.fixed(name, dilemma) for name in STRATEGIES] if dilemma else []
+        fixed = [entrants.fixed(name, game) for name in strategies(game)] if game else []
         fixed += [entrants.script(name, cfg) for name in scripts(cfg)]
-        met = [LEARNERS, *fixed, *pool]
+        met = [LEARNERS, *fixed, *(pool if game is None or game.is_symmetric else ())]
     else:
         met = _named(opponents, run.path)
     key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
@@ -106,7 +107,7 @@ def fit_extortion(game: MatrixGame, signature: Sequence[float | None], agent: in
 def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
     """The opponents that were asked for; a name is a strategy before it is a folder."""
     cfg = RunFolder(folder).config()
-    known = (NAIVE, *STRATEGIES, *scripts(cfg))
+    known = (NAIVE, *STRATEGIES, *strategies(cfg.game.repeated), *scripts(cfg))
     runs = [Path(name) for name in opponents if name not in known and Path(name).is_dir()]
     names = dict(zip(map(str, runs), entrants.labels(runs), strict=True))
     met = []
@@ -114,12 +115,13 @@ def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
         if str(Path(name)) in names:
             label = names[str(Path(name))]
             entrants.check_compatible((folder.name, cfg), [(label, RunFolder(name).trusted_config())], learners=False)
+            entrants.check_seats(folder.name, cfg)
             met += entrants.agents(Path(name), label)
         elif name in scripts(cfg):
             met.append(entrants.script(name, cfg))
         else:
             entrants.check_name(name)
-            met.append(LEARNERS if name == NAIVE else entrants.fixed(name, two_by_two(cfg.game)))
+            met.append(LEARNERS if name == NAIVE else entrants.fixed(name, repeated_game(cfg.game)))
     return met
 
 

@@ -20,6 +20,7 @@ from lapg_rl.play.metrics import measure
 from lapg_rl.play.rollout import meta_batch
 from lapg_rl.study.intervals import short
 from lapg_rl.study.records import Player
+from lapg_theory.game import MatrixGame
 
 #: Bytes that a step of one trajectory takes while a match is played: what both players saw and did, and copies.
 STEP_BYTES = 256
@@ -28,12 +29,13 @@ STEP_BYTES = 256
 class Tally(NamedTuple):
     """What two players did in `[k]` meta-episodes, over the parallel trajectories; player 0 is the row player.
 
-    `visits` and `cooperated` are of a matrix game, else None; then `measures` holds what the environment measures.
+    `visits` and `cooperated` are of a 2x2 game, else None. `measures` holds what the environment measures; it is empty for a
+    prisoner's dilemma, of which the other two tell more.
     """
 
     rewards: Float[Array, "2 k m"]  # per step
     visits: Float[Array, "2 m 5"] | None  # how often each player was in each state, own view
-    cooperated: Float[Array, "2 m 5"] | None  # how often it cooperated there
+    cooperated: Float[Array, "2 m 5"] | None  # how often it took action 0 there
     measures: dict[str, Float[Array, "2 k m"]]  # per step
 
 
@@ -44,19 +46,22 @@ def make_play(cfg: Config, coplayer: Any, kind: str = "naive") -> Any:
 
 def _play(cfg: Config, coplayer: Any, kind: str) -> Callable[[Any, Any, Array], Tally]:
     env, bare = environment(cfg, kind), bare_environment(cfg.game)
-    matrix = getattr(bare, "game", None) is not None
+    game = getattr(bare, "game", None)
+    states, dilemma = isinstance(game, MatrixGame), isinstance(game, MatrixGame) and game.is_dilemma
 
     def play(agent: Any, identities: Any, key: Array) -> Tally:
         sides = meta_batch(env, agent, coplayer, identities, key, **sizes(cfg))
         rewards = jnp.stack([side.rewards.mean(axis=(1, 3)) for side in sides])
-        if not matrix:
+        means = {}
+        if not dilemma:
             found = [measure(bare, side) for side in sides]
             means = {name: jnp.stack([f[name].mean(axis=(1, 3)) for f in found]) for name in found[0]}
+        if not states:
             return Tally(rewards, None, None, means)
-        states = [side.observations[..., :5] for side in sides]
-        visits = jnp.stack([seen.sum(axis=(0, 1, 3)) for seen in states])
-        cooperated = jnp.stack([count_cooperation(s, side.actions) for s, side in zip(states, sides, strict=True)])
-        return Tally(rewards, visits, cooperated, {})
+        seen = [side.observations[..., :5] for side in sides]
+        visits = jnp.stack([s.sum(axis=(0, 1, 3)) for s in seen])
+        cooperated = jnp.stack([count_cooperation(s, side.actions) for s, side in zip(seen, sides, strict=True)])
+        return Tally(rewards, visits, cooperated, means)
 
     return play
 
@@ -150,13 +155,14 @@ def describe(tally: Tally, player: int) -> Player:
         "error": short(means.std(ddof=1) / math.sqrt(len(means))) if len(means) > 1 else None,
         "reward_curve": [short(x) for x in rewards.mean(axis=0)],
     }
+    curves = {name: np.asarray(x[player], float).mean(axis=0) for name, x in tally.measures.items()}
+    earned["measures"] = {name: [short(x) for x in curve] for name, curve in curves.items()}
     if tally.visits is None or tally.cooperated is None:
-        curves = {name: np.asarray(x[player], float).mean(axis=0) for name, x in tally.measures.items()}
-        return Player(**earned, measures={name: [short(x) for x in curve] for name, curve in curves.items()})
+        return Player(**earned)
     visits, cooperated = (np.asarray(x[player], float) for x in (tally.visits, tally.cooperated))
     return Player(
         **earned,
-        cooperation_curve=[short(x) for x in cooperated.sum(1) / visits.sum(1)],
+        cooperation_curve=[] if curves else [short(x) for x in cooperated.sum(1) / visits.sum(1)],
         signature=_frequencies(cooperated.sum(0), visits.sum(0)),
         first_signature=_frequencies(cooperated[0], visits[0]),
         last_signature=_frequencies(cooperated[-1], visits[-1]),

@@ -18,9 +18,10 @@ Record = TypeVar("Record")
 class Player:
     """One side of a match; curves run over the inner episodes, signatures over the states s0, CC, CD, DC, DD.
 
-    A signature holds the frequency of cooperation in each state, None where the state was never visited. `error` is the
-    standard error of `reward` over the independent meta-episodes (None for one). In other games than the iterated prisoner's
-    dilemma there is no cooperation; `measures` has curves of what the environment measures, per step.
+    A signature holds the frequency of cooperation in each state, None where the state was never visited; in other 2x2 games
+    than a prisoner's dilemma that of action 0, in others it is empty. `error` is the standard error of `reward` over the
+    independent meta-episodes (None for one). Where cooperating has no meaning its curve is empty, and `measures` has curves
+    of what the environment measures, per step.
     """
 
     reward: float
@@ -240,7 +241,9 @@ def _misshapen(record: Any) -> str:
         if any(side.measures for side in sides):
             lengths = {len(curve) for s in sides for curve in (s.reward_curve, *s.measures.values())}
             names = {tuple(sorted(s.measures)) for s in sides}
-            return "" if len(lengths) == len(names) == 1 and 0 not in lengths else "its lists do not fit each other"
+            states = {len(x) for s in sides for x in (s.signature, s.first_signature, s.last_signature, s.visits)}
+            good = len(lengths) == len(names) == 1 and 0 not in lengths and states in ({0}, {5})
+            return "" if good else "its lists do not fit each other"
         curves = {len(curve) for side in sides for curve in (side.reward_curve, side.cooperation_curve)}
         states = {
             len(x) for s in sides for x in (s.signature, s.first_signature, s.last_signature, s.visits)

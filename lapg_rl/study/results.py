@@ -116,8 +116,7 @@ def mean_of_measured(values: np.ndarray) -> Any:
 
 def verdict(cfg: Config, last: Mapping[str, float], kind: str) -> str:
     """What an agent does to a kind of co-player, from its last metrics; "-" in games that are no prisoner's dilemma."""
-    game = cfg.game.matrix
-    if game is None or not game.is_dilemma:
+    if (game := cfg.game.dilemma) is None:
         return "-"
     own, often = last[f"reward_vs_{kind}"], last[f"cooperation_vs_{kind}"]
     left = own if kind == "meta" else last[f"{kind}_reward"]  # agents among themselves are both sides
@@ -262,8 +261,13 @@ def by_estimator(results: Iterable[Result]) -> dict[str, list[Result]]:
     return {name: groups[name] for name in (*ESTIMATORS, *groups) if name in groups}
 
 
+#: Columns of a table of results that speak of a prisoner's dilemma.
+OF_A_DILEMMA = ("agent_cooperation", "verdict", "agents", "extortion_factor")
+
+
 def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """One dictionary a run: what a table of results needs."""
+    """One dictionary a run: what a table of results needs; no columns of the dilemma's words where nobody plays one."""
+    dilemma = any(r.config.game.dilemma or "cooperation_vs_naive" in r.last for r in results)
     rows = []
     for r in results:
         fit = next((f for f in r.evaluation.extortion if f.agent == 0), None) if r.evaluation else None
@@ -282,7 +286,7 @@ def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
                 "extortion_factor": _rounded(fit.factor if fit else None),
             }
         )
-    return rows
+    return rows if dilemma else [{name: row[name] for name in row if name not in OF_A_DILEMMA} for row in rows]
 
 
 def _rounded(value: float | None) -> float | None:

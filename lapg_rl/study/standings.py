@@ -13,6 +13,7 @@ import numpy as np
 
 from lapg_rl.study import intervals
 from lapg_rl.study.intervals import Estimate, short
+from lapg_theory.game import MatrixGame, NormalFormGame
 from lapg_theory.game.show import brief
 
 
@@ -64,8 +65,17 @@ class Tournament:
     players: Table
     groups: Table | None
     circles: list[Circle]
+    marks: dict[str, float] = dataclasses.field(default_factory=dict)  # see `marks`
 
     __repr__ = brief
+
+
+def marks(game: MatrixGame | NormalFormGame) -> dict[str, float]:
+    """The payoffs that pictures of rewards are read by: T, R, P and S of a prisoner's dilemma, else the row player's range."""
+    if isinstance(game, MatrixGame) and game.is_dilemma:
+        return dict(zip("TRPS", map(float, game.trps), strict=True))
+    own = game.row_payoffs if isinstance(game, MatrixGame) else game.payoffs[0].ravel().tolist()
+    return {"highest": float(max(own)), "lowest": float(min(own))}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -10,24 +11,25 @@ import numpy as np
 from lapg_rl import config
 from lapg_rl.config import Config
 from lapg_rl.config.checks import check_draws
-from lapg_rl.envs.build import two_by_two
+from lapg_rl.envs.build import repeated_game
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study import entrants, standings
 from lapg_rl.study.entrants import KINDS, NAIVE, Entrant
 from lapg_rl.study.matches import matches_at_once, play_all
+from lapg_rl.study.names import strategies
 from lapg_rl.study.results import kindred, runs_in, training_settings
 from lapg_rl.study.standings import Group, Tournament
-from lapg_theory.game import check_count
+from lapg_theory.game import MatrixGame, NormalFormGame, check_count
 
-#: Whom every tournament meets, unless told otherwise.
+#: Whom every tournament of a 2x2 game meets, unless told otherwise; extortioners of dilemmas only.
 CLASSICS = ("allc", "alld", "tft", "gtft", "wsls", "zd-extort-3", NAIVE)
 #: What its figures depend on besides the players; kept with them.
-SETTINGS = (*(f"game.{name}" for name in "TRPS"), "batch", "inner_episodes", "steps")
+SETTINGS = ("batch", "inner_episodes", "steps")
 
 
 def tournament(
     folders: Sequence[Path],
-    others: Sequence[str] = CLASSICS,
+    others: Sequence[str] | None = None,
     *,
     meta_batch: int = 64,
     seed: int = 0,
@@ -40,7 +42,7 @@ def tournament(
 
     Args:
         folders: run folders.
-        others: fixed strategies, `zd-extort-X`, `naive`.
+        others: fixed strategies, `zd-extort-X`, `always-ACTION`, `naive`; by default those of `classics`.
         meta_batch: independent meta-episodes a match.
         seed: another seed draws other games.
         show: told after every match how many are done and of how many.
@@ -66,19 +68,32 @@ def tournament(
     return Tournament(
         meta_batch,
         seed,
-        {key: value for key, value in config.flat(cfg).items() if key.startswith(SETTINGS)},
+        _settings(cfg),
         members,
         standings.player_table([p.name for p in players], rewards, cooperation),
         standings.group_table(groups, means, cooperation) if grouped else None,
         [standings.circle(group, means) for group in grouped],
+        standings.marks(repeated_game(cfg.game)),
     )
 
 
+def classics(game: MatrixGame | NormalFormGame) -> tuple[str, ...]:
+    """Whom a tournament of the game meets, unless told otherwise."""
+    known = strategies(game)
+    return tuple(n for n in CLASSICS if n in (*known, NAIVE)) if isinstance(game, MatrixGame) else (*known, NAIVE)
+
+
+def _settings(cfg: Config) -> dict[str, Any]:
+    free = config.tables.row(cfg.game.kind, config.tables.GAMES).free
+    keys = (*(f"game.{name}" for name in (("kind", "name", "payoffs") if free else "TRPS")), *SETTINGS)
+    return {key: value for key, value in config.flat(cfg).items() if key in keys}
+
+
 def _players(
-    folders: Sequence[Path], others: Sequence[str], meta_batch: int, seed: int
+    folders: Sequence[Path], others: Sequence[str] | None, meta_batch: int, seed: int
 ) -> tuple[list[Entrant], list[list[int]], Config]:
     """All players, the indices of each run's, and the config that the play follows."""
-    for name in others:
+    for name in others or ():
         entrants.check_name(name)
     folders = runs_in(folders)
     labels = entrants.labels(folders)
@@ -86,9 +101,12 @@ def _players(
     if not configs:
         raise ValueError("no runs to play; name at least one run folder")
     for label, cfg in zip(labels, configs, strict=True):
-        two_by_two(cfg.game)  # refuses other games, whose cells have no cooperation
+        repeated_game(cfg.game)  # refuses other games, which have no fixed strategies
+        entrants.check_seats(label, cfg)
         if cfg.pool.reveal:
             raise ValueError(f"the agents of {label} are told whom they face (pool.reveal); nobody can tell them here")
+    game = repeated_game(configs[0].game)
+    others = classics(game) if others is None else others
     entrants.check_compatible((labels[0], configs[0]), zip(labels[1:], configs[1:], strict=True), NAIVE in others)
     players: list[Entrant] = []
     runs = []
@@ -99,11 +117,7 @@ def _players(
     for name in dict.fromkeys(others):
         key = jax.random.fold_in(jax.random.key(seed), 0)
         naive = name == NAIVE
-        players.append(
-            entrants.fresh_naive(configs[0], meta_batch, key)
-            if naive
-            else entrants.fixed(name, two_by_two(configs[0].game))
-        )
+        players.append(entrants.fresh_naive(configs[0], meta_batch, key) if naive else entrants.fixed(name, game))
     if len(players) < 2:
         raise ValueError("a tournament needs at least two players; name more runs, or strategies with --with")
     return players, runs, configs[0]
@@ -112,7 +126,10 @@ def _players(
 def _round_robin(
     cfg: Config, players: Sequence[Entrant], count: int, seed: int, show: Callable[[int, int], None]
 ) -> tuple[list[list[np.ndarray | None]], np.ndarray]:
-    """The row player's reward per step in each meta-episode, and how often it cooperates, by row and column."""
+    """The row player's reward per step in each meta-episode, and how often it cooperates, by row and column.
+
+    NaN where cooperating has no meaning.
+    """
     pairs = [
         sorted((i, j), key=lambda n: (KINDS.index(players[n].kind), players[n].name))
         for i in range(len(players))
@@ -131,7 +148,9 @@ def _round_robin(
     for done, (n, tally) in enumerate(play_all(cfg, meetings, matches_at_once(cfg, count)), start=1):
         i, j = pairs[n]
         own = np.asarray(tally.rewards, float).mean(axis=-1)
-        often = np.asarray(tally.cooperated, float).sum((1, 2)) / np.asarray(tally.visits, float).sum((1, 2))
+        often = np.full(2, np.nan)
+        if not tally.measures:  # a dilemma
+            often = np.asarray(tally.cooperated, float).sum((1, 2)) / np.asarray(tally.visits, float).sum((1, 2))
         if i == j:
             own, often = own.mean(axis=0, keepdims=True).repeat(2, 0), often.mean(keepdims=True).repeat(2)
         rewards[i][j], rewards[j][i] = own

@@ -18,9 +18,12 @@ S0, CC, CD, DC, DD = range(5)
 MIRROR = (S0, CC, DC, CD, DD)
 
 
-def state_index(own_action: Any, other_action: Any) -> Any:
-    """State (1..4) that follows a pair of actions, from the view of the player of `own_action`; arrays broadcast."""
-    return 1 + 2 * own_action + other_action
+def state_index(own_action: Any, other_action: Any, actions: int = 2) -> Any:
+    """State (1..4; 1..k^2 of k `actions`) that follows a pair of actions, from the view of the player of `own_action`.
+
+    Arrays broadcast.
+    """
+    return 1 + actions * own_action + other_action
 
 
 def mirror(policy: Any) -> Any:

@@ -87,6 +87,17 @@ class NormalFormGame:
         """The number of actions of each player."""
         return self.payoffs.shape[1:]
 
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether all seats are alike: whatever players trade their actions trade their payoffs, and no other one's change."""
+
+        def swapped(i: int) -> np.ndarray:  # players i and i + 1 trade places; such swaps make every order
+            order = list(range(self.players))
+            order[i : i + 2] = i + 1, i
+            return self.payoffs[order].swapaxes(i + 1, i + 2)
+
+        return all(np.array_equal(self.payoffs, swapped(i)) for i in range(self.players - 1))
+
 
 def normal_form(game: Any) -> NormalFormGame:
     """Any game as a `NormalFormGame`: a `MatrixGame` of numbers, an `AnonymousGame`, or one that is one already.

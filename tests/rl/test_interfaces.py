@@ -17,13 +17,14 @@ from lapg_rl.interfaces import check_protocol
 from lapg_rl.learn import credit
 from lapg_rl.learn.training_step import initial_state, run_key
 from lapg_rl.play.company import Company, kind_of, play_pool
-from lapg_theory.game import stag_hunt
+from lapg_theory.game import MatrixGame, stag_hunt
 
 TABLES = (tables.ESTIMATORS, tables.ALGORITHMS, tables.MODELS, tables.GAMES, tables.COPLAYERS)
 SMALL = ["updates=1", "meta_batch=4", "batch=2", "inner_episodes=2", "steps=3", "model.kind=tabular"]
 MATRIX = IteratedMatrixGame(stag_hunt())
 ENVIRONMENTS = {
-    **{kind: bare_environment(GameConfig(kind=kind)) for kind in tables.GAMES if kind != "custom"},
+    **{kind: bare_environment(GameConfig(kind=kind)) for kind in tables.GAMES if kind not in ("custom", "matrix")},
+    **{name: bare_environment(GameConfig(kind="matrix", name=name)) for name in ("chicken", "rock_paper_scissors")},
     "revealed": Reveal(MATRIX, 1, 0, 3),
     "there and back": FromGymnax(ToGymnax(MATRIX, steps=4)),
 }
@@ -54,7 +55,8 @@ def test_environments(name):
     assert all(value.shape == (2,) for value in measured.values())
     assert {*env.shared, *env.compared} <= measured.keys()
     if (game := getattr(env, "game", None)) is not None:
-        np.testing.assert_allclose(rewards, [game.row[0][1], game.column[0][1]])
+        tables_of = (game.row, game.column) if isinstance(game, MatrixGame) else game.payoffs
+        np.testing.assert_allclose(rewards, [table[0][-1] for table in tables_of])
 
 
 @pytest.mark.parametrize("kind", tables.MODELS)

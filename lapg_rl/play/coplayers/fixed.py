@@ -1,4 +1,4 @@
-"""A fixed strategy for matrix games: a memory-one vector of cooperation probabilities."""
+"""A fixed strategy for matrix games: what it does after each joint action."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,23 +8,29 @@ from lapg_rl.play.rollout import Trajectory
 
 
 class FixedStrategy(eqx.Module):
-    """Never learns; its identity in `init` is its five cooperation probabilities (s0, CC, CD, DC, DD, own view)."""
+    """Never learns; its identity in `init` is its five cooperation probabilities (s0, CC, CD, DC, DD, own view).
 
-    def init(self, identity: Float[Array, " 5"], batch: int) -> Float[Array, " 5"]:
+    In a game of k actions it is a table [1 + k^2, k]: the probability of each action at the start and after each joint one.
+    """
+
+    def init(self, identity: Float[Array, "*s"], batch: int) -> Float[Array, "*s"]:
         """The strategy is the whole state."""
         del batch
         return identity
 
-    def act(self, state: Float[Array, " 5"], observations: Float[Array, "b o"]):
+    def act(self, state: Float[Array, "*s"], observations: Float[Array, "b o"]):
         """(state, (logits, values)); probabilities are kept 1e-7 away from 0 and 1 to stay finite as logits.
 
-        The state of the game is one-hot in the first five numbers of an observation.
+        The state of the game is one-hot in the first numbers of an observation, five in a 2x2 game.
         """
+        if state.ndim == 2:
+            logits = jnp.log(jnp.clip(observations[:, : len(state)] @ state, 1e-7, 1))
+            return state, (logits, jnp.zeros(len(observations)))
         cooperate = jnp.clip(observations[:, :5] @ state, 1e-7, 1 - 1e-7)
         logits = jnp.stack([jnp.log(cooperate), jnp.log1p(-cooperate)], axis=-1)
         return state, (logits, jnp.zeros(len(observations)))
 
-    def end_of_inner_episode(self, state: Float[Array, " 5"], batch: Trajectory) -> Float[Array, " 5"]:
+    def end_of_inner_episode(self, state: Float[Array, "*s"], batch: Trajectory) -> Float[Array, "*s"]:
         """Nothing changes."""
         del batch
         return state
