@@ -16,9 +16,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lapg_theory import exact_returns, float64, naive_course, shaping_value_and_gradient
-from lapg_theory.exact.chain import from_logits, stacked
-from lapg_theory.exact.gradients import slopes
-from lapg_theory.exact.returns import payoffs
+from lapg_theory.exact.chain import from_logits, payoffs, stacked
+from lapg_theory.exact.slopes import slopes
 from lapg_theory.game import ALLD, DC, FiniteHorizon, MatrixGame
 from lapg_theory.shaping.course import value_and_slope
 

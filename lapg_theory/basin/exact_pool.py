@@ -21,12 +21,12 @@ from lapg_theory.exact.chain import (
     eliminate,
     finite_visits,
     from_logits,
+    payoffs,
     stacked,
     traceable,
     visits,
 )
-from lapg_theory.exact.gradients import slopes
-from lapg_theory.exact.returns import payoffs
+from lapg_theory.exact.slopes import slopes
 from lapg_theory.game import FiniteHorizon, Horizon, MatrixGame, check_count, check_game
 from lapg_theory.shaping.course import learning_path, value_and_slope
 

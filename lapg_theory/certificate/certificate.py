@@ -15,8 +15,7 @@ from lapg_theory.certificate.thresholds import Crossing, Interval, first_crossin
 from lapg_theory.certificate.verdicts import LocalVerdict, NashVerdict, critical_share, local_verdict, nash_verdict
 from lapg_theory.game import DC, STATES, Discounted, MatrixGame, check_count, check_game
 from lapg_theory.game.show import brief
-from lapg_theory.learning.lapg import effective_p_naive
-from lapg_theory.shaping.returns import Weighting
+from lapg_theory.shaping.weighting import Weighting, effective_p_naive
 
 #: Learners of the cheap scans that find the cell of a threshold; the threshold itself uses all learners.
 SCAN_LEARNERS = 256

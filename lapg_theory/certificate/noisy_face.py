@@ -13,10 +13,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import logit
 
-from lapg_theory.exact.chain import from_logits, from_probabilities, stacked, traceable
-from lapg_theory.exact.gradients import products, slopes
+from lapg_theory.exact.chain import from_logits, from_probabilities, payoffs, stacked, traceable
 from lapg_theory.exact.precision import float64
-from lapg_theory.exact.returns import payoffs
+from lapg_theory.exact.slopes import products, slopes
 from lapg_theory.game import CC, CD, MIRROR, STATES, Discounted, MatrixGame
 
 WIDTH = 1024  # learners that the kernel takes at once

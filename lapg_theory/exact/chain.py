@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lapg_theory.game import MIRROR, Discounted, FiniteHorizon, Horizon
+from lapg_theory.game import MIRROR, Discounted, FiniteHorizon, Horizon, MatrixGame, check_game
+from lapg_theory.game.conventions import own_view
 from lapg_theory.game.noise import MISTAKEN, MISTAKEN_BY_OTHER, Noise, blurred
 
 Four = Any  # a sequence: one array for each of CC, CD, DC, DD
@@ -62,6 +63,20 @@ class Elimination(NamedTuple):
 
     flow: Sequence[Four]
     stay: Four
+
+
+def payoffs(game: MatrixGame, player: int = 0) -> Four:
+    """Payoffs of the row (0) or the column player (1) for CC, CD, DC, DD *in the row player's view*.
+
+    Raises:
+        ValueError: for what is no game, or payoffs that are no numbers (symbols belong to `lapg_theory.symbolic`).
+    """
+    check_game(game)
+    values = own_view((game.row, game.column)[player])
+    try:
+        return tuple(value if isinstance(value, jax.Array) else float(value) for value in values)
+    except TypeError:
+        raise ValueError(f"{game.name} has payoffs {values} that are no numbers; see lapg_theory.symbolic") from None
 
 
 def from_probabilities(p: jax.Array) -> Play:

@@ -12,10 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lapg_theory.exact.anonymous import anonymous_returns
-from lapg_theory.exact.chain import Discount, traceable
+from lapg_theory.exact.chain import Discount, payoffs, traceable
 from lapg_theory.exact.markov import MOST_STATES, broadcast, check_players, distributions, done, side_by_side, total
 from lapg_theory.exact.precision import exact
-from lapg_theory.exact.returns import payoffs
 from lapg_theory.exact.stochastic import stochastic_returns
 from lapg_theory.game import AnonymousGame, Horizon, MatrixGame, StochasticGame, normal_form
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from lapg_theory.exact.chain import (
     Discount,
-    Four,
     Play,
     acted,
     dot,
@@ -17,29 +16,15 @@ from lapg_theory.exact.chain import (
     moves,
     onward,
     outcome_values,
+    payoffs,
     stacked,
     traceable,
     visit_distribution,
 )
 from lapg_theory.exact.precision import as_floats, exact
-from lapg_theory.game import CC, CD, DC, DD, S0, Discounted, Horizon, MatrixGame, check_game, mirror
-from lapg_theory.game.conventions import own_view
+from lapg_theory.game import CC, CD, DC, DD, S0, Discounted, Horizon, MatrixGame, mirror
 from lapg_theory.game.numbers import is_traced
 from lapg_theory.game.strategies import check_policy
-
-
-def payoffs(game: MatrixGame, player: int = 0) -> Four:
-    """Payoffs of the row (0) or the column player (1) for CC, CD, DC, DD *in the row player's view*.
-
-    Raises:
-        ValueError: for what is no game, or payoffs that are no numbers (symbols belong to `lapg_theory.symbolic`).
-    """
-    check_game(game)
-    values = own_view((game.row, game.column)[player])
-    try:
-        return tuple(value if isinstance(value, jax.Array) else float(value) for value in values)
-    except TypeError:
-        raise ValueError(f"{game.name} has payoffs {values} that are no numbers; see lapg_theory.symbolic") from None
 
 
 def checked(name: str, policy: Any) -> Any:

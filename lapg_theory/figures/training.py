@@ -14,9 +14,8 @@ import optax
 from jaxtyping import Array, Float, Int
 from scipy.special import expit, logit
 
-from lapg_theory.exact.chain import Discount, from_logits, stacked
-from lapg_theory.exact.gradients import slopes
-from lapg_theory.exact.returns import payoffs
+from lapg_theory.exact.chain import Discount, from_logits, payoffs, stacked
+from lapg_theory.exact.slopes import slopes
 from lapg_theory.game import NAMED, MatrixGame, check_count
 from lapg_theory.learning import sobol_logits
 from lapg_theory.metagame.objective import Setting, against_naive, partial

@@ -7,7 +7,6 @@ from lapg_theory.learning.crld import ActorCritic as ActorCritic
 from lapg_theory.learning.crld import Sarsa as Sarsa
 from lapg_theory.learning.dice import LolaDice as LolaDice
 from lapg_theory.learning.lapg import Lapg as Lapg
-from lapg_theory.learning.lapg import effective_p_naive as effective_p_naive
 from lapg_theory.learning.lola import LolaFoerster as LolaFoerster
 from lapg_theory.learning.lola import LolaTaylor as LolaTaylor
 from lapg_theory.learning.lookahead import LookAhead as LookAhead
@@ -21,3 +20,4 @@ from lapg_theory.shaping.initialisations import sobol_logits as sobol_logits
 from lapg_theory.shaping.returns import naive_course as naive_course
 from lapg_theory.shaping.returns import shaping_return as shaping_return
 from lapg_theory.shaping.returns import shaping_value_and_gradient as shaping_value_and_gradient
+from lapg_theory.shaping.weighting import effective_p_naive as effective_p_naive

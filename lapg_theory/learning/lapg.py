@@ -8,25 +8,10 @@ import numpy as np
 
 from lapg_theory.exact.chain import from_logits, stacked
 from lapg_theory.game import check_count
-from lapg_theory.game.numbers import check_share
 from lapg_theory.learning.rule import Logits, Rate, Rule, Share, Stage, partials
 from lapg_theory.shaping.course import value_and_slope
 from lapg_theory.shaping.initialisations import sobol_logits
-from lapg_theory.shaping.returns import Weighting, episodes
-
-
-def effective_p_naive(p_naive: Any, updates: Any, weighting: str) -> Any:
-    """The share of naive learners that counts: p for "mean"; for "sum" p (M + 1) / (p (M + 1) + 1 - p), M = `updates`.
-
-    A sum over the M + 1 inner episodes gives the games against naive learners M + 1 times the weight of one game
-    against a learning-aware agent; up to a common factor that is the mean with this larger share.
-
-    Raises:
-        ValueError: for a share outside [0, 1] or an unknown weighting.
-    """
-    p_naive = check_share("p_naive", p_naive)
-    count = episodes(weighting, updates)
-    return p_naive * count / (p_naive * count + 1 - p_naive)
+from lapg_theory.shaping.weighting import Weighting, effective_p_naive
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from typing import Any, Literal
 import jax.numpy as jnp
 
 from lapg_theory.exact.chain import from_probabilities, stacked
-from lapg_theory.exact.gradients import slopes
 from lapg_theory.exact.returns import checked
+from lapg_theory.exact.slopes import slopes
 from lapg_theory.learning.rule import Joint, Logits, Rule, Stage, partials
 
 

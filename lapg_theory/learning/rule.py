@@ -10,10 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from lapg_theory.exact.chain import Discount, Four, from_logits, stacked, traceable
-from lapg_theory.exact.gradients import Slopes, products
+from lapg_theory.exact.chain import Discount, Four, from_logits, payoffs, stacked, traceable
 from lapg_theory.exact.precision import as_floats, exact
-from lapg_theory.exact.returns import payoffs
+from lapg_theory.exact.slopes import Slopes, products
 from lapg_theory.game import Horizon, MatrixGame
 from lapg_theory.game.numbers import check_number, check_rate, check_share, is_traced
 from lapg_theory.shaping.course import learner_slopes, learner_turns

@@ -12,10 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from lapg_theory.exact.chain import Discount, from_probabilities
-from lapg_theory.exact.gradients import slopes
+from lapg_theory.exact.chain import Discount, from_probabilities, payoffs
 from lapg_theory.exact.precision import float64
-from lapg_theory.exact.returns import payoffs
+from lapg_theory.exact.slopes import slopes
 from lapg_theory.game import MatrixGame
 from lapg_theory.game.units import Scale, normalised
 from lapg_theory.shaping.course import learning_path, path_returns, value_and_slope

@@ -9,13 +9,14 @@ from scipy.special import expit
 
 from lapg_theory.game import CD, Discounted, MatrixGame, check_count, check_game
 from lapg_theory.game.strategies import check_policy
-from lapg_theory.learning import effective_p_naive, sobol_logits
 from lapg_theory.metagame import cooperation
 from lapg_theory.metagame.ascent import Basins, basins, random_pairs
 from lapg_theory.metagame.atlas import Atlas, find
 from lapg_theory.metagame.cooperation import Cooperation
 from lapg_theory.metagame.objective import Setting, against_naive, partial, pooled
 from lapg_theory.metagame.response import Response, best_response
+from lapg_theory.shaping.initialisations import sobol_logits
+from lapg_theory.shaping.weighting import effective_p_naive
 
 SEARCH = (16, 128)  # learners in the two coarser stages of a search
 

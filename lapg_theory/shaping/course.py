@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_theory.exact.chain import Four, Play, dot, from_logits, stacked, visit_distribution
-from lapg_theory.exact.gradients import Slopes, products, slopes, slopes_and_turns
+from lapg_theory.exact.slopes import Slopes, products, slopes, slopes_and_turns
 from lapg_theory.game import MIRROR
 
 Thetas = Float[Array, "5 *n"]

@@ -26,12 +26,12 @@ from lapg_theory.exact.chain import (
     as_seen,
     finite_visits,
     from_logits,
+    payoffs,
     stacked,
     traceable,
     visit_distribution,
 )
 from lapg_theory.exact.precision import float64
-from lapg_theory.exact.returns import payoffs
 from lapg_theory.game import FiniteHorizon, Horizon, MatrixGame, check_count, check_policy
 from lapg_theory.shaping.course import learner_slopes
 from lapg_theory.shaping.initialisations import sobol_logits

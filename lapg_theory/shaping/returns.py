@@ -6,19 +6,18 @@ through all updates. (Meulemans et al. 2025, arXiv 2410.18636.)
 """
 
 import functools
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lapg_theory.exact.chain import Discount, from_probabilities, traceable
+from lapg_theory.exact.chain import Discount, from_probabilities, payoffs, traceable
 from lapg_theory.exact.precision import as_floats, exact
-from lapg_theory.exact.returns import checked, payoffs
+from lapg_theory.exact.returns import checked
 from lapg_theory.game import Horizon, MatrixGame, check_count
 from lapg_theory.shaping.course import learning_path, path_returns, value_and_slope
-
-Weighting = Literal["mean", "sum"]
+from lapg_theory.shaping.weighting import Weighting, episodes
 
 
 @functools.partial(jax.jit, static_argnames=("updates", "want"))
@@ -47,13 +46,6 @@ def _prepare(
         raise ValueError(f"eta must be a finite learning rate >= 0, got {eta}")
     rate = eta if normalize else eta * horizon.weight
     return checked("p", p), q0, rate, (payoffs(game), payoffs(game, 1)), traceable(horizon, game)
-
-
-def episodes(weighting: str, updates: int) -> int:
-    """How many inner episodes count: all in a sum, one in a mean."""
-    if weighting not in ("mean", "sum"):
-        raise ValueError(f'weighting must be "mean" or "sum" (over the inner episodes), got {weighting!r}')
-    return updates + 1 if weighting == "sum" else 1
 
 
 @exact

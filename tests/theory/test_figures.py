@@ -14,7 +14,7 @@ import pytest
 
 from lapg_rl.commands.main import main
 from lapg_theory import exact_returns, float64, shaping_return
-from lapg_theory.exact.returns import payoffs
+from lapg_theory.exact.chain import payoffs
 from lapg_theory.figures import FIGURES, figure, read_numbers
 from lapg_theory.figures.cooperation import extortioners_meet, from_tit_for_tat
 from lapg_theory.figures.maps import portraits

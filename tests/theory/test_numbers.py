@@ -29,8 +29,8 @@ from lapg_theory.game import (
     symmetric_game,
 )
 from lapg_theory.learning import Lapg, LolaDice, LookAhead, Naive, Rule, Sos
-from lapg_theory.learning.lapg import effective_p_naive
 from lapg_theory.learning.rule import Rate
+from lapg_theory.shaping.weighting import effective_p_naive
 
 PD, HORIZON = prisoners_dilemma(), Discounted(0.9)
 JOINT = (np.zeros(5), np.array([0.1, 0.2, -0.3, 0.4, 0.5]))
