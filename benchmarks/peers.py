@@ -3,8 +3,8 @@
     python benchmarks/peers.py            # a minute, and the download of axelrod and nashpy
 
 Matches: memory-one players, 200 rounds, rounds a CPU-second (axelrod < 4.14; later ones import torch). Replicator dynamics:
-three types, 1000 points of one trajectory, trajectories a CPU-second (nashpy; its tolerances are looser, 1.5e-8 against our
-1e-9). The packages are called as their documentation does.
+three types, 1000 points of one trajectory, trajectories a CPU-second (nashpy: as its documentation calls it, with tolerances of
+1.5e-8, and its derivative integrated with ours, 1e-9). axelrod is called as its documentation does.
 JaxMARL's recurrent PPO is no part of its package (its wheel has environments only); `iteration.py` has a plain one instead.
 """
 
@@ -28,7 +28,8 @@ PAYOFFS = [[0.0, -1.0, 1.2], [1.1, 0.0, -1.0], [-1.0, 0.9, 0.0]]
 START = [0.5, 0.3, 0.2]
 THEIRS = """
 import json, time, warnings
-import axelrod, nashpy, numpy as np
+import axelrod, nashpy, numpy as np, scipy.integrate
+from nashpy.learning.replicator_dynamics import get_derivative_of_fitness
 warnings.simplefilter("ignore")
 
 def rate(work, count):
@@ -43,9 +44,11 @@ random = np.random.default_rng(0)
 pairs = [[axelrod.MemoryOnePlayer(tuple(random.uniform(size=4))) for _ in "ab"] for _ in range(20)]
 play = lambda: [axelrod.Match(pair, turns=200).play() for pair in pairs]
 game, start, times = nashpy.Game(np.array({payoffs})), np.array({start}), np.linspace(0, 50, 1000)
+strict = lambda: scipy.integrate.odeint(get_derivative_of_fitness, start, times, (np.array({payoffs}),), rtol=1e-9, atol=1e-12)
 print(json.dumps({{
     "matches": rate(play, 20 * 200),
     "replicator": rate(lambda: game.replicator_dynamics(y0=start, timepoints=times), 1),
+    "replicator, equal tolerance": rate(strict, 1),
     "versions": [axelrod.__version__, nashpy.__version__],
 }}))
 """
@@ -78,21 +81,22 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         python = environment(arguments.env or Path(temporary) / "env")
         population = Population(("a", "b", "c"), PAYOFFS)
-        found = {"matches": [], "replicator": []}
+        found = {"matches": [], "replicator": [], "replicator, equal tolerance": []}
         for _ in range(arguments.turns):
             script = THEIRS.format(payoffs=PAYOFFS, start=START)
             theirs = json.loads(
                 subprocess.run([python, "-c", script], check=True, capture_output=True, text=True).stdout
             )
             ours = {"matches": theory_speed.matches(), "replicator": rate(lambda: population.run(START, 50, 1000))}
+            ours["replicator, equal tolerance"] = ours["replicator"]
             for name, pairs in found.items():
                 pairs.append((ours[name], theirs[name]))
     axelrod, nashpy = theirs["versions"]
     print(f"python {sys.version.split()[0]}, numpy {np.__version__}, axelrod {axelrod}, nashpy {nashpy}")
-    for name, unit in (("matches", "rounds"), ("replicator", "trajectories")):
+    for name, unit in (("matches", "rounds"), *((x, "trajectories") for x in found if x != "matches")):
         mine, peer = (statistics.median(x) for x in zip(*found[name], strict=True))
         ratio = statistics.median(a / b for a, b in found[name])
-        print(f"{name:12} {mine:12.3g} {unit} a CPU-second, peer {peer:10.3g}: {ratio:.3g} times")
+        print(f"{name:28} {mine:12.3g} {unit} a CPU-second, peer {peer:10.3g}: {ratio:.3g} times")
 
 
 if __name__ == "__main__":

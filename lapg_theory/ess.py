@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from lapg_theory.exact.general import general_returns
 from lapg_theory.game import NAMED, AnonymousGame, Horizon, MatrixGame, group_strategy
 
 ROUNDING = 1e-9  # of the largest payoff, per step
@@ -114,6 +113,8 @@ def is_ess(
 
 def _leads(game: Any, resident: np.ndarray, invaders: np.ndarray, players: int, horizon: Any) -> np.ndarray:
     """What residents earn per step above invaders where 0, ..., n - 1 of the co-players invade, [n, invaders]."""
+    from lapg_theory.exact.general import general_returns
+
     groups = [
         general_returns(game, [resident] * (players - k) + [invaders] * k, horizon) / horizon.weight
         for k in range(players + 1)

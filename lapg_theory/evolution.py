@@ -12,19 +12,19 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.integrate import solve_ivp
-from scipy.special import expit
-from scipy.stats import norm, qmc
+from scipy.special import ndtri
 
 from lapg_theory.ess import EssVerdict as EssVerdict
 from lapg_theory.ess import is_ess as is_ess
-from lapg_theory.exact.returns import exact_returns
+from lapg_theory.exact.chain import from_logits, payoffs, stacked, traceable
+from lapg_theory.exact.slopes import products
 from lapg_theory.game import Discounted, check_count
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.game.units import scale_of
-from lapg_theory.learning import Naive
 from lapg_theory.metagame import MetaGame
 from lapg_theory.metagame.objective import against_naive, partial
+from lapg_theory.shaping.course import learner_slopes
+from lapg_theory.shaping.sobol import sobol
 
 #: How far a difference of payoffs may be from zero, as a part of their spread, and still be rounding.
 ROUNDING = 1e-12
@@ -93,14 +93,21 @@ class Population:
             raise ValueError(f"time must be positive and finite, got {time}")
         if single or (x < 0).any():  # rounded away from the simplex
             x = np.clip(x, 0, None) / np.clip(x, 0, None).sum()
-        t = np.linspace(0, time, points)
-        found = solve_ivp(lambda _, y: self.velocity(y), (0, time), x, method="LSODA", t_eval=t, rtol=1e-9, atol=1e-12)
-        if not found.success:
-            reached = found.t[-1] if len(found.t) else 0.0
+        from scipy.integrate import odeint  # its loop is compiled; that of solve_ivp takes more time than the steps
+
+        t, gains = np.linspace(0, time, points), self.payoffs.dot
+
+        def velocity(y: Shares, _: float) -> Shares:
+            earned = gains(y)
+            return y * (earned - y.dot(earned))
+
+        course, info = odeint(velocity, x, t, rtol=1e-9, atol=1e-12, mxstep=1_000_000, full_output=True)
+        if info["message"] != "Integration successful.":
+            reached = info["tcur"].max(initial=0.0)
             raise ValueError(
-                f"the integration stopped at t = {reached:.4g}: {found.message} Try a shorter time or smaller payoffs."
+                f"the integration stopped at t = {reached:.4g}: {info['message']} Try a shorter time or smaller payoffs."
             )
-        return t, found.y.T
+        return t, course
 
     def rest_points(self) -> tuple[RestPoint, ...]:
         """Every isolated mixture at rest, one for each set of types that can be in balance; stable ones first."""
@@ -155,12 +162,19 @@ def _modes(payoffs: Float[np.ndarray, "n n"], x: Shares, types: list[int]) -> np
 
 def naive_among_themselves(meta: MetaGame) -> float:
     """What a naive learner earns per step from another that learns at the same time, over their courses of learning."""
-    points = qmc.Sobol(10, rng=np.random.default_rng(meta.seed)).random(meta.nodes)
-    first, second = np.split(meta.spread * norm.ppf(points), 2, axis=1)
-    rule, horizon, earned = Naive(rate=meta.rate), Discounted(meta.gamma), []
+    points = sobol(meta.nodes, 10, np.random.default_rng(meta.seed))
+    first, second = np.split(meta.spread * ndtri(points).T, 2)
+    rewards, horizon, earned = (
+        (payoffs(meta.game), payoffs(meta.game, 1)),
+        traceable(Discounted(meta.gamma), meta.game),
+        [],
+    )
     for _ in range(meta.updates + 1):
-        earned.append(np.mean(exact_returns(meta.game, expit(first), expit(second), horizon)) / horizon.weight)
-        first, second = rule.step(meta.game, horizon, (first, second))
+        row = from_logits(first)
+        own, other = learner_slopes(row, second, rewards, horizon)
+        earned.append((own.value + other.value).mean() / 2)
+        first = first + meta.rate * stacked(products(*row)) * own.row
+        second = second + meta.rate * other.column
     return float(np.mean(earned))
 
 
@@ -181,7 +195,7 @@ def population(meta: MetaGame, aware: Mapping[str, Any]) -> Population:
     if "naive" in aware:
         raise ValueError('the name "naive" is taken: it stands for the naive learners')
     p = np.array([check_policy(name, policy) for name, policy in aware.items()])
-    n, setting = len(p), meta.setting()
+    n, setting = len(p), meta.setting()._replace(compiled=False)
     payoffs = np.empty((n + 1, n + 1))
     payoffs[:n, :n] = partial(setting, np.repeat(p, n, 0), np.tile(p, (n, 1)))[0].reshape(n, n)
     payoffs[:n, n], payoffs[n, :n] = against_naive(setting, p)

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -101,6 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     process.open_streams()
     process.end_with_parent()
+    for library in ("OPENBLAS", "MKL"):  # whose threads would wait for each other at matrices of five rows
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     given = sys.argv[1:] if arguments is None else arguments
     name = f"lapg {given[0]}" if given and given[0] in COMMANDS else "lapg"
     with process.signals() as caught:

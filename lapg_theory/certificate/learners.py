@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import expit
-from scipy.stats import norm, qmc
+from scipy.special import expit, ndtri
 
 from lapg_theory.certificate.closed_form import PLAYED
 from lapg_theory.game import check_count
 from lapg_theory.game.strategies import check_policy
+from lapg_theory.shaping.sobol import sobol
 
 
 def initial_learners(
@@ -49,6 +49,6 @@ def initial_learners(
     states = list(range(5)) if every_state else list(PLAYED)
     policies = np.full((scramblings, nodes, 5), 0.5)
     for index, stream in enumerate(np.random.SeedSequence(seed).spawn(scramblings)):
-        points = qmc.Sobol(len(states), seed=np.random.default_rng(stream)).random(nodes)
-        policies[index][:, states] = expit(spread * norm.ppf(points))
+        points = sobol(nodes, len(states), np.random.default_rng(stream))
+        policies[index][:, states] = expit(spread * ndtri(points))
     return policies

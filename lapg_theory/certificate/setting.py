@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float
 
 from lapg_theory.certificate.closed_form import VISITED, DefectionFace, learn
-from lapg_theory.certificate.noisy_face import NoisyFace
 from lapg_theory.game import ALLD, CD, DD, STATES, MatrixGame
 
 
@@ -48,7 +47,11 @@ class Setting:
 
     def face(self, policies: Float[np.ndarray, "n 5"], *, gamma: float | None = None, **face: Any) -> Any:
         """The defector and these learners; `face` as for `DefectionFace`."""
-        kind = DefectionFace if self.game.noise is None else NoisyFace
+        kind = DefectionFace
+        if self.game.noise is not None:
+            from lapg_theory.certificate import noisy_face  # loads JAX
+
+            kind = noisy_face.NoisyFace
         face.setdefault("space", self.space)
         return kind(self.game, self.gamma if gamma is None else gamma, policies, **face)
 

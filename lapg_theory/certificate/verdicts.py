@@ -10,11 +10,14 @@ from scipy.special import logit
 
 from lapg_theory.certificate.setting import Setting
 from lapg_theory.certificate.thresholds import standard_error
-from lapg_theory.game import ALLD, STATES, Discounted
+from lapg_theory.exact.chain import Discount, from_probabilities, payoffs
+from lapg_theory.game import ALLD, STATES, Discounted, MatrixGame
 from lapg_theory.game.units import normalised
+from lapg_theory.shaping.course import value_and_slope
 from lapg_theory.shaping.initialisations import t_quantile
-from lapg_theory.shaping.returns import shaping_value_and_gradient
 
+#: More learners than this are worth the seconds in which JAX is loaded and compiles.
+COMPILED = 8192
 #: Starts of the search for a better policy: nearly a defector, three extortioners, tit-for-tat, a coin.
 STARTS = (
     (0.0, 1.0, 0.0, 0.05, 0.0),
@@ -116,7 +119,6 @@ def nash_verdict(setting: Setting, tolerance: float = 1e-6) -> NashVerdict:
 
 def _search(setting: Setting, everywhere: np.ndarray, least: float) -> NashVerdict:
     """Whether some policy gains more than `least` x spread of payoffs against these learners; in own units."""
-    horizon = Discounted(setting.gamma)
     game, scale, learner = normalised(setting.game)
     rate = setting.eta * learner.unit
     learners = np.concatenate([everywhere.reshape(-1, 5), [ALLD]])
@@ -125,8 +127,7 @@ def _search(setting: Setting, everywhere: np.ndarray, least: float) -> NashVerdi
     logits = np.clip(logit(learners), -700, 700)  # at -700 the defector never learns
 
     def pool(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        value, gradient = shaping_value_and_gradient(game, horizon, p, logits, rate, setting.updates)
-        return value / horizon.weight, gradient / horizon.weight
+        return _against(game, setting, rate, logits, p)
 
     def loss(p: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = pool(p)
@@ -148,6 +149,21 @@ def _search(setting: Setting, everywhere: np.ndarray, least: float) -> NashVerdi
         state, slope, spread = found.doubt
         found = dataclasses.replace(found, doubt=(state, scale.unit * slope, scale.unit * spread))
     return dataclasses.replace(found, gain=gain, error=error, value=float(scale.level(found.value)))
+
+
+def _against(
+    game: MatrixGame, setting: Setting, rate: float, logits: np.ndarray, p: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return per step of the policy p against every learner, and its slopes, [n] and [n, 5]."""
+    if len(logits) > COMPILED:
+        from lapg_theory.shaping.returns import shaping_value_and_gradient
+
+        horizon = Discounted(setting.gamma)
+        value, slope = shaping_value_and_gradient(game, horizon, p, logits, rate, setting.updates)
+        return value / horizon.weight, slope / horizon.weight
+    horizon, rewards = Discount(setting.gamma, 1 / (1 - setting.gamma), game.noise), (payoffs(game), payoffs(game, 1))
+    value, slope = value_and_slope(from_probabilities(p), logits.T, rewards, horizon, rate, setting.updates)
+    return value, slope.T
 
 
 def _doubt(policy: np.ndarray, slope: np.ndarray, error: np.ndarray, reach: float) -> tuple[str, float, float] | None:

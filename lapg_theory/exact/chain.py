@@ -14,12 +14,14 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
+import numpy as np
 
+from lapg_theory.exact.arrays import module, once, scan, sigmoids
+from lapg_theory.exact.arrays import stacked as stacked
 from lapg_theory.game import MIRROR, Discounted, FiniteHorizon, Horizon, MatrixGame, check_game
 from lapg_theory.game.conventions import own_view
-from lapg_theory.game.noise import MISTAKEN, MISTAKEN_BY_OTHER, Noise, blurred
+from lapg_theory.game.noise import MISTAKEN, MISTAKEN_BY_OTHER, blurred
+from lapg_theory.game.numbers import is_jax
 
 Four = Any  # a sequence: one array for each of CC, CD, DC, DD
 Five = Any  # and s0 before them
@@ -74,19 +76,26 @@ def payoffs(game: MatrixGame, player: int = 0) -> Four:
     check_game(game)
     values = own_view((game.row, game.column)[player])
     try:
-        return tuple(value if isinstance(value, jax.Array) else float(value) for value in values)
+        return tuple(value if is_jax(value) else float(value) for value in values)
     except TypeError:
         raise ValueError(f"{game.name} has payoffs {values} that are no numbers; see lapg_theory.symbolic") from None
 
 
-def from_probabilities(p: jax.Array) -> Play:
+def from_probabilities(p: Any) -> Play:
     """The player with cooperation probabilities `p`, states first."""
     return Play([p[s] for s in range(5)], [1 - p[s] for s in range(5)])
 
 
-def from_logits(theta: jax.Array) -> Play:
+def from_logits(theta: Any) -> Play:
     """The player with log-odds of cooperating `theta`, states first; both probabilities keep all their digits."""
-    return Play([jax.nn.sigmoid(theta[s]) for s in range(5)], [jax.nn.sigmoid(-theta[s]) for s in range(5)])
+    if not is_jax(theta):
+        return Play(*map(list, sigmoids(theta)))
+    return Play(*map(list, zip(*(sigmoids(theta[s]) for s in range(5)), strict=True)))
+
+
+def done(game: MatrixGame, *policies: Any) -> tuple[Any, ...]:
+    """What players who intend these policies, [..., 5], do in the game: themselves where it has no noise."""
+    return policies if game.noise is None else tuple(game.noise.acted(policy) for policy in policies)
 
 
 def acted(row: Play, column: Play, horizon: Any) -> tuple[Play, Play]:
@@ -106,12 +115,7 @@ def as_seen(outcomes: Any, horizon: Any) -> Any:
     noise = getattr(horizon, "noise", None)
     if noise is None:
         return outcomes
-    return outcomes + noise.perception * (outcomes[jnp.array([1, 0, 3, 2])] - outcomes)
-
-
-def once(values: Any) -> Any:
-    """The same values, computed once: the compiler may not repeat their computation in every later use."""
-    return jax.lax.optimization_barrier(values)
+    return outcomes + noise.perception * (outcomes[np.array([1, 0, 3, 2])] - outcomes)
 
 
 def dot(x: Four, y: Four) -> Any:
@@ -137,7 +141,7 @@ def eliminate(row: Play, column: Play, horizon: Any) -> Elimination:
             flow[i] = [flow[i][j] + share * flow[n][j] for j in range(n)] + [share] + flow[i][n + 1 :]
             end[i] = end[i] + share * end[n]
     stay[0] = 1 / end[0]
-    return Elimination(*once((flow, stay)))
+    return Elimination(*once((flow, stay), flow[0][0], stay[0]))
 
 
 def visited(chain: Elimination, mass: Four) -> Four:
@@ -149,7 +153,7 @@ def visited(chain: Elimination, mass: Four) -> Four:
     seen = [mass[0] * chain.stay[0]]
     for n in (1, 2, 3):
         seen.append(mass[n] + sum(seen[i] * chain.flow[i][n] for i in range(n)))
-    return once(seen)
+    return once(seen, *seen[:1])
 
 
 def valued(chain: Elimination, reward: Four) -> Four:
@@ -160,7 +164,7 @@ def valued(chain: Elimination, reward: Four) -> Four:
     value = []
     for n in range(4):
         value.append((held[n] + sum(chain.flow[n][j] * value[j] for j in range(n))) * chain.stay[n])
-    return once(value)
+    return once(value, *value[:1])
 
 
 def visits(chain: Elimination, row: Play, column: Play, horizon: Any) -> Four:
@@ -173,19 +177,14 @@ def onward(row: Play, column: Play) -> Sequence[Four]:
     return [moves(row, column, state) for state in range(1, 5)]
 
 
-def stacked(parts: Sequence[Any]) -> jax.Array:
-    """The parts along a new first axis, broadcast to one shape."""
-    return jnp.stack(jnp.broadcast_arrays(*parts))
-
-
-def finite_visits(row: Play, column: Play, steps: int) -> tuple[jax.Array, jax.Array]:
+def finite_visits(row: Play, column: Play, steps: int) -> tuple[Any, Any]:
     """Distributions of the outcome at every step but the last, [steps - 1, 4, ...], and the last, by iteration."""
     chances = onward(row, column)
 
     def body(now, _):
         return stacked([sum(now[i] * chances[i][j] for i in range(4)) for j in range(4)]), now
 
-    last, before = jax.lax.scan(body, stacked(moves(row, column, 0)), length=steps - 1)
+    last, before = scan(body, stacked(moves(row, column, 0)), length=steps - 1)
     return before, last
 
 
@@ -209,8 +208,9 @@ def outcome_values(row: Play, column: Play, reward: Four, horizon: Any) -> Four:
             return new, later
 
         end = stacked([chance * 0 + r for chance, r in zip(moves(row, column, 0), reward, strict=True)])
-        first, later = jax.lax.scan(body, end, length=horizon.steps - 1, reverse=True)
-        return list(jnp.moveaxis(jnp.concatenate([first[None], later]), 1, 0))
+        first, later = scan(body, end, length=horizon.steps - 1, reverse=True)
+        xp = module(first, later)
+        return list(xp.moveaxis(xp.concatenate([first[None], later]), 1, 0))
     chain = eliminate(row, column, horizon)
     mean = dot(visits(chain, row, column, horizon), reward)
     relative = valued(chain, [r - mean for r in reward])
@@ -231,24 +231,3 @@ def traceable(horizon: Horizon | Discount, game: Any = None) -> Any:
     if not isinstance(horizon, FiniteHorizon):
         return Discount(horizon.gamma, horizon.weight, noise)
     return horizon if noise is None else NoisySteps(horizon.steps, noise)
-
-
-def _as_discounted(_: None, children: Sequence[Any]) -> Discounted:
-    """A discount put together again, unchecked: JAX puts all sorts of things where numbers were."""
-    horizon = object.__new__(Discounted)
-    object.__setattr__(horizon, "gamma", children[0])
-    return horizon
-
-
-def _as_noise(_: None, children: Sequence[Any]) -> Noise:
-    """Noise put together again, unchecked likewise."""
-    noise = object.__new__(Noise)
-    for name, value in zip(("execution", "perception"), children, strict=True):
-        object.__setattr__(noise, name, value)
-    return noise
-
-
-jax.tree_util.register_static(FiniteHorizon)
-jax.tree_util.register_pytree_node(NoisySteps, lambda h: ((h.noise,), h.steps), lambda n, x: NoisySteps(n, *x))
-jax.tree_util.register_pytree_node(Noise, lambda noise: ((noise.execution, noise.perception), None), _as_noise)
-jax.tree_util.register_pytree_node(Discounted, lambda horizon: ((horizon.gamma,), None), _as_discounted)

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lapg_theory.exact import pytrees as pytrees
+
 In = ParamSpec("In")
 Out = TypeVar("Out")
 

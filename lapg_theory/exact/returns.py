@@ -11,6 +11,7 @@ from lapg_theory.exact.chain import (
     Discount,
     Play,
     acted,
+    done,
     dot,
     from_probabilities,
     moves,
@@ -36,11 +37,6 @@ def checked(name: str, policy: Any) -> Any:
     if isinstance(policy, jax.Array):
         return policy if (np.asarray(policy) == array).all() else jnp.asarray(array, policy.dtype)
     return array
-
-
-def done(game: MatrixGame, *policies: Any) -> tuple[Any, ...]:
-    """What players who intend these policies, [..., 5], do in the game: themselves where it has no noise."""
-    return policies if game.noise is None else tuple(game.noise.acted(policy) for policy in policies)
 
 
 def refuse_perception(game: Any, why: str) -> None:

@@ -7,9 +7,6 @@ elimination would carry each of its divisions through again.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from lapg_theory.exact.chain import (
     Elimination,
     Five,
@@ -43,13 +40,20 @@ def _contrasts(after: Four) -> Four:
     return [after[0] - after[2], after[1] - after[3], after[0] - after[1], after[2] - after[3]]
 
 
+def _row_advantages(column: Play, after: Four) -> Five:
+    """What cooperating instead of defecting adds in each state, for the row player's choice."""
+    if_c, if_d, _, _ = _contrasts(after)
+    return [e * if_c + f * if_d for e, f in zip(*column, strict=True)]
+
+
+def _column_advantages(row: Play, after: Four) -> Five:
+    """The same for the column player's choice."""
+    _, _, if_row_c, if_row_d = _contrasts(after)
+    return [c * if_row_c + d * if_row_d for c, d in zip(*row, strict=True)]
+
+
 def _advantages(row: Play, column: Play, after: Four) -> tuple[Five, Five]:
-    """What cooperating instead of defecting adds in each state, for the row and for the column player's choice."""
-    if_c, if_d, if_row_c, if_row_d = _contrasts(after)
-    return (
-        [e * if_c + f * if_d for e, f in zip(*column, strict=True)],
-        [c * if_row_c + d * if_row_d for c, d in zip(*row, strict=True)],
-    )
+    return _row_advantages(column, after), _column_advantages(row, after)
 
 
 def products(x: Any, y: Any) -> list[Any]:
@@ -74,16 +78,30 @@ def _solve(row: Play, column: Play, horizon: Any) -> _Solution:
     return _Solution(row, column, horizon.gamma, chain, seen, [1 / horizon.weight, *(horizon.gamma * x for x in seen)])
 
 
-def _gains(solution: _Solution, reward: Four) -> tuple[Any, Four, Five, Five]:
-    """Return per step, relative values of the outcomes, and both players' advantages of cooperating."""
+def _values(solution: _Solution, reward: Four) -> tuple[Any, Four]:
+    """Return per step, and relative values of the outcomes."""
     mean = dot(solution.seen, reward)
-    after = valued(solution.chain, [r - mean for r in reward])
-    return mean, after, *_advantages(solution.row, solution.column, after)
+    return mean, valued(solution.chain, [r - mean for r in reward])
+
+
+def _slopes_of(solution: _Solution, reward: Four) -> Slopes:
+    """Slope = weight x advantage."""
+    mean, after = _values(solution, reward)
+    by_row, by_column = _advantages(solution.row, solution.column, after)
+    return Slopes(mean, products(solution.weights, by_row), products(solution.weights, by_column))
+
+
+def _turned(solution: _Solution, move: Five) -> Four:
+    """The derivative of the visits when the column player's probabilities change by `move`."""
+    push = products(solution.weights, move)
+    to_c, to_d = dot(push, solution.row.cooperate), dot(push, solution.row.defect)
+    return visited(solution.chain, [to_c, -to_c, to_d, -to_d])
 
 
 def _slopes_and_turn(solution: _Solution, reward: Four, move: Five, turned: Four) -> tuple[Slopes, Slopes]:
     """The product rule on slope = weight x advantage, `turned` being the derivative of the visits along `move`."""
-    mean, after, by_row, by_column = _gains(solution, reward)
+    mean, after = _values(solution, reward)
+    by_row, by_column = _advantages(solution.row, solution.column, after)
     weights, gamma = solution.weights, solution.gamma
     change = dot(turned, reward)
     later = valued(solution.chain, [gamma * move[s] * by_column[s] - change for s in range(1, 5)])
@@ -100,6 +118,9 @@ def _slopes_and_turn(solution: _Solution, reward: Four, move: Five, turned: Four
 
 
 def _finite_slopes(row: Play, column: Play, reward: Four, horizon: FiniteHorizon) -> Slopes:
+    import jax
+    import jax.numpy as jnp
+
     before, last = finite_visits(row, column, horizon.steps)
     chances = onward(row, column)
 
@@ -111,7 +132,8 @@ def _finite_slopes(row: Play, column: Play, reward: Four, horizon: FiniteHorizon
         return (new, total + stacked(products(weights, by_row) + products(weights, by_column))), None
 
     end = stacked([x * 0 + r for x, r in zip(last, reward, strict=True)])
-    (first, total), _ = jax.lax.scan(body, (end, jnp.zeros((10, *last.shape[1:]), last.dtype)), before, reverse=True)
+    start = (end, jnp.zeros((10, *last.shape[1:]), last.dtype))
+    (first, total), _ = jax.lax.scan(body, start, before, reverse=True)
     at_start = _advantages(row, column, first)
     by_row, by_column = ([x / horizon.steps for x in (at_start[k][0], *total[5 * k + 1 : 5 * k + 5])] for k in (0, 1))
     return Slopes(dot(moves(row, column, 0), first) / horizon.steps, by_row, by_column)
@@ -139,11 +161,15 @@ def _slopes(row: Play, column: Play, rewards: Sequence[Four], horizon: Any) -> l
     if isinstance(horizon, FiniteHorizon):
         return [_finite_slopes(row, column, reward, horizon) for reward in rewards]
     solution = _solve(row, column, horizon)
-    found = []
-    for reward in rewards:
-        mean, _, by_row, by_column = _gains(solution, reward)
-        found.append(Slopes(mean, products(solution.weights, by_row), products(solution.weights, by_column)))
-    return found
+    return [_slopes_of(solution, reward) for reward in rewards]
+
+
+def uphill(row: Play, column: Play, reward: Four, horizon: Any) -> Five:
+    """Slopes of one payoff in the column player's probabilities alone."""
+    if isinstance(horizon, FiniteHorizon) or horizon.noise is not None:
+        return slopes(row, column, [reward], horizon)[0].column
+    solution = _solve(row, column, horizon)
+    return products(solution.weights, _column_advantages(row, _values(solution, reward)[1]))
 
 
 def slopes_and_turns(
@@ -164,11 +190,22 @@ def slopes_and_turns(
 
 def _turns(row: Play, column: Play, rewards: Sequence[Four], horizon: Any, move: Five) -> list[tuple[Slopes, Slopes]]:
     if isinstance(horizon, FiniteHorizon):
+        import jax
+
         change = Play(list(move), [-m for m in move])
         found = jax.jvp(lambda moved: _slopes(row, moved, rewards, horizon), (column,), (change,))
         return list(zip(*found, strict=True))
     solution = _solve(row, column, horizon)
-    push = products(solution.weights, move)
-    to_c, to_d = dot(push, row.cooperate), dot(push, row.defect)
-    turned = visited(solution.chain, [to_c, -to_c, to_d, -to_d])
+    turned = _turned(solution, move)
     return [_slopes_and_turn(solution, reward, move, turned) for reward in rewards]
+
+
+def slopes_and_turn(
+    row: Play, column: Play, rewards: Sequence[Four], horizon: Any, move: Five
+) -> tuple[Slopes, Slopes, Slopes]:
+    """Of `slopes_and_turns` what an adjoint needs: slopes of the first payoff, and slopes and turn of the second."""
+    if isinstance(horizon, FiniteHorizon) or horizon.noise is not None:
+        (here, _), (learner, turn) = slopes_and_turns(row, column, rewards, horizon, move)
+        return here, learner, turn
+    solution = _solve(row, column, horizon)
+    return _slopes_of(solution, rewards[0]), *_slopes_and_turn(solution, rewards[1], move, _turned(solution, move))

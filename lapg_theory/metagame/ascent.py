@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from scipy.special import expit, logit
-from scipy.stats import beta
 
 from lapg_theory.game import check_count
 from lapg_theory.game.show import brief
@@ -49,6 +48,8 @@ def random_pairs(n: int, seed: int, spread: float = 1.0) -> Pairs:
 
 def interval(count: Any, n: int, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Jeffreys interval for a share of which `count` of `n` were seen."""
+    from scipy.stats import beta  # a second of import
+
     tail = (1 - level) / 2
     low, high = (beta.ppf(q, np.asarray(count) + 0.5, n - np.asarray(count) + 0.5) for q in (tail, 1 - tail))
     return np.where(np.asarray(count) == 0, 0.0, low), np.where(np.asarray(count) == n, 1.0, high)

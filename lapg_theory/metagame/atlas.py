@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import qmc
 
 from lapg_theory.game import NAMED
 from lapg_theory.metagame.labels import LABELS, labels
 from lapg_theory.metagame.newton import blocks, field, on_faces, project, settle
 from lapg_theory.metagame.objective import Policies, Setting, against_naive, partial
 from lapg_theory.metagame.response import Response, best_response
+from lapg_theory.shaping.sobol import sobol
 
 Five = Float[np.ndarray, " 5"]
 
@@ -112,7 +112,7 @@ def face_candidates(setting: Setting, starts: int, seed: int = 0) -> Policies:
 def flow_candidates(setting: Setting, starts: int, seed: int = 0) -> Policies:
     """Where the flow dp/dt = F(p, p) leads from near the named strategies and from `starts` Sobol points."""
     named = np.clip(np.array(list(NAMED.values())), 0.01, 0.99)
-    p = np.concatenate([named, qmc.Sobol(5, rng=np.random.default_rng(seed)).random(starts)])
+    p = np.concatenate([named, sobol(starts, 5, np.random.default_rng(seed))])
     p, _, residual = settle(setting, p, tolerance=1e-5, drag=20.0)
     return p[residual < 1e-5]
 

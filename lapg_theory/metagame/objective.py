@@ -1,19 +1,17 @@
 """What a learning-aware agent earns in a mixed pool, and the slopes of that, for many policies at once.
 
 Per step of the game: `shaping` is the mean over a naive learner's course of learning and over initial learners,
-`partial` the return against another, fixed policy. One compiled kernel of fixed width serves every size of problem.
+`partial` the return against another, fixed policy. One kernel of fixed width, compiled once, serves every size of problem.
 """
 
 import functools
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from lapg_theory.exact.arrays import module, stacked
 from lapg_theory.exact.chain import Discount, from_probabilities, payoffs
-from lapg_theory.exact.precision import float64
 from lapg_theory.exact.slopes import slopes
 from lapg_theory.game import MatrixGame
 from lapg_theory.game.units import Scale, normalised
@@ -30,6 +28,7 @@ class Setting(NamedTuple):
     """The numbers behind a pool; `gamma`, `share` and `eta` may be arrays with one entry for every policy.
 
     `eta` acts on returns per step; `share` is the effective share of naive learners; `learners` are initial logits.
+    `compiled`: by JAX, in `dtype`; else by NumPy in float64: for the few policies for which loading JAX would take longer.
     """
 
     game: MatrixGame
@@ -39,6 +38,7 @@ class Setting(NamedTuple):
     updates: int
     learners: Float[np.ndarray, "nodes 5"]
     dtype: Any = np.float64
+    compiled: bool = True
 
     def at(self, points: Any) -> "Setting":
         """The setting of these policies only."""
@@ -52,32 +52,43 @@ class Setting(NamedTuple):
         return self._replace(game=game, eta=self.eta * scale.unit), scale
 
 
-@functools.partial(jax.jit, static_argnames="updates")
-def _shape(p: Any, theta: Any, gamma: Any, eta: Any, rewards: Any, noise: Any, *, updates: int) -> Any:
+def _shape(p: Any, theta: Any, gamma: Any, eta: Any, *, rewards: Any, noise: Any, updates: int) -> Any:
     horizon = Discount(gamma, 1 / (1 - gamma), noise)
     value, slope = value_and_slope(from_probabilities(p), theta, rewards, horizon, eta, updates)
-    return jnp.concatenate([value[None], slope])
+    return module(slope).concatenate([value[None], slope])
 
 
-@functools.partial(jax.jit, static_argnames="updates")
-def _course(p: Any, theta: Any, gamma: Any, eta: Any, rewards: Any, noise: Any, *, updates: int) -> Any:
+def _course(p: Any, theta: Any, gamma: Any, eta: Any, *, rewards: Any, noise: Any, updates: int) -> Any:
     ego, horizon = from_probabilities(p), Discount(gamma, 1 / (1 - gamma), noise)
     path = learning_path(ego, theta, rewards[1], horizon, eta, updates)
-    return jnp.stack([earned.mean(0) for earned in path_returns(ego, path, rewards, horizon)])
+    return stacked([earned.mean(0) for earned in path_returns(ego, path, rewards, horizon)])
 
 
-@jax.jit
-def _play(p: Any, q: Any, gamma: Any, reward: Any, noise: Any) -> Any:
+def _play(p: Any, q: Any, gamma: Any, *, reward: Any, noise: Any) -> Any:
     column = from_probabilities(q).mirrored()
     (found,) = slopes(from_probabilities(p), column, [reward], Discount(gamma, 1 / (1 - gamma), noise))
-    return jnp.stack([found.value, *found.row])
+    return stacked([found.value, *found.row])
 
 
-def _in_chunks(kernel: Any, dtype: Any, *arrays: np.ndarray) -> np.ndarray:
-    """`kernel` over the last axis of the arrays, WIDTH elements at a time."""
+@functools.cache
+def _compiled(kernel: Any) -> Any:
+    import jax
+
+    return jax.jit(kernel, static_argnames="updates" if kernel is not _play else None)
+
+
+def _in_chunks(setting: Setting, kernel: Any, *arrays: np.ndarray, **rest: Any) -> np.ndarray:
+    """`kernel` over the last axis of the arrays, as many elements at a time as suit NumPy, or WIDTH where it is compiled."""
     n = arrays[0].shape[-1]
-    padded = -(-n // WIDTH) * WIDTH
-    arrays = tuple(np.pad(a.astype(dtype), [(0, 0)] * (a.ndim - 1) + [(0, padded - n)], mode="edge") for a in arrays)
+    if not setting.compiled:
+        parts = [slice(i, i + 16 * WIDTH) for i in range(0, n, 16 * WIDTH)]
+        return np.concatenate([kernel(*(a[..., part] for a in arrays), **rest) for part in parts], -1)
+    from lapg_theory.exact.precision import float64
+
+    padded, kernel = -(-n // WIDTH) * WIDTH, functools.partial(_compiled(kernel), **rest)
+    arrays = tuple(
+        np.pad(a.astype(setting.dtype), [(0, 0)] * (a.ndim - 1) + [(0, padded - n)], mode="edge") for a in arrays
+    )
     with float64():
         parts = [kernel(*(a[..., i : i + WIDTH] for a in arrays)) for i in range(0, padded, WIDTH)]
         return np.concatenate([np.asarray(part) for part in parts], -1)[..., :n]
@@ -88,8 +99,8 @@ def _over_learners(kernel: Any, setting: Setting, p: Policies) -> np.ndarray:
     n, k = len(p), len(setting.learners)
     each = [np.repeat(np.broadcast_to(x, n), k) for x in (setting.gamma, setting.eta)]
     rewards = (payoffs(setting.game), payoffs(setting.game, 1))
-    kernel = functools.partial(kernel, rewards=rewards, noise=setting.game.noise, updates=setting.updates)
-    found = _in_chunks(kernel, setting.dtype, np.repeat(p.T, k, axis=1), np.tile(setting.learners.T, n), *each)
+    arrays = np.repeat(p.T, k, axis=1), np.tile(setting.learners.T, n), *each
+    found = _in_chunks(setting, kernel, *arrays, rewards=rewards, noise=setting.game.noise, updates=setting.updates)
     return found.reshape(-1, n, k).mean(-1)
 
 
@@ -108,8 +119,7 @@ def against_naive(setting: Setting, p: Policies) -> tuple[Values, Values]:
 def partial(setting: Setting, p: Policies, q: Policies) -> tuple[Values, Policies]:
     """Return of each policy p against the policy q beside it, and its slopes in p alone."""
     gamma = np.broadcast_to(setting.gamma, len(p))
-    kernel = functools.partial(_play, reward=payoffs(setting.game), noise=setting.game.noise)
-    found = _in_chunks(kernel, setting.dtype, p.T, q.T, gamma)
+    found = _in_chunks(setting, _play, p.T, q.T, gamma, reward=payoffs(setting.game), noise=setting.game.noise)
     return found[0], found[1:].T
 
 

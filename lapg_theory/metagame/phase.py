@@ -15,13 +15,14 @@ from lapg_theory.game import check_count
 from lapg_theory.game.noise import refuse_noise
 from lapg_theory.game.show import brief
 from lapg_theory.game.strategies import check_policy
-from lapg_theory.learning import effective_p_naive, sobol_logits
 from lapg_theory.metagame.ascent import check_rate, interval, learn, random_pairs
 from lapg_theory.metagame.cooperation import HELD, at
 from lapg_theory.metagame.labels import LABELS, labels
 from lapg_theory.metagame.objective import Setting, partial, shaping
 from lapg_theory.metagame.pool import MetaGame
 from lapg_theory.metagame.response import ascend
+from lapg_theory.shaping.initialisations import sobol_logits
+from lapg_theory.shaping.weighting import effective_p_naive
 
 #: Near where extortion is usually best against naive learners: a start for that maximisation.
 EXTORT = np.array([0.02, 0.97, 0.02, 0.3, 0.02])

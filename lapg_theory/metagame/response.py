@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
-from scipy.stats import qmc
 
 from lapg_theory.metagame.objective import Policies, Setting, pooled
 from lapg_theory.shaping.initialisations import t_quantile
+from lapg_theory.shaping.sobol import sobol
 
 Five = Float[np.ndarray, " 5"]
 
@@ -75,7 +75,7 @@ def candidates(setting: Setting, q: Five, held: Five | None = None) -> Policies:
     climb one hill. Against extortioners the best reply is near ALLC, and no start near it looks promising.
     """
     corners = np.array(list(itertools.product((0.02, 0.98), repeat=5)))
-    p = np.concatenate([corners, qmc.Sobol(5, rng=np.random.default_rng(0)).random(32), q[None]])
+    p = np.concatenate([corners, sobol(32, 5, np.random.default_rng(0)), q[None]])
     if held is not None:
         p = np.where(np.isnan(held), p, held)
     value = pooled(setting, p, np.broadcast_to(q, p.shape))[0]

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 
 from lapg_theory.game import check_count
+from lapg_theory.shaping.sobol import sobol
 
 
 def sobol_logits(n: int, seed: int = 0, spread: float = 1.0) -> np.ndarray:
@@ -27,9 +27,8 @@ def sobol_logits(n: int, seed: int = 0, spread: float = 1.0) -> np.ndarray:
     if not 0 <= spread < np.inf:
         raise ValueError(f"spread must be >= 0 and finite, got {spread}")
     from scipy.special import ndtri
-    from scipy.stats import qmc
 
-    points = qmc.Sobol(5, scramble=True, seed=np.random.default_rng(seed)).random(n)
+    points = sobol(n, 5, np.random.default_rng(seed))
     return spread * ndtri(np.clip(points, 2.0**-64, 1 - 2.0**-53))
 
 
@@ -62,6 +61,8 @@ def expectation(
         ValueError: for fewer than two scramblings, or an n that is no power of two.
     """
     check_count("scramblings", scramblings, least=2)
+    import jax
+
     found = [function(sobol_logits(n, seed + k, spread)) for k in range(scramblings)]
     means = jax.tree.map(lambda *parts: np.stack([np.mean(part, axis=0) for part in parts]), *found)
     errors = jax.tree.map(lambda m: m.std(axis=0, ddof=1) / np.sqrt(scramblings), means)

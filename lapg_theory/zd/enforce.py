@@ -13,12 +13,12 @@ it, and has to be probabilities: fewer lines can be enforced, and none through P
 """
 
 import dataclasses
+import itertools
 import math
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import linprog
 
 from lapg_theory.game import MIRROR, MatrixGame, check_game
 from lapg_theory.game.noise import Noise
@@ -79,27 +79,35 @@ def _tilt(game: MatrixGame, slope: Any, chi: Any, baseline: Any) -> tuple[float,
     return s, s * (own - level) - (other - level), unit
 
 
-def _extreme(game: MatrixGame, tilt: np.ndarray, objective: Any, lost: tuple[Any, Any]) -> np.ndarray | None:
-    """(phi, x, 1 - gamma) that minimises the objective over all policies, x = (1 - gamma) p0; None where there is none.
+def _extreme(
+    game: MatrixGame, tilt: np.ndarray, variable: int, lost: tuple[float, float]
+) -> tuple[float, float] | None:
+    """Least and largest value of one of (phi, x, 1 - gamma) over all policies, x = (1 - gamma) p0; None where there are none.
 
     0 <= (1, 1, 0, 0) - x + phi tilt <= gamma and 0 <= x <= 1 - gamma, with 1 - gamma within the bounds `lost`. Under noise
-    x is of what is done, and the bounds are those of gamma (e + k p) and (1 - gamma) (e + k p0) for what is intended.
+    x is of what is done, and the bounds are those of gamma (e + k p) and (1 - gamma) (e + k p0) for what is intended. A linear
+    program in three variables: its extremes are corners, the points where three of its planes meet that break none.
     """
     one, none, (turn, slip, keeps) = np.ones(4), np.zeros(4), _unslipped(game)
     tilt, reach = turn @ tilt, turn @ COOPERATED
     rows = np.stack([-tilt, one, none - slip], 1), np.stack([tilt, -one, slip + keeps * one], 1)
     first = [[0, 1, -slip - keeps]] + [[0, -1, slip]] * (slip > 0)
-    rows = np.concatenate([*rows, first])
-    limits = np.concatenate([reach - slip, slip + keeps - reach, [0] * len(first)])
-    found = linprog(objective, rows, limits, bounds=[(-1e6, 1e6), (0, 1), lost])
-    return found.x if found.success else None
+    rows = np.concatenate([*rows, first, np.eye(3), -np.eye(3)])
+    bounds = [1e6, 1, lost[1], 1e6, 0, -lost[0]]
+    limits = np.concatenate([reach - slip, slip + keeps - reach, [0] * len(first), bounds])
+    size = np.linalg.norm(rows, axis=1)
+    rows, limits = rows / size[:, None], limits / size
+    three = np.array(list(itertools.combinations(range(len(rows)), 3)))
+    three = three[np.abs(np.linalg.det(rows[three])) > 1e-12]
+    corners = np.linalg.solve(rows[three], limits[three][..., None])[..., 0]
+    allowed = corners[(corners @ rows.T <= limits + 1e-10).all(1), variable]
+    return (float(allowed.min()), float(allowed.max())) if len(allowed) else None
 
 
-def _phis(game: MatrixGame, tilt: np.ndarray, lost: Any) -> tuple[float, float] | None:
+def _phis(game: MatrixGame, tilt: np.ndarray, lost: float) -> tuple[float, float] | None:
     """The range of phi at 1 - gamma = `lost`; phi = 0 alone enforces nothing."""
-    ends = [_extreme(game, tilt, (sign, 0, 0), (lost, lost)) for sign in (1, -1)]
-    found = [float(end[0]) for end in ends if end is not None]
-    return (found[0], found[1]) if max(map(abs, found), default=0.0) > ROUNDING else None
+    found = _extreme(game, tilt, 0, (lost, lost))
+    return found if found is not None and max(map(abs, found)) > ROUNDING else None
 
 
 def feasible(game: MatrixGame, gamma: float | int, *, baseline: Any, slope: Any = None, chi: Any = None) -> Feasibility:
@@ -116,10 +124,10 @@ def feasible(game: MatrixGame, gamma: float | int, *, baseline: Any, slope: Any 
     """
     check_gamma(gamma)
     _, tilt, unit = _tilt(game, slope, chi, baseline)
-    most = _extreme(game, tilt, (0, 0, -1), (0, 1))
-    lost = 0.0 if most is None else float(most[2])
+    most = _extreme(game, tilt, 2, (0.0, 1.0))
+    lost = 0.0 if most is None else most[1]
     lowest = 1 - lost if lost > ROUNDING else 1.0 if _phis(game, tilt, 0.0) else math.inf
-    phi = _phis(game, tilt, min(1 - gamma, lost)) if 1 - gamma <= lost + ROUNDING and lowest <= 1 else None
+    phi = _phis(game, tilt, float(min(1 - gamma, lost))) if 1 - gamma <= lost + ROUNDING and lowest <= 1 else None
     return Feasibility(phi is not None, phi and (phi[0] / unit, phi[1] / unit), lowest)
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from lapg_theory.exact.returns import done
+from lapg_theory.exact.chain import done
 from lapg_theory.game import MatrixGame, NearestExtortioner, check_game, nearest_extortioner
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.game.units import on_one_scale

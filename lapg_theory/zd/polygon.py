@@ -5,9 +5,8 @@ import itertools
 from typing import Any
 
 import numpy as np
-from scipy.spatial import ConvexHull
 
-from lapg_theory.exact.returns import exact_returns
+from lapg_theory.exact.chain import dot, from_probabilities, payoffs, traceable, visit_distribution
 from lapg_theory.game import Horizon, MatrixGame, check_count
 from lapg_theory.game.strategies import check_policy
 
@@ -40,10 +39,13 @@ def payoff_polygon(game: MatrixGame, p: Any, horizon: Horizon, n: int = 1000, se
     check_count("n", n)
     pure = np.array(list(itertools.product([0.0, 1.0], repeat=5)))
     others = np.concatenate([pure, np.random.default_rng(seed).uniform(size=(n, 5))])
-    returns = exact_returns(game, check_policy("p", p), others, horizon)
-    points = np.stack(returns, axis=1) / horizon.weight
+    row, column = from_probabilities(check_policy("p", p)), from_probabilities(others.T).mirrored()
+    seen = visit_distribution(row, column, traceable(horizon, game))
+    points = np.stack([dot(seen, payoffs(game, player)) for player in (0, 1)], axis=1)
     _, spread, axes = np.linalg.svd(points - points.mean(0), full_matrices=False)
     if spread[1] <= 1e-9 * spread[0]:
         along = points @ axes[0]
         return PayoffPolygon(points, points[[along.argmin(), along.argmax()]])
+    from scipy.spatial import ConvexHull
+
     return PayoffPolygon(points, points[ConvexHull(points).vertices])

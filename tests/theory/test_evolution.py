@@ -1,13 +1,12 @@
 """The evolutionary layer: replicator dynamics of textbook games, and of aware and naive agents."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+import scipy.integrate
 from scipy.special import expit
 from scipy.stats import norm, qmc
 
-from lapg_theory import MetaGame, evolution
+from lapg_theory import MetaGame
 from lapg_theory.evolution import Population, naive_among_themselves, population
 from lapg_theory.game import prisoners_dilemma
 
@@ -140,10 +139,10 @@ def test_refusals(action, message):
 
 
 def test_an_integration_that_fails_says_where(monkeypatch):
-    def stopped(*arguments, **options):
-        return SimpleNamespace(success=False, t=np.array([0.0, 1.5]), message="Step too small.")
+    def stopped(velocity, x, times, **options):
+        return np.zeros((len(times), 2)), {"message": "Step too small.", "tcur": np.array([1.5, 0.0])}
 
-    monkeypatch.setattr(evolution, "solve_ivp", stopped)
+    monkeypatch.setattr(scipy.integrate, "odeint", stopped)
     with pytest.raises(ValueError, match=r"the integration stopped at t = 1.5: Step too small. Try a shorter time"):
         HAWK_DOVE.run([0.3, 0.7], 10)
 
