@@ -1,4 +1,8 @@
+import dataclasses
+import functools
+import gc
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -21,6 +25,9 @@ os.environ.setdefault(
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
+#: KiB that a process of the tests may come to before it forgets what it compiled.
+MEMORY = 2_500_000
+
 # A shell that starts the tests in the background has interrupts ignored; the processes that tests interrupt must not.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,8 +43,36 @@ def pytest_runtest_setup(item):
         jax.clear_caches()
 
 
+def pytest_collection_finish(session):
+    """Spare the garbage collector what lives as long as the tests do; tracing makes many objects and little garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def compile_each_step_once():
+    """Runs whose updates are alike share the compiled step, but for what is the user's own and may change."""
+    if not (loop := sys.modules.get("lapg_rl.runs.loop")):
+        yield
+        return
+    original = loop.make_train_step
+    make = functools.cache(lambda cfg, *how: original(cfg, *how))
+
+    def shared(cfg, *how):
+        if cfg.addresses:
+            return original(cfg, *how)
+        pool = dataclasses.replace(cfg.pool, agents_from="", naive_from="")  # where a run starts, not what it does
+        return make(dataclasses.replace(cfg, name="any", seed=0, updates=1, pool=pool), *how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "make_train_step", shared)
+        yield
+
+
 @pytest.fixture(autouse=True, scope="module")
 def forget_compiled_functions():
-    """Free what a module's tests compiled, or the executables of the whole suite pile up in memory."""
+    """Free what was compiled where it takes much memory, or the executables of the whole suite pile up there."""
     yield
-    jax.clear_caches()
+    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > MEMORY:
+        jax.clear_caches()

@@ -13,7 +13,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_run import TINY, assert_same_run, compile_once, uninterrupted
+from test_run import TINY, assert_same_run, uninterrupted
 
 from lapg_rl import config
 from lapg_rl.config import LearnerConfig, NaiveConfig
@@ -22,7 +22,7 @@ from lapg_rl.runs.lock import locked
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study.results import collect
 
-__all__ = ["compile_once", "uninterrupted"]  # fixtures
+__all__ = ["uninterrupted"]  # a fixture
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_run import TINY, compile_once, uninterrupted
+from test_run import TINY, uninterrupted
 
 from lapg_rl import config
 from lapg_rl.commands.main import main
@@ -26,7 +26,7 @@ from lapg_rl.study import records
 from lapg_rl.study.records import Evaluation, Match, PayoffLine, Player
 from lapg_rl.study.results import collect
 
-__all__ = ["compile_once", "uninterrupted"]  # fixtures
+__all__ = ["uninterrupted"]  # a fixture
 
 KEYS = sorted(config.flat(TINY))
 VALUES = [

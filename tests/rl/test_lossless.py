@@ -15,7 +15,7 @@ from pathlib import Path
 import equinox as eqx
 import jax.numpy as jnp
 import pytest
-from test_run import TINY, assert_same_run, compile_once, uninterrupted
+from test_run import TINY, assert_same_run, uninterrupted
 
 from lapg_rl import config
 from lapg_rl.config import Config, PoolConfig
@@ -24,7 +24,7 @@ from lapg_rl.runs.loop import RunFolder
 from lapg_rl.runs.preemption import Preempted
 from lapg_rl.runs.progress import Progress
 
-__all__ = ["compile_once", "uninterrupted"]  # fixtures
+__all__ = ["uninterrupted"]  # a fixture
 
 TINIEST = dataclasses.replace(TINY, name="tiniest", updates=Config().updates, pool=PoolConfig(naive_population=2))
 

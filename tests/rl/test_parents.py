@@ -45,20 +45,6 @@ def parent(tmp_path_factory):
     return run_of(tmp_path_factory.mktemp("parents") / "parent", [ALLD, ALLC], TINY)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compile_once():
-    """Compile the step of a config once for all tests of this file; parents are no part of it."""
-    made = {}
-
-    def make(cfg, *how):
-        same = dataclasses.replace(cfg, seed=0, pool=dataclasses.replace(cfg.pool, agents_from="", naive_from=""))
-        return made.setdefault((same, how), make_train_step(same, *how))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "make_train_step", make)
-        yield
-
-
 def begun(cfg=TINY, **pool):
     return dataclasses.replace(cfg, pool=dataclasses.replace(cfg.pool, **pool))
 

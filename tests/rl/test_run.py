@@ -1,7 +1,6 @@
 """Runs that are killed, damaged, or refused: nothing is lost, and what is wrong is named."""
 
 import dataclasses
-import functools
 import json
 import shutil
 import subprocess
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, PoolConfig
-from lapg_rl.learn import training_step
 from lapg_rl.runs import checkpoint, loop
 from lapg_rl.runs.lock import locked
 from lapg_rl.runs.loop import RunFolder
@@ -31,17 +29,8 @@ TINY = Config(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compile_once():
-    """Compile the step of each configuration once for all tests of a module, whatever the seed."""
-    make = functools.cache(training_step.make_train_step)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "make_train_step", lambda cfg, *how: make(dataclasses.replace(cfg, seed=0), *how))
-        yield
-
-
 @pytest.fixture(scope="module")
-def uninterrupted(compile_once, tmp_path_factory):
+def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
     return folder, loop.train(TINY, folder, quiet=True)
 
