@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from lapg_rl.config import Config, LearnerConfig, NaiveConfig, PoolConfig
+from lapg_rl.config.schedule import with_numbers
 from lapg_rl.estimators import ESTIMATORS, inner_episode
 from lapg_rl.learn.algorithms.lola_dice import look_ahead_loss
 from lapg_rl.models import Tabular
@@ -74,30 +75,31 @@ def trajectory(states, actions, rewards):
     return Trajectory(jax.nn.one_hot(states, 5, dtype=float), jnp.asarray(actions), jnp.asarray(rewards), zeros, zeros)
 
 
-def lola_dice(batch, rate):
-    """Expected gradient of the training code's LOLA-DiCE loss."""
+@functools.cache
+def lola_dice_gradients(batch):
+    """Gradient of the training code's LOLA-DiCE loss in every history, as a function of the rate."""
     own, other, own_states, other_states = histories(batch)
-    naive = NaiveConfig(
-        optimiser="sgd",
-        learning_rate=rate / 2,  # a step on two logits moves their difference by twice the rate
-        normalize_advantages=False,
-        reward_scale=1.0,
-        clip_norm=100.0,
-        gamma=1.0,
-    )
+    naive = NaiveConfig(optimiser="sgd", normalize_advantages=False, reward_scale=1.0, clip_norm=100.0, gamma=1.0)
     learner = LearnerConfig(algorithm="lola_dice", memory="inner_episode", epochs=1, minibatches=1)
-    config = Config(batch=batch, inner_episodes=M, steps=T, naive=naive, learner=learner, pool=PoolConfig())
+    sizes = Config(batch=batch, inner_episodes=M, steps=T, naive=naive, learner=learner, pool=PoolConfig())
     mine = trajectory(own_states, own, GAME[own, other])
     theirs = trajectory(other_states, other, GAME[other, own])
 
-    def one(mine, theirs):
+    def one(mine, theirs, rate):
+        # a step on two logits moves their difference by twice the rate
+        config = with_numbers(sizes, {"naive.learning_rate": rate / 2})
         rewards, values = mine.rewards[:, -1:], mine.values[:, -1:]
         credits = inner_episode(rewards, values, gamma=1.0, gae_lambda=1.0)[:, 0] * batch
         objective = lambda ego: look_ahead_loss(ego, table(LEARNER), mine, theirs, credits, credits, config)[0]  # noqa: E731
         return -jax.grad(objective)(table(EGO)).logits[:, 0]
 
-    gradients = jax.jit(lambda m, t: jax.lax.map(lambda x: one(*x), (m, t), batch_size=4096))(mine, theirs)
-    return chances(batch, rate) @ np.asarray(gradients)
+    gradients = jax.jit(lambda m, t, rate: jax.lax.map(lambda x: one(*x, rate), (m, t), batch_size=4096))
+    return functools.partial(gradients, mine, theirs)
+
+
+def lola_dice(batch, rate):
+    """Expected gradient of the training code's LOLA-DiCE loss."""
+    return chances(batch, rate) @ np.asarray(lola_dice_gradients(batch)(rate))
 
 
 def lapg(batch, rate):

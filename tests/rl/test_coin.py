@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -109,35 +110,39 @@ def test_the_exact_chain_has_the_known_means(pair):
         np.testing.assert_allclose(coins.sum(1) - 2 * coins[::-1, 1], rewards, atol=1e-12)
 
 
+GAMES, STEPS = 4096, 50
+
+
+@eqx.filter_jit
+def play(env, players, key):
+    """Rewards and coins of both players of each game, means over the steps: [games, player, 3]."""
+
+    def one(carry, key):
+        state, seen = carry
+        keys = jax.random.split(key, 2)
+        chances = uniform(keys[0], (2, GAMES))
+        actions = jnp.stack(
+            [choose(CoinScript(3).act(p, seen[:, i])[1][0], chances[i])[0] for i, p in enumerate(players)], axis=1
+        )
+        coins = env.measures(seen, actions)
+        state, seen, rewards = jax.vmap(env.step)(state, actions, jax.random.split(keys[1], GAMES))
+        return (state, seen), jnp.stack([rewards, coins["own_coins"], coins["other_coins"]], axis=-1)
+
+    start_key, key = jax.random.split(key)
+    start = jax.vmap(env.reset)(jax.random.split(start_key, GAMES))
+    return jax.lax.scan(one, start, jax.random.split(key, STEPS))[1].mean(0)
+
+
 @pytest.mark.parametrize(("pair", "start"), [*((pair, "distinct") for pair in PAIRS), ("AD-AC", "independent")])
 def test_sampled_play_of_scripts_is_the_exact_chain(pair, start):
     """4,096 games of 50 steps through `reset`, `step`, scripts and `measures`: rewards and coins of both players within 4.5
     standard errors of the exact means; 6 numbers a case, so a false alarm once in 6,000 keys.
     """
-    env, games, steps = CoinGame(3, start), 4096, 50
-    players = [CoinScript(3).init(jnp.array(defects), games) for defects in PAIRS[pair]]
-
-    @jax.jit
-    def play(key):
-        def one(carry, key):
-            state, seen = carry
-            keys = jax.random.split(key, 2)
-            chances = uniform(keys[0], (2, games))
-            actions = jnp.stack(
-                [choose(CoinScript(3).act(p, seen[:, i])[1][0], chances[i])[0] for i, p in enumerate(players)], axis=1
-            )
-            coins = env.measures(seen, actions)
-            state, seen, rewards = jax.vmap(env.step)(state, actions, jax.random.split(keys[1], games))
-            return (state, seen), jnp.stack([rewards, coins["own_coins"], coins["other_coins"]], axis=-1)
-
-        start_key, key = jax.random.split(key)
-        start = jax.vmap(env.reset)(jax.random.split(start_key, games))
-        return jax.lax.scan(one, start, jax.random.split(key, steps))[1].mean(0)
-
-    found = np.asarray(play(jax.random.key(4)), float)
-    rewards, coins = means(PAIRS[pair], steps, start == "distinct")
+    players = [CoinScript(3).init(jnp.array(defects), GAMES) for defects in PAIRS[pair]]
+    found = np.asarray(play(CoinGame(3, start), players, jax.random.key(4)), float)
+    rewards, coins = means(PAIRS[pair], STEPS, start == "distinct")
     expected = np.concatenate([rewards[:, None], coins], axis=1)
-    error = found.std(0, ddof=1) / math.sqrt(games)
+    error = found.std(0, ddof=1) / math.sqrt(GAMES)
     assert np.all(np.abs(found.mean(0) - expected) < 4.5 * error + 1e-9)
     assert error.max() < 0.005
 

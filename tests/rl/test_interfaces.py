@@ -66,9 +66,9 @@ def test_models(kind):
     seen = jax.nn.one_hot(jax.random.randint(jax.random.key(1), (6, 2), 0, 5), 5)
     logits, values = eqx.filter_jit(model)(seen)
     assert (logits.shape, values.shape) == ((6, 2, 3), (6, 2))
-    state = model.initial_state()
+    state, step = model.initial_state(), eqx.filter_jit(model.step)
     for t in range(6):
-        state, (one, value) = model.step(state, seen[t, 0])
+        state, (one, value) = step(state, seen[t, 0])
         np.testing.assert_allclose(one, logits[t, 0], atol=1e-5)
         np.testing.assert_allclose(value, values[t, 0], atol=1e-5)
 
@@ -104,7 +104,8 @@ def test_kinds_of_coplayers(kind):
     assert found.learns == (kind == "naive")
     state = initial_state(cfg, run_key(cfg))
     company = Company(jnp.array(0), state.agents, state.naive_policies, state.agents)
-    played = play_pool(cfg, jax.tree.map(lambda x: x[0], state.agents), company, jax.random.key(0))
+    ego = jax.tree.map(lambda x: x[0], state.agents)
+    played = eqx.filter_jit(play_pool)(cfg, ego, company, jax.random.key(0))
     assert list(played) == [kind]
     assert played[kind].own.rewards.shape == (4, 2, 2, 3)
     assert {len(x) for x in jax.tree.leaves(played[kind].identities)} == {4}

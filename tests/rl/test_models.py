@@ -22,6 +22,7 @@ KINDS = {
 CONTEXT = 32
 
 
+@eqx.filter_jit
 def rough(model, key):
     """The model with every parameter perturbed, so that nothing is hidden behind zeros."""
     leaves, structure = jax.tree.flatten(eqx.filter(model, eqx.is_inexact_array))
@@ -36,9 +37,14 @@ def build(config, num_actions=3, one_hot=False):
 
 
 def example(kind, length=23):
-    model = eqx.filter_jit(rough)(build(KINDS[kind]), jax.random.key(1))
+    model = rough(build(KINDS[kind]), jax.random.key(1))
     states = jax.random.randint(jax.random.key(2), (length,), 0, 5)
     return model, jax.nn.one_hot(states, 5, dtype=float)
+
+
+@eqx.filter_jit
+def whole(model, observations):
+    return model(observations)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -46,8 +52,8 @@ def test_stepping_over_tokens_equals_the_whole_sequence(kind):
     with float64():
         model, observations = example(kind)
         steps = jax.jit(lambda o: jax.lax.scan(lambda s, o: model.step(s, o), model.initial_state(), o)[1])
-        stepped, whole = steps(observations), jax.jit(lambda o: model(o))(observations)
-    for one, other in zip(stepped, whole, strict=True):
+        stepped, at_once = steps(observations), whole(model, observations)
+    for one, other in zip(stepped, at_once, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
 
 
@@ -56,8 +62,7 @@ def test_models_are_causal(kind):
     with float64():
         model, observations = example(kind)
         changed = observations.at[12].set(jnp.roll(observations[12], 1))
-        run = jax.jit(lambda o: model(o)[0])
-        before, after = run(observations), run(changed)
+        before, after = whole(model, observations)[0], whole(model, changed)[0]
     np.testing.assert_array_equal(before[:12], after[:12])
     assert np.any(before[12] != after[12])
 
@@ -74,7 +79,7 @@ def test_gradients_equal_finite_differences(kind):
             return jnp.sum(weights * jnp.concatenate([logits, values[:, None]], axis=1))
 
         gradient = jax.jit(jax.grad(score))(model)
-        direction = eqx.filter_jit(rough)(jax.tree.map(jnp.zeros_like, model), jax.random.key(3))
+        direction = rough(jax.tree.map(jnp.zeros_like, model), jax.random.key(3))
         step = 1e-6
         ahead = jax.tree.map(lambda x, d: x + step * d, model, direction)
         behind = jax.tree.map(lambda x, d: x - step * d, model, direction)
@@ -89,7 +94,7 @@ def test_second_derivatives_equal_differences_of_gradients(kind):
     with float64():
         model, observations = example(kind, length=4)
         weights = jnp.asarray(np.random.default_rng(0).normal(size=(4, 4)))
-        direction = eqx.filter_jit(rough)(jax.tree.map(jnp.zeros_like, model), jax.random.key(3))
+        direction = rough(jax.tree.map(jnp.zeros_like, model), jax.random.key(3))
 
         def score(model):
             logits, values = model(observations)
@@ -182,7 +187,7 @@ def numpy_hawk(model, observations):
 def test_hawk_equals_the_published_formulas_in_numpy():
     with float64():
         model, observations = example("hawk")
-        found = jax.jit(lambda o: model(o))(observations)
+        found = whole(model, observations)
     for one, other in zip(found, numpy_hawk(model, np.asarray(observations)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
 
@@ -215,7 +220,7 @@ def numpy_transformer(model, observations):
 def test_transformer_equals_attention_written_out_in_numpy():
     with float64():
         model, observations = example("transformer")
-        found = jax.jit(lambda o: model(o))(observations)
+        found = whole(model, observations)
     for one, other in zip(found, numpy_transformer(model, np.asarray(observations)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
 
@@ -264,5 +269,5 @@ def test_hawk_is_the_same_function_where_it_relies_on_one_hot_observations():
             jax.tree.leaves((score(relying), stepped)), jax.tree.leaves((score(model), expected)), strict=True
         ):
             np.testing.assert_allclose(one, other, atol=1e-11)
-        half = jax.jit(lambda m: m(observations / 2)[0])(model)
-        assert not np.allclose(half, jax.jit(lambda m: m(observations / 2)[0])(relying))  # the promise matters
+        half = whole(model, observations / 2)[0]
+        assert not np.allclose(half, whole(relying, observations / 2)[0])  # the promise matters
