@@ -1,5 +1,7 @@
 """The `lapg theory` commands about pools, populations and lines of payoffs: what they print, and what they refuse."""
 
+import functools
+import inspect
 import json
 
 import numpy as np
@@ -16,6 +18,31 @@ from lapg_theory.symbolic import thresholds as derived
 PD = prisoners_dilemma(2.0, 1.0, 0.0, -1.0)
 POOL = ["--eta", "4", "--updates", "5", "--nodes", "32"]
 SMALL = {"gamma": 0.99, "eta": 4.0, "updates": 5, "nodes": 32}
+
+
+def once(function):
+    """The function, which computes what it was asked before from its memory."""
+    signature, made = inspect.signature(function), {}
+
+    @functools.wraps(function)
+    def remembered(*arguments, **given):
+        bound = signature.bind(*arguments, **given)
+        bound.apply_defaults()
+        key = repr(bound.arguments)
+        if key not in made:
+            made[key] = function(*arguments, **given)
+        return made[key]
+
+    return remembered
+
+
+@pytest.fixture(autouse=True, scope="module")
+def searched_once():
+    """What a command prints is compared with what the library finds, which need not be sought anew each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("fixed_points", "cooperation", "errors"):
+            patch.setattr(MetaGame, name, once(getattr(MetaGame, name)))
+        yield
 
 
 def ask(capsys, *arguments):
