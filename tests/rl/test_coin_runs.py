@@ -38,7 +38,7 @@ TINY = Config(
 )
 
 
-@pytest.mark.parametrize("name", ["coin", "coin-small"])
+@pytest.mark.parametrize("name", [pytest.param("coin", marks=pytest.mark.slow), "coin-small"])
 def test_presets_are_the_game_of_the_leagues(name):
     cfg = config.preset(name)
     assert build.environment(cfg).observation_size == 36
