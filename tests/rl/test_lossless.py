@@ -42,7 +42,7 @@ def soak(cfg, tmp_path, kills):
     """Start, kill at a random moment, start again, ...; then go on to the end and compare with one that nobody killed."""
     draw = random.Random(0)
     config.save(cfg, tmp_path / "tiny.toml")
-    folder, cache = tmp_path / "killed", tmp_path / "cache"
+    folder = tmp_path / "killed"
     line = [
         sys.executable,
         "-m",
@@ -58,7 +58,7 @@ def soak(cfg, tmp_path, kills):
     for _ in range(kills):
         before = started(folder)
         with (tmp_path / "errors").open("a") as errors:
-            process = subprocess.Popen([*line, "--compilation-cache", cache], stderr=errors)
+            process = subprocess.Popen(line, stderr=errors)
         early = (
             draw.random() < 0.2
         )  # anywhere in the start (imports, compilation, reading the checkpoint), or soon after it
