@@ -289,7 +289,8 @@ def test_what_is_measured_is_kept_before_it_is_printed(tmp_path, monkeypatch):
         assert (tmp_path / "ev.json").exists()
         raise BrokenPipeError
 
-    monkeypatch.setattr(evaluate, "RunFolder", lambda _: type("Run", (), {"config": lambda self: None})())
+    run = type("Run", (), dict.fromkeys(("config", "trusted_config"), lambda self: None))
+    monkeypatch.setattr(evaluate, "RunFolder", lambda _: run())
     monkeypatch.setattr("lapg_rl.study.evaluation.evaluate", lambda *_, **__: Evaluation(1, 2, 0, [], []))
     monkeypatch.setattr("builtins.print", unprintable)
     assert main(["evaluate", str(tmp_path), "alld", "--out", str(tmp_path / "ev.json")]) == 141
