@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -108,8 +109,9 @@ def test_a_rated_learner_is_the_production_learner_of_that_rate():
     )  # fmt: skip
     policy = tabular_runs.tables(jnp.asarray(draw.normal(size=5), jnp.float32))
     plain, rated = learner(plain_learner(7.0)), tabular_runs.Rated(learner(plain_learner(1.0)))
-    expected = plain.end_of_inner_episode(plain.init(policy, 4), batch).policy.logits
-    _, found = rated.end_of_inner_episode(rated.init((jnp.float32(7.0), policy), 4), batch)
+    learn = eqx.filter_jit(lambda player, state: player.end_of_inner_episode(state, batch))
+    expected = learn(plain, plain.init(policy, 4)).policy.logits
+    _, found = learn(rated, rated.init((jnp.float32(7.0), policy), 4))
     np.testing.assert_allclose(found.policy.logits, expected, rtol=1e-5)
     assert np.abs(expected - policy.logits).max() > 0.1
 
@@ -192,8 +194,8 @@ def test_the_needed_number_of_runs_decides():
 
 
 def test_an_unknown_kind_of_agent_is_refused(tmp_path, capsys):
-    assert main(["crossval", "--level", "L5", "--agents", "human", "--out", str(tmp_path / "x")]) == 2
-    assert "--agents must be tabular, gru or hawk, got 'human'" in capsys.readouterr().err
+    assert main(["crossval", "--level", "L5", "--model", "human", "--out", str(tmp_path / "x")]) == 2
+    assert "--model must be tabular, gru or hawk, got 'human'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -97,7 +98,7 @@ def test_metrics_are_those_of_the_recorded_play():
     others = company.Company(jnp.array(0), agents.agents, agents.naive_policies)
     me = jax.tree.map(lambda x: x[0], agents.agents)
     played = jax.jit(lambda key: company.play_pool(TINY, me, others, key))(jax.random.key(1))
-    found = metrics.describe_play(TINY, played)
+    found = eqx.filter_jit(metrics.describe_play)(TINY, played)
     for kind, (own, other, *_) in played.items():
         cells, names = 6, (f"{{}}_vs_{kind}", f"{kind}_{{}}")
         cleaning = []
@@ -115,7 +116,7 @@ def test_metrics_are_those_of_the_recorded_play():
     assert env.observation_size == played["naive"].own.observations.shape[-1]
     for own, other, *_ in played.values():  # kept as bytes, and read as the numbers that the policy saw when it acted
         assert own.observations.dtype == other.observations.dtype == np.uint8
-        logits, values = over_sequences(me, own.observations.reshape(-1, 12, env.observation_size))
+        logits, values = eqx.filter_jit(over_sequences)(me, own.observations.reshape(-1, 12, env.observation_size))
         np.testing.assert_allclose(
             log_prob(logits, own.actions.reshape(-1, 12)).ravel(), own.log_probs.ravel(), rtol=1e-5
         )

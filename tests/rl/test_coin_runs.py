@@ -126,7 +126,7 @@ def test_training_evaluation_and_report(trained, tmp_path, capsys):
 
 
 def test_evaluation_meets_the_scripts_that_are_named(trained, capsys):
-    found = evaluate(trained, ["ad", "ac"], meta_batch=2)
+    found = evaluate(trained, ["ad", "ac"], meta_batch=4)
     assert [(m.agent, m.opponent) for m in found.matches] == [(a, o) for a in (0, 1) for o in ("ad", "ac")]
     assert "agent 0 against ac" in table(trained, found)
     assert main(["evaluate", str(trained), "tft"]) == 2

@@ -131,6 +131,7 @@ def test_with_sequence_models_too_lapg_alone_is_unbiased(kind):
         flat = flat + 0.5 * jnp.asarray(np.random.default_rng(0).normal(size=flat.shape))  # away from a uniform policy
         tokens = jax.nn.one_hot(seen(OWN, OTHER).reshape(-1, M * T), 5, dtype=flat.dtype)
 
+        @jax.jit
         def log_probabilities(flat):
             logits, _ = models.over_sequences(eqx.combine(unflatten(flat), static), tokens)
             return log_prob(logits, jnp.asarray(OWN.reshape(-1, M * T))).reshape(OWN.shape)

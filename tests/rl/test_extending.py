@@ -1,5 +1,7 @@
 """The page on extending is followed to the letter: its code becomes a file outside of the package, its commands are run."""
 
+import dataclasses
+import functools
 import re
 import shlex
 import sys
@@ -9,6 +11,9 @@ import pytest
 
 from lapg_rl.commands.main import main
 from lapg_rl.config import override, preset
+from lapg_rl.learn import rehearsal
+from lapg_rl.learn.training_step import make_train_step
+from lapg_rl.runs import loop
 from lapg_rl.study.results import collect
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
@@ -25,6 +30,14 @@ def test_the_page_has_one_of_each():
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
+    """A folder with the page's file; runs in it share a compiled step, and the rehearsal what it traced of it."""
+
+    @functools.cache
+    def make(cfg, seeds=1, mesh=None):
+        return make_train_step(dataclasses.replace(cfg, updates=1), seeds, mesh)
+
+    for module in (loop, rehearsal):
+        monkeypatch.setattr(module, "make_train_step", make)
     (tmp_path / "mine.py").write_text("\n".join(text for name, text in BLOCKS if name == "mine"))
     monkeypatch.chdir(tmp_path)
     for name in ("mine", "wrong"):
