@@ -105,10 +105,10 @@ def _estimator(name: str, config: Config) -> None:
     played = Trajectory(seen, seen, seen, seen, seen)
     others = {"others": others_of(played, config.learner)}
     for learns in (True, False):
-        credits, _ = eqx.filter_eval_shape(
-            lambda t, o, n=learns: credited(chosen, t, config.learner, n, o), played, others
+        credits = eqx.filter_eval_shape(
+            lambda t, o, n=learns: credited(chosen, t, config.learner, n, o)[0][0], played, others
         )
-        _due("the credits for rewards of shape [2, 3, 4]", credits[0], (2, 3, 4))
+        _due("the credits for rewards of shape [2, 3, 4]", credits, (2, 3, 4))
 
 
 def _coplayer(config: Config, name: str) -> None:
