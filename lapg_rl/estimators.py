@@ -18,6 +18,9 @@ Values enter as temporal-difference errors `r + gamma V' - V` (generalised advan
 and gae_lambda = 1 give the plain returns. The value after the last step of a meta-episode is 0. Inner-episode
 boundaries end no return, except for `inner_episode`, whose horizon they are.
 
+Where inner episodes may end before their T steps are over, the rest are steps without rewards (`lapg_rl.interfaces.Estimator`
+has the contract). Estimators need not know: `through_ends` gives the values that let errors vanish there.
+
 Source: Meulemans et al., "Multi-agent cooperation through learning-aware policy gradients", ICLR 2025, section 3.
 
 Others credit what an action does to the co-player's *choices* instead of its learning. They take the co-player to act by a
@@ -30,7 +33,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from lapg_rl.config import AlignmentConfig, tables
 from lapg_rl.interfaces import Others
@@ -187,6 +190,40 @@ class AdvantageAlignment:
 
 #: `[A + beta (sum of past A) A_other] / B` of Duque et al. (2025): aligns own with the co-player's advantages.
 advantage_alignment = AdvantageAlignment()
+
+
+def through_ends(
+    values: Signal, alive: Bool[Array, "b m t"], gamma: float | Float[Array, ""], episodic: bool = False
+) -> Signal:
+    """`values`, and after the early end of an inner episode the discounted value of the next step that is played.
+
+    0 after the last such step, of the inner episode if `episodic`. Together with rewards of 0, errors then vanish there.
+    """
+    if episodic:
+        return values * alive
+
+    def back(later, now):
+        value, played = now
+        value = jnp.where(played, value, gamma * later)
+        return value, value
+
+    rows = (x.reshape(len(x), -1).T for x in (values, alive))
+    _, found = jax.lax.scan(back, jnp.zeros_like(values[:, 0, 0]), tuple(rows), reverse=True)
+    return found.T.reshape(values.shape)
+
+
+def centred(credits: Float[Array, "..."], alive: Any = None) -> Float[Array, "..."]:
+    """Credits less their mean over the steps that were played (`alive`, None: all), 0 at the others."""
+    if alive is None:
+        return credits - credits.mean()
+    return (credits - (credits * alive).sum() / alive.sum()) * alive
+
+
+def normalised(credits: Float[Array, "..."], alive: Any = None) -> Float[Array, "..."]:
+    """Centred credits, over the deviation of those of the steps that were played."""
+    middle = centred(credits, alive)
+    spread = credits.std() if alive is None else jnp.sqrt((middle**2).sum() / alive.sum())
+    return middle / (spread + 1e-8)
 
 
 def estimator(name: str) -> Any:

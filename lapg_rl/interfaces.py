@@ -8,7 +8,7 @@ inner episodes, `t` steps, `k` independent meta-episodes, `o` numbers in an obse
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Bool, Float, Int, Num
 
 T = TypeVar("T")
 Signal = Float[Array, "b m t"]
@@ -22,6 +22,10 @@ class Environment(Protocol):
     (`(low, high)` of all numbers that players see) and `game` (the `MatrixGame` that it repeats: its observations then start
     with the one-hot of s0, CC, CD, DC, DD; or the `NormalFormGame` of k actions: with that of the start and the k^2 joint
     actions, own action first).
+
+    Inner episodes that may end before their T steps are over: it has `ends = True` and `step` gives a fourth value, `done`,
+    whether that step was the last. The rest of the T steps is then no play: rewards and what players see are 0 and nothing is
+    learnt from it, so `one_hot` is false. See `Estimator` for what that means for credits.
     """
 
     @property
@@ -55,8 +59,11 @@ class Environment(Protocol):
 
     def step(
         self, state: Any, actions: Int[Array, " 2"], key: Array
-    ) -> tuple[Any, Float[Array, "2 o"], Float[Array, " 2"]]:
-        """Play one joint action: `(state, observations, rewards)`."""
+    ) -> (
+        tuple[Any, Float[Array, "2 o"], Float[Array, " 2"]]
+        | tuple[Any, Float[Array, "2 o"], Float[Array, " 2"], Bool[Array, ""]]
+    ):
+        """Play one joint action: `(state, observations, rewards)`, and `done` where episodes may end."""
         ...
 
     def measures(self, observations: Num[Array, "... o"], actions: Int[Array, "..."]) -> Mapping[str, Array]:
@@ -128,7 +135,7 @@ class Others(NamedTuple):
 
     Attributes:
         rewards: theirs.
-        values: what they expected, by their own value functions, or 0 where they have none.
+        values: what they expected, by their own value functions, or 0 where they have none, and after an early end.
         chances: how likely the actions were that they took.
     """
 
@@ -145,6 +152,12 @@ class Estimator(Protocol):
     that estimator is used against co-players that don't learn; `episodic` says that its horizon is the inner episode;
     `reads` names what it is called with besides, as keyword arguments: `others`, what the co-players got (`Others`), which no
     other estimator sees, and fields of `lapg_rl.config.LearnerConfig`.
+
+    An inner episode takes T steps whatever happens: in a game that ends early the rest are steps without rewards, and the
+    discount counts them, so that an end brings nothing later nearer. No end cuts a return: what comes in later inner
+    episodes is still the doing of a step before the end. Values of the rest are the discounted value of the next step that is
+    played, 0 after the last (of the inner episode, if `episodic`), so temporal-difference errors vanish there; credits of the
+    rest are not used.
     """
 
     def __call__(self, rewards: Signal, values: Signal, *, gamma: float, gae_lambda: float) -> Signal:

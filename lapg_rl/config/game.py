@@ -97,6 +97,7 @@ class GameConfig:
         payoffs: with kind "matrix": a table as JSON, `[[4,0],[3,2]]`, own action down and the other's across; or two, the row
             player's and the column player's, both with the row player's action down. In Python and TOML they may be lists.
         factory: with kind "custom": that address.
+        stop: probability that an inner episode ends after a step, before its T steps are over; 0: never.
         cleanup: of CleanUp-lite.
         coin: of the Coin Game.
     """
@@ -109,6 +110,7 @@ class GameConfig:
     name: str = ""
     payoffs: Any = ""  # text, once it is checked
     factory: str = ""
+    stop: float = 0.0
     cleanup: CleanUpConfig = dataclasses.field(default_factory=CleanUpConfig)
     coin: CoinConfig = dataclasses.field(default_factory=CoinConfig)
 
@@ -116,6 +118,9 @@ class GameConfig:
         object.__setattr__(self, "payoffs", tables_of.canonical(self.payoffs))
         check_kinds("game", self)
         tables.check_name("game.kind", self.kind, GAMES)
+        check(
+            0 <= self.stop < 1, "game.stop", self.stop, "in [0, 1)", "it is the probability of an end after each step"
+        )
         self._check_dilemma()
         self._check_free()
         if (self.kind == "custom") != bool(self.factory):

@@ -134,7 +134,8 @@ ALGORITHMS = {
         requires=_ONE_STEP
         | {"learner.memory": ("inner_episode", "it differentiates through single inner episodes")}
         | {"naive.optimiser": ("sgd", "it differentiates through plain gradient steps")}
-        | {"naive.normalize_advantages": (False, "it differentiates through plain gradient steps")},
+        | {"naive.normalize_advantages": (False, "it differentiates through plain gradient steps")}
+        | {"game.stop": (0, "it replays inner episodes of full length")},
     ),
     "shaper": AlgorithmRow(
         "lapg_rl.learn.algorithms:shaper",
@@ -301,6 +302,7 @@ METRICS = {
     "{measure}_vs_{kind}": "what the game measures, as cooperation",
     "{kind}_{measure}": "the same of the co-player",
     "{measure}_discrepancy_vs_{kind}": "mean difference between the two players",
+    "length_vs_{kind}": "steps played of an inner episode, if it may end early",
     "policy_loss": "mean over epochs and minibatches",
     "value_loss": "half the mean squared error of the values",
     "entropy": "of the policy, in nats per step",

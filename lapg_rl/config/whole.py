@@ -133,6 +133,7 @@ class Config:
             )
 
     def _check_look_ahead(self):
+        check_required(self.learner.algorithm, {"game.stop": self.game.stop})
         if not self.pool.p_naive:
             return
         naive = {f"naive.{f.name}": getattr(self.naive, f.name) for f in dataclasses.fields(self.naive)}

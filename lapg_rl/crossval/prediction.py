@@ -48,6 +48,10 @@ def predict(cfg: Config) -> Prediction:
             f"inner_episodes is {cfg.inner_episodes}, so naive learners never act on what they learnt; a prediction "
             "needs at least 2"
         )
+    if cfg.game.stop:
+        raise ValueError(
+            f"game.stop is {cfg.game.stop}, but predictions are about inner episodes of full length; leave it at 0"
+        )
     pool = PoolConfig(naive_population=cfg.pool.naive_population)
     kept = ("batch", "inner_episodes", "steps", "game", "model", "naive")
     return _predict(Config(pool=pool, learner=TELLING, **{name: getattr(cfg, name) for name in kept}))

@@ -10,3 +10,4 @@ from lapg_rl.envs.cleanup import CleanUp as CleanUp
 from lapg_rl.envs.coin import CoinGame as CoinGame
 from lapg_rl.envs.matrix_game import IteratedMatrixGame as IteratedMatrixGame
 from lapg_rl.envs.reveal import Reveal as Reveal
+from lapg_rl.envs.stopping import Stopping as Stopping

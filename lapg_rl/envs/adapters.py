@@ -100,9 +100,10 @@ class ToGymnax:
         self, key: Array, state: GymnaxState, action: Int[Array, " 2"], params: GymnaxParams
     ) -> tuple[Float[Array, "2 o"], GymnaxState, Float[Array, " 2"], Any, dict[str, Any]]:
         """One joint action: `(observations, state, rewards, done, info)`."""
-        inner, seen, rewards = self.env.step(state.inner, action, key)
+        inner, seen, rewards, *ended = self.env.step(state.inner, action, key)
         time = state.time + 1
         done = time >= params.max_steps_in_episode
+        done = done | ended[0] if ended else done
         return seen, GymnaxState(inner, time), rewards, done, {"discount": jnp.where(done, 0.0, 1.0)}
 
     def step(
@@ -196,17 +197,17 @@ class ToPettingZoo:
                 raise ValueError(f"the action of {agent} must be from 0 to {self.env.num_actions - 1}, got {action}")
         self._key, key = jax.random.split(self._key)
         joint = jnp.array([int(actions[agent]) for agent in self.possible_agents])
-        self._state, seen, rewards = self._step(self._state, joint, key)
+        self._state, seen, rewards, *ended = self._step(self._state, joint, key)
         self._time += 1
-        over = self._time >= self.steps
+        over, done = self._time >= self.steps, bool(ended and ended[0])
         told = (
             self._by_agent(np.asarray(seen)),
             self._by_agent([float(r) for r in np.asarray(rewards)]),
-            dict.fromkeys(self.agents, False),
-            dict.fromkeys(self.agents, over),
+            dict.fromkeys(self.agents, done),
+            dict.fromkeys(self.agents, over and not done),
             {agent: {} for agent in self.agents},
         )
-        self.agents = [] if over else self.agents
+        self.agents = [] if over or done else self.agents
         return told
 
     def render(self) -> None:
@@ -225,7 +226,7 @@ class FromGymnax(eqx.Module):
     Its `reset(key, params)` must give `(observations, state)` and its `step_env(key, state, actions, params)`, or `step` where
     there is none, `(observations, state, rewards, done, info)`, with the player as the first axis of observations, actions
     `[2]` and rewards `[2]`. Observations are flattened. Inner episodes have the length that the config says: `done` is
-    ignored, so an environment that starts anew by itself goes on with the new episode.
+    ignored, so an environment that starts anew by itself goes on with the new episode; with `ends` it ends the inner episode.
     """
 
     env: Any = eqx.field(static=True)
@@ -233,17 +234,27 @@ class FromGymnax(eqx.Module):
     num_actions: int = eqx.field(static=True)
     observation_size: int = eqx.field(static=True)
     one_hot: bool = eqx.field(static=True)
+    ends: bool = eqx.field(static=True)
 
     shared = ()
     compared = ()
 
-    def __init__(self, env: Any, params: Any = None, num_actions: int | None = None, one_hot: bool = False):
-        """Wrap `env`; the number of actions is read from `env.action_space(params).n` unless it is given.
+    def __init__(
+        self, env: Any, params: Any = None, num_actions: int | None = None, one_hot: bool = False, ends: bool = False
+    ):
+        """Wrap `env`.
+
+        Args:
+            env: the environment.
+            params: of it, by default `env.default_params`.
+            num_actions: read from `env.action_space(params).n` unless given.
+            one_hot: whether every observation is one.
+            ends: whether `done` ends an inner episode before its T steps are over.
 
         Raises:
             ValueError: where `reset` gives no observation for each of two players.
         """
-        self.env, self.one_hot = env, one_hot
+        self.env, self.one_hot, self.ends = env, one_hot and not ends, ends
         self.params = env.default_params if params is None else params
         self.num_actions = int(env.action_space(self.params).n if num_actions is None else num_actions)
         shape = jax.eval_shape(lambda key: env.reset(key, self.params)[0], jax.random.key(0)).shape
@@ -256,11 +267,12 @@ class FromGymnax(eqx.Module):
         seen, state = self.env.reset(key, self.params)
         return state, self._flat(seen)
 
-    def step(self, state: Any, actions: Int[Array, " 2"], key: Array) -> tuple[Any, Any, Float[Array, " 2"]]:
-        """Play one joint action: `(state, observations, rewards)`."""
+    def step(self, state: Any, actions: Int[Array, " 2"], key: Array) -> tuple[Any, ...]:
+        """Play one joint action: `(state, observations, rewards)`, with `ends` also `done`, once it is so for any player."""
         step = getattr(self.env, "step_env", self.env.step)
-        seen, state, rewards, *_ = step(key, state, actions, self.params)
-        return state, self._flat(seen), jnp.asarray(rewards, jnp.float32)
+        seen, state, rewards, done, *_ = step(key, state, actions, self.params)
+        result = state, self._flat(seen), jnp.asarray(rewards, jnp.float32)
+        return (*result, jnp.any(done)) if self.ends else result
 
     def _flat(self, seen: Any) -> Float[Array, "2 o"]:
         return jnp.asarray(seen, jnp.float32).reshape(2, self.observation_size)

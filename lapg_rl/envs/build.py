@@ -8,6 +8,7 @@ from lapg_rl.envs.cleanup import CleanUp
 from lapg_rl.envs.coin import CoinGame
 from lapg_rl.envs.matrix_game import IteratedMatrixGame
 from lapg_rl.envs.reveal import Reveal
+from lapg_rl.envs.stopping import Stopping
 from lapg_rl.interfaces import Environment, check_protocol
 from lapg_theory.game import MatrixGame, NormalFormGame
 
@@ -45,8 +46,9 @@ def custom(game: GameConfig) -> Environment:
 
 
 def bare_environment(game: GameConfig) -> Environment:
-    """The environment of a game, which tells nobody whom it meets."""
-    return custom(game) if game.is_custom else tables.find("game.kind", game.kind, tables.GAMES)(game)
+    """The environment of a game, which tells nobody whom it meets; its episodes end at random where the config says so."""
+    env = custom(game) if game.is_custom else tables.find("game.kind", game.kind, tables.GAMES)(game)
+    return Stopping(env, game.stop) if game.stop else env
 
 
 def environment(config: Config, kind: str = "naive") -> Environment:

@@ -41,6 +41,11 @@ class Reveal(eqx.Module):
         return getattr(self.env, "binary", False)
 
     @property
+    def ends(self) -> bool:
+        """As the environment itself."""
+        return getattr(self.env, "ends", False)
+
+    @property
     def shared(self) -> tuple[str, ...]:
         """As of the environment itself."""
         return self.env.shared
@@ -68,9 +73,7 @@ class Reveal(eqx.Module):
         state, seen = self.env.reset(key)
         return state, self._told(seen)
 
-    def step(
-        self, state: Any, actions: Int[Array, " 2"], key: Array
-    ) -> tuple[Any, Float[Array, "2 o"], Float[Array, " 2"]]:
-        """Play one joint action: `(state, observations, rewards)`."""
-        state, seen, rewards = self.env.step(state, actions, key)
-        return state, self._told(seen), rewards
+    def step(self, state: Any, actions: Int[Array, " 2"], key: Array) -> tuple[Any, ...]:
+        """Play one joint action: `(state, observations, rewards)`, and whether that was the last where the environment says."""
+        state, seen, *rest = self.env.step(state, actions, key)
+        return state, self._told(seen), *rest

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lapg_rl.config import LearnerConfig
-from lapg_rl.estimators import estimator, value_targets
+from lapg_rl.estimators import centred, estimator, normalised, through_ends, value_targets
 from lapg_rl.interfaces import Others
 from lapg_rl.learn.losses import Experience
 from lapg_rl.play.rollout import Trajectory
@@ -18,12 +18,11 @@ from lapg_rl.play.rollout import Trajectory
 NONE: Mapping[str, Others] = types.MappingProxyType({})
 
 
-def transform(credits: Float[Array, "..."], how: str) -> Float[Array, "..."]:
-    """Raw, centred, or normalised credits; called apart for each kind of co-player."""
+def transform(credits: Float[Array, "..."], how: str, alive: Any = None) -> Float[Array, "..."]:
+    """Raw, centred, or normalised credits, over the steps that were played; called apart for each kind of co-player."""
     if how == "raw":
         return credits
-    centred = credits - credits.mean()
-    return centred if how == "centred" else centred / (credits.std() + 1e-8)
+    return centred(credits, alive) if how == "centred" else normalised(credits, alive)
 
 
 #: What an estimator may read besides fields of the section `learner`.
@@ -37,7 +36,8 @@ def reads(chosen: Callable[..., Any]) -> tuple[str, ...]:
 
 def others_of(other: Trajectory, config: LearnerConfig, value_scale: float = 1.0) -> Others:
     """What the only co-player got, `[k, 1, b, m, t]`; `value_scale` takes its values to the agents' scale of rewards."""
-    parts = (other.rewards * config.reward_scale, other.values * value_scale, jnp.exp(other.log_probs))
+    values = other.values if other.alive is None else other.values * other.alive
+    parts = (other.rewards * config.reward_scale, values * value_scale, jnp.exp(other.log_probs))
     return Others(*(x[:, None] for x in parts))
 
 
@@ -48,18 +48,25 @@ def credited(
     learns: bool,
     seen: Mapping[str, Others] = NONE,
 ) -> tuple[Any, Any]:
-    """(credits, value targets) `[k, b, m, t]` of an estimator; against co-players that don't learn, of its `off_learners`."""
+    """(credits, value targets) `[k, b, m, t]` of an estimator; against co-players that don't learn, of its `off_learners`.
+
+    Credits are 0 after the early end of an inner episode.
+    """
     if not learns:
         chosen = getattr(chosen, "off_learners", None) or chosen
     rewards, episodic = trajectory.rewards * config.reward_scale, getattr(chosen, "episodic", False)
     more = {name: getattr(config, name) for name in reads(chosen) if name not in SEEN}
     seen = {name: seen[name] for name in reads(chosen) if name in SEEN}
+    values, alive = trajectory.values, trajectory.alive
+    if alive is not None:
+        values = jax.vmap(lambda v, a: through_ends(v, a, config.gamma, episodic))(values, alive)
     credits = jax.vmap(
         lambda r, v, s: chosen(r, v, gamma=config.gamma, gae_lambda=config.gae_lambda, **more, **s)
-    )(rewards, trajectory.values, seen)  # fmt: skip
+    )(rewards, values, seen)  # fmt: skip
+    credits = credits if alive is None else credits * alive
     targets = jax.vmap(
         lambda r, v: value_targets(r, v, gamma=config.gamma, td_lambda=config.td_lambda, episodic=episodic)
-    )(rewards, trajectory.values)  # fmt: skip
+    )(rewards, values)  # fmt: skip
     return credits, targets
 
 
@@ -94,8 +101,9 @@ def experience(
         trajectory.actions,
         trajectory.log_probs,
         trajectory.values,
-        transform(credits * trajectory.rewards.shape[1], config.advantages),
+        transform(credits * trajectory.rewards.shape[1], config.advantages, trajectory.alive),
         targets,
+        trajectory.alive,
     )
     length = math.prod(trajectory.rewards.shape[2:]) if config.memory == "meta_episode" else trajectory.rewards.shape[3]
-    return Experience(*(x.reshape(len(x), -1, length, *x.shape[4:]) for x in fields))
+    return Experience(*jax.tree.map(lambda x: x.reshape(len(x), -1, length, *x.shape[4:]), fields))

@@ -64,7 +64,14 @@ def _environment(config: Config) -> None:
     env = bare_environment(config.game)
     key, actions = jax.random.key(0), jnp.zeros(2, jnp.int32)
     state, seen = eqx.filter_eval_shape(env.reset, key)
-    after, then, rewards = eqx.filter_eval_shape(env.step, state, actions, key)
+    after, then, rewards, *done = eqx.filter_eval_shape(env.step, state, actions, key)
+    if bool(done) != getattr(env, "ends", False) or (done and env.one_hot):
+        raise ValueError(
+            f"an environment whose step gives a fourth value, done, has ends = True and one_hot = False, and no other; got "
+            f"{3 + len(done)} values, ends = {getattr(env, 'ends', False)}, one_hot = {env.one_hot}"
+        )
+    if done:
+        _due("done of step", done[0], ())
     for when, observations in (("reset", seen), ("step", then)):
         _due(f"the observations of {when}", observations, (2, env.observation_size))
     _due("the rewards of step", rewards, (2,))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -9,10 +10,11 @@ from lapg_rl.config import Config
 from lapg_rl.envs.build import bare_environment
 from lapg_rl.play.company import Played
 from lapg_rl.play.rollout import Trajectory
+from lapg_rl.play.rollout import mean_of_played as mean
 
 
 def describe_play(config: Config, played: dict[str, Played]) -> dict[str, Float[Array, ""]]:
-    """Rewards, and what the environment measures, per step against each kind of co-player.
+    """Rewards, and what the environment measures, per step that is played against each kind of co-player.
 
     A `discrepancy` is the absolute difference between the players' means over a meta-episode, averaged over meta-episodes.
     """
@@ -21,17 +23,21 @@ def describe_play(config: Config, played: dict[str, Played]) -> dict[str, Float[
     for name, (own, other, *_) in played.items():
         kind = name.rpartition(":")[2]
         figures |= {
-            f"reward_vs_{kind}": own.rewards.mean(),
-            f"{kind}_reward": _if_finite(other, other.rewards.mean()),
-            f"{kind}_reward_last_episode": other.rewards[:, :, -1].mean(),
+            f"reward_vs_{kind}": mean(own.rewards, own.alive),
+            f"{kind}_reward": _if_finite(other, mean(other.rewards, other.alive)),
+            f"{kind}_reward_last_episode": mean(*jax.tree.map(lambda x: x[:, :, -1], (other.rewards, other.alive))),
         }
+        if own.alive is not None:
+            figures[f"length_vs_{kind}"] = own.alive.sum(axis=-1).mean()
         mine, theirs = (measure(env, side) for side in (own, other))
         for measured in mine:
-            figures[f"{measured}_vs_{kind}"] = mine[measured].mean()
+            figures[f"{measured}_vs_{kind}"] = mean(mine[measured], own.alive)
             if measured not in env.shared:
-                figures[f"{kind}_{measured}"] = theirs[measured].mean()
+                figures[f"{kind}_{measured}"] = mean(theirs[measured], own.alive)
             if measured in env.compared:
-                apart = jnp.abs(mine[measured].mean(axis=(1, 2, 3)) - theirs[measured].mean(axis=(1, 2, 3)))
+                apart = jnp.abs(
+                    mean(mine[measured], own.alive, (1, 2, 3)) - mean(theirs[measured], own.alive, (1, 2, 3))
+                )
                 figures[f"{measured}_discrepancy_vs_{kind}"] = apart.mean()
     return figures
 

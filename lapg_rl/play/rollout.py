@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Float, Int, Num, Shaped
 
 from lapg_rl.machine import devices
 from lapg_theory.game.show import brief
@@ -14,7 +14,8 @@ from lapg_theory.game.show import brief
 class Trajectory(NamedTuple):
     """What one player saw and did; leading axes `[..., b, m, t]`. Rewards are the game's own (not rescaled).
 
-    Observations are bytes if the environment is `binary`.
+    Observations are bytes if the environment is `binary`. Where inner episodes may end early, `alive` tells the steps that were
+    played; in the others, the rest of the T steps, observations and rewards are 0 and actions have no effect. Else it is None.
     """
 
     observations: Num[Array, "... o"]
@@ -22,6 +23,7 @@ class Trajectory(NamedTuple):
     rewards: Float[Array, "..."]
     log_probs: Float[Array, "..."]
     values: Float[Array, "..."]
+    alive: Any = None  # Bool[Array, "..."]
 
     __repr__ = brief
 
@@ -40,6 +42,11 @@ def log_prob(logits: Float[Array, "... a"], actions: Int[Array, "..."]) -> Float
     """Return log pi(action) under categorical logits, by a one-hot product (a gather is slow to differentiate on CPU)."""
     chosen = jax.nn.one_hot(actions, logits.shape[-1], dtype=logits.dtype)
     return jnp.sum(jax.nn.log_softmax(logits) * chosen, axis=-1)
+
+
+def mean_of_played(values: Shaped[Array, "..."], alive: Any, axis: Any = None) -> Float[Array, "..."]:
+    """The mean over the steps that were played, along some axes; `alive` is None where all were."""
+    return values.mean(axis=axis) if alive is None else (values * alive).sum(axis=axis) / alive.sum(axis=axis)
 
 
 def broadcast_state(tree: Any, *axes: int) -> Any:
@@ -84,22 +91,28 @@ def meta_episode(
         >>> own.rewards.shape, int(other.actions.sum())
         ((2, 3, 4), 0)
     """
+    ends = getattr(env, "ends", False)
 
     def one_step(carry, inputs):
-        env_state, seen, ego_state, co_state = carry
+        env_state, seen, ego_state, co_state, alive = carry
         uniforms, env_key = inputs
         ego_state, (logits, values) = jax.vmap(lambda s, o: ego.step(s, o))(ego_state, seen[:, 0])
         own, own_log_prob = choose(logits, uniforms[0])
         co_state, (co_logits, co_values) = coplayer.act(co_state, seen[:, 1])
         other, other_log_prob = choose(co_logits, uniforms[1])
         actions = jnp.stack([own, other], axis=1)
-        env_state, following, rewards = jax.vmap(env.step)(env_state, actions, jax.random.split(env_key, batch))
+        env_state, following, rewards, *done = jax.vmap(env.step)(env_state, actions, jax.random.split(env_key, batch))
+        after = alive
+        if ends:  # what an environment says after its end does not matter
+            after = alive & ~done[0]
+            rewards = jnp.where(alive[:, None], rewards, 0)
+            following = jnp.where(after[:, None, None], following, 0)
         kept = seen.astype(jnp.uint8) if getattr(env, "binary", False) else seen
         record = (
-            Trajectory(kept[:, 0], own, rewards[:, 0], own_log_prob, values),
-            Trajectory(kept[:, 1], other, rewards[:, 1], other_log_prob, co_values),
+            Trajectory(kept[:, 0], own, rewards[:, 0], own_log_prob, values, alive),
+            Trajectory(kept[:, 1], other, rewards[:, 1], other_log_prob, co_values, alive),
         )
-        return (env_state, following, ego_state, co_state), record
+        return (env_state, following, ego_state, co_state, after), record
 
     def one_inner_episode(carry, key):
         ego_state, co_state = carry
@@ -107,10 +120,10 @@ def meta_episode(
         reset_key, action_key, step_key = jax.random.split(key, 3)
         env_state, seen = jax.vmap(env.reset)(jax.random.split(reset_key, batch))
         uniforms = jax.random.uniform(action_key, (steps, 2, batch))
-        carry = (env_state, seen, ego_state, co_state)
+        carry = (env_state, seen, ego_state, co_state, jnp.ones(batch, bool) if ends else None)
         carry, record = jax.lax.scan(one_step, carry, (uniforms, jax.random.split(step_key, steps)))
         record = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), record)  # t b ... -> b t ...
-        _, _, ego_state, co_state = carry
+        _, _, ego_state, co_state, _ = carry
         return (ego_state, coplayer.end_of_inner_episode(co_state, record[1])), record
 
     start = (broadcast_state(ego.initial_state(), batch), coplayer.init(identity, batch))

@@ -77,7 +77,10 @@ def record(
     cfg = run.trusted_config()
     game = bare_environment(cfg.game)
     if not isinstance(game, CleanUp):
-        raise ValueError(f"only CleanUp-lite can be watched, but {run.path} has game.kind = {cfg.game.kind}")
+        stop = f", game.stop = {cfg.game.stop}" if cfg.game.stop else ""
+        raise ValueError(
+            f"only CleanUp-lite can be watched, episodes of full length, but {run.path} has game.kind = {cfg.game.kind}{stop}"
+        )
     chosen = cfg.inner_episodes - 1 if inner_episode is None else inner_episode
     if not 0 <= chosen < cfg.inner_episodes:
         raise ValueError(f"inner episode must be between 0 and {cfg.inner_episodes - 1}, got {chosen}")

@@ -87,7 +87,10 @@ def gather(folders: Iterable[Path], complete: bool = True, say: Say = _silent) -
             if result.evaluation is None or result.evaluation.updates < result.updates:
                 say(f"evaluating {folder} ...")
                 evaluate_run(folder)
-            predictable = result.config.game.dilemma and not result.config.pool.naive_from  # theory's learners are new
+            game = result.config.game
+            predictable = (
+                game.dilemma and not game.stop and not result.config.pool.naive_from
+            )  # theory's learners are new
             if result.prediction is None and result.config.inner_episodes > 1 and predictable:
                 predict_run(folder, say)
             results[n] = collect(folder)

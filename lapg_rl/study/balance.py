@@ -66,13 +66,21 @@ def gradient_parts(policy: Any, played: Trajectory, config: Config) -> dict[str,
 
         _, pull = jax.vjp(log_probs, parameters)
         discounts = {"gamma": learner.gamma, "gae_lambda": learner.gae_lambda}
-        weights = jnp.stack([jnp.stack(e.credit_parts(rewards, values, **discounts)) for e in ESTIMATORS.values()])
+        weights = jnp.stack([weigh(e, rewards, values, episode.alive, discounts) for e in ESTIMATORS.values()])
         (gradients,) = jax.lax.map(pull, weights.reshape(-1, *seen.shape[:2]))
         rows = jnp.concatenate([x.reshape(len(x), -1) for x in jax.tree.leaves(gradients)], axis=1)
         return rows.reshape(len(ESTIMATORS), 2, -1)
 
     every = jax.lax.map(one, played)
     return {name: every[:, n] for n, name in enumerate(ESTIMATORS)}
+
+
+def weigh(estimator: estimators.Estimator, rewards: Any, values: Any, alive: Any, discounts: dict[str, float]) -> Any:
+    """Both parts of an estimator's credits, `[2, b, m, t]`, 0 after an early end of an inner episode."""
+    if alive is None:
+        return jnp.stack(estimator.credit_parts(rewards, values, **discounts))
+    values = estimators.through_ends(values, alive, discounts["gamma"], estimator.episodic)
+    return jnp.stack(estimator.credit_parts(rewards, values, **discounts)) * alive
 
 
 def _norm(square: float) -> float | None:

@@ -17,7 +17,7 @@ from lapg_rl.envs.build import bare_environment, environment
 from lapg_rl.play.company import forgets, kind_of, naive_learner, sizes
 from lapg_rl.play.coplayers import FixedStrategy, MetaAgent
 from lapg_rl.play.metrics import measure
-from lapg_rl.play.rollout import meta_batch
+from lapg_rl.play.rollout import mean_of_played, meta_batch
 from lapg_rl.study.intervals import short
 from lapg_rl.study.records import Player
 from lapg_theory.game import MatrixGame
@@ -51,11 +51,12 @@ def _play(cfg: Config, coplayer: Any, kind: str) -> Callable[[Any, Any, Array], 
 
     def play(agent: Any, identities: Any, key: Array) -> Tally:
         sides = meta_batch(env, agent, coplayer, identities, key, **sizes(cfg))
-        rewards = jnp.stack([side.rewards.mean(axis=(1, 3)) for side in sides])
+        mean = functools.partial(mean_of_played, alive=sides[0].alive, axis=(1, 3))
+        rewards = jnp.stack([mean(side.rewards) for side in sides])
         means = {}
         if not dilemma:
             found = [measure(bare, side) for side in sides]
-            means = {name: jnp.stack([f[name].mean(axis=(1, 3)) for f in found]) for name in found[0]}
+            means = {name: jnp.stack([mean(f[name]) for f in found]) for name in found[0]}
         if not states:
             return Tally(rewards, None, None, means)
         seen = [side.observations[..., :5] for side in sides]

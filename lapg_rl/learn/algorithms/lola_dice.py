@@ -116,6 +116,8 @@ def _replay(policy: Any, seen: Trajectory) -> tuple[Float[Array, "b m t"], Any]:
 
 def _aware(config: Config, agent: Any, identities: Any, own: Trajectory, other: Trajectory) -> Gradient:
     """Mean LOLA gradient and figures over meta-episodes `[k, b, m, t]`, one at a time."""
+    if own.alive is not None:
+        raise ValueError("LOLA-DiCE replays inner episodes of full length, but the environment may end them early")
     learner = config.learner
     rewards, values = own.rewards[:, :, -1:] * learner.reward_scale, own.values[:, :, -1:]
     discounts = {"gamma": learner.gamma, "gae_lambda": learner.gae_lambda}

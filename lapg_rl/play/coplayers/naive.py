@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Float
 
 from lapg_rl.config import NaiveConfig
-from lapg_rl.estimators import inner_episode, value_targets
+from lapg_rl.estimators import inner_episode, normalised, value_targets
 from lapg_rl.models import over_sequences
 from lapg_rl.play.rollout import Trajectory, broadcast_state, log_prob
 
@@ -23,15 +23,21 @@ class NaiveState(NamedTuple):
 
 
 def a2c_loss(policy: Any, batch: Trajectory, config: NaiveConfig) -> Float[Array, ""]:
-    """Advantage actor-critic loss on complete inner episodes (axes b, t), no bootstrapping at the end, mean over b and t."""
+    """Advantage actor-critic loss on complete inner episodes (axes b, t), no bootstrapping at the end, mean over b and t.
+
+    Steps after an early end count in the number of steps only: they add nothing.
+    """
     logits, values = over_sequences(policy, batch.observations)
+    played = 1.0 if batch.alive is None else batch.alive
+    values = values if batch.alive is None else values * played
     fixed = jax.lax.stop_gradient(values)[:, None]
     rewards = batch.rewards[:, None]
     advantages = inner_episode(rewards, fixed, gamma=config.gamma, gae_lambda=config.gae_lambda)[:, 0] * len(rewards)
     targets = value_targets(rewards, fixed, gamma=config.gamma, td_lambda=config.td_lambda, episodic=True)[:, 0]
     if config.normalize_advantages:
-        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        advantages = normalised(advantages, batch.alive)
     entropy = -jnp.sum(jax.nn.softmax(logits) * jax.nn.log_softmax(logits), axis=-1)
+    entropy = entropy if batch.alive is None else entropy * played
     actor = -jnp.mean(log_prob(logits, batch.actions) * advantages)
     return actor + config.value_coef * 0.5 * jnp.mean((values - targets) ** 2) - config.entropy_coef * entropy.mean()
 

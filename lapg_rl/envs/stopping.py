@@ -1,0 +1,67 @@
+"""Inner episodes that end at random: the horizon is not known, as in discounted play."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Bool, Float, Int, Num
+
+
+class Stopping(eqx.Module):
+    """Another environment whose inner episodes end after each step with probability `chance`.
+
+    The number of steps played is geometric, cut at the T steps of an inner episode.
+    """
+
+    env: Any
+    chance: float = eqx.field(static=True)
+
+    ends = True
+    one_hot = False  # after the end players see nothing
+
+    @property
+    def num_actions(self) -> int:
+        """As in the environment itself."""
+        return self.env.num_actions
+
+    @property
+    def observation_size(self) -> int:
+        """As in the environment itself."""
+        return self.env.observation_size
+
+    @property
+    def binary(self) -> bool:
+        """As the environment itself; one-hots are zeros and ones, too."""
+        return getattr(self.env, "binary", False)
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """As of the environment itself."""
+        return self.env.shared
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """As of the environment itself."""
+        return self.env.compared
+
+    @property
+    def game(self) -> Any:
+        """The game that the environment itself repeats, or None."""
+        return getattr(self.env, "game", None)
+
+    def measures(self, observations: Num[Array, "... o"], actions: Int[Array, "..."]) -> Any:
+        """What the environment itself measures."""
+        return self.env.measures(observations, actions)
+
+    def reset(self, key: Array) -> tuple[Any, Float[Array, "2 o"]]:
+        """The start of an inner episode: `(state, observations)`."""
+        return self.env.reset(key)
+
+    def step(
+        self, state: Any, actions: Int[Array, " 2"], key: Array
+    ) -> tuple[Any, Float[Array, "2 o"], Float[Array, " 2"], Bool[Array, ""]]:
+        """Play one joint action: `(state, observations, rewards, done)`."""
+        step_key, stop_key = jax.random.split(key)
+        state, seen, rewards, *done = self.env.step(state, actions, step_key)
+        stops = jax.random.bernoulli(stop_key, self.chance)
+        return state, seen, rewards, stops | done[0] if done else stops
