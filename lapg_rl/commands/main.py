@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from lapg_rl import __version__
 from lapg_rl.commands import process
+from lapg_rl.machine import cache
 from lapg_rl.runs import trust
 from lapg_rl.runs.progress import say
 
@@ -105,6 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
     for library in ("OPENBLAS", "MKL"):  # whose threads would wait for each other at matrices of five rows
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] != ["doctor"]:  # which sees how this machine compiles now
+        cache.keep_compiled()
     name = f"lapg {given[0]}" if given and given[0] in COMMANDS else "lapg"
     with process.signals() as caught:
         try:

@@ -58,7 +58,10 @@ def shared_options(parser: argparse.ArgumentParser) -> None:
         "--devices", type=device_count, metavar="N", help="train a run on N devices or all (default: one CPU, all GPUs)"
     )
     parser.add_argument(
-        "--compilation-cache", type=Path, metavar="DIR", help="keep compiled programs here, for runs of the same sizes"
+        "--compilation-cache",
+        type=Path,
+        metavar="DIR",
+        help="compiled programs are kept here, not in the user's cache; off: nowhere",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress lines")
 

@@ -13,6 +13,7 @@ from lapg_rl import config
 from lapg_rl.commands import process
 from lapg_rl.config import Config
 from lapg_rl.config.checks import check_run
+from lapg_rl.machine.cache import keep_compiled
 from lapg_rl.runs import preemption, processes, trust
 from lapg_rl.runs.progress import say, tell
 
@@ -49,16 +50,6 @@ def prepare(jobs: int, threads: int, compilation_cache: Path | None) -> None:
     os.environ.setdefault("NPROC", str(threads))  # XLA reads it when it starts
     if compilation_cache is not None:
         keep_compiled(compilation_cache)
-
-
-def keep_compiled(folder: Path) -> None:
-    """Set JAX's persistent compilation cache, here and in the processes of the runs."""
-    import jax
-
-    settings = {"jax_compilation_cache_dir": str(folder.resolve()), "jax_persistent_cache_min_compile_time_secs": 0.1}
-    for name, value in settings.items():
-        os.environ[name.upper()] = str(value)
-        jax.config.update(name, value)
 
 
 def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool, count: Any) -> int:

@@ -38,7 +38,6 @@ class TrainState(NamedTuple):
     __repr__ = brief
 
 
-@eqx.filter_jit
 def _policies(config: ModelConfig, env: Any, context: int, keys: Array) -> Any:
     """One policy a key, along a new leading axis; one after the other, because random draws are slow to compile."""
 
@@ -51,8 +50,9 @@ def _policies(config: ModelConfig, env: Any, context: int, keys: Array) -> Any:
     return eqx.combine(jax.lax.map(lambda key: eqx.filter(build(key), eqx.is_array), keys), static)
 
 
+@eqx.filter_jit
 def initial_state(config: Config, key: Array) -> TrainState:
-    """Fresh agents, optimisers and naive initialisations, drawn from `key`.
+    """Fresh agents, optimisers and naive initialisations, drawn from `key` by one program: in parts it would be fifty.
 
     Example:
         >>> import jax, lapg_rl as rl

@@ -4,6 +4,7 @@ Their derivatives are written by hand where XLA's CPU code for the derived ones 
 copies, and products fused into reductions. Barriers keep such products apart; they do not change the value.
 """
 
+import math
 from functools import partial
 
 import equinox as eqx
@@ -14,7 +15,10 @@ from jaxtyping import Array, Float
 
 def fan_in(key: Array, inputs: int, *shape: int) -> Float[Array, "..."]:
     """Normal weights of variance 1 / inputs (LeCun), of the given shape."""
-    return jax.random.normal(key, shape) / jnp.sqrt(inputs)
+    flat = jax.random.normal(
+        key, (math.prod(shape),)
+    )  # the same numbers; a loop over four axes takes seconds to compile
+    return flat.reshape(shape) / jnp.sqrt(inputs)
 
 
 def total(x: Float[Array, "..."], axes: tuple[int, ...], keepdims: bool = False) -> Float[Array, "..."]:
