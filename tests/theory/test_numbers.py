@@ -131,7 +131,7 @@ def test_mixtures_of_policies_are_policies():
 
 def test_strategies_by_name():
     assert exact_returns(PD, "tft", "alld", HORIZON) == exact_returns(PD, TFT, ALLD, HORIZON)
-    with pytest.raises(ValueError, match="unknown strategy 'tff'; known: allc"):
+    with pytest.raises(ValueError, match="unknown strategy 'tff'; did you mean tft"):
         exact_returns(PD, "tff", "alld", HORIZON)
     with pytest.raises(ValueError, match="p must hold probabilities, got"):
         exact_returns(PD, ["tft", "alld"], "alld", HORIZON)
