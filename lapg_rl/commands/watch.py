@@ -4,6 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
+from lapg_rl.config.checks import check_draws
+from lapg_rl.runs.folder import RunFolder
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -23,6 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record, print, write."""
+    check_draws("--seed", arguments.seed)
+    RunFolder(arguments.run_folder).check_trained()  # before JAX is imported
     from lapg_rl.reports import episodes
 
     episode = episodes.record(
