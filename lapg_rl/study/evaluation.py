@@ -16,7 +16,7 @@ from lapg_rl.study import entrants, intervals
 from lapg_rl.study.entrants import Entrant
 from lapg_rl.study.intervals import short
 from lapg_rl.study.matches import Meeting, describe, discrepancies, matches_at_once, play_all
-from lapg_rl.study.names import NAIVE, STRATEGIES, check_opponents, scripts, strategies
+from lapg_rl.study.names import NAIVE, check_opponents, scripts, strategies
 from lapg_rl.study.records import Evaluation, ExtortionFit, Match, PayoffLine
 from lapg_theory.game import MatrixGame, check_count, nearest_extortioner
 
