@@ -5,7 +5,6 @@ import functools
 import json
 import math
 import shlex
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -324,7 +323,7 @@ def export(folders: Iterable[Path], target: Path) -> None:
         copy.mkdir(parents=True, exist_ok=True)
         for name in ("config.toml", "provenance.jsonl", "balance.json", *records.FILES.values()):
             if (folder / name).exists():
-                shutil.copyfile(folder / name, copy / name)
+                files.write(copy / name, files.read(folder / name))  # follows no link
         rows = RunFolder(folder).metrics()
         lines = [json.dumps(_short(row)) for row in rows]
         every = -(-sum(map(len, lines)) // LARGE)
