@@ -1,6 +1,7 @@
 """Sphinx configuration. Docstrings are Markdown, like the pages; the API pages are made from the packages themselves."""
 
 import re
+import sys
 from pathlib import Path
 
 from docutils.utils import new_document
@@ -9,11 +10,14 @@ from sphinx.util.docutils import SphinxDirective
 
 import lapg_rl
 
+sys.path.insert(0, str(Path(__file__).parent))
+import reference
+
 project = "lapg"
 author = "The lapg developers"
 release = lapg_rl.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.apidoc", "sphinx.ext.mathjax"]
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 html_theme = "furo"
@@ -57,8 +61,19 @@ def _example(match):
     return f"**Example**\n\n```pycon\n{code}\n```\n"
 
 
+def generate(app):
+    """Write the pages that say what the code says: commands, keys of a config, names."""
+    folder = Path(app.srcdir) / "generated"
+    folder.mkdir(exist_ok=True)
+    for name, text in reference.PAGES.items():
+        page = folder / f"{name}.md"
+        if not page.exists() or page.read_text() != text():
+            page.write_text(text())
+
+
 def setup(app):
-    """Register both."""
+    """Register all of them."""
+    app.connect("builder-inited", generate)
     app.add_directive("markdown", Markdown)
     app.connect("autodoc-process-docstring", as_markdown)
     app.connect("autodoc-skip-member", lambda app, what, name, obj, skip, options: skip or _is_tuple_field(obj))

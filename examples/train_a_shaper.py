@@ -36,22 +36,22 @@ base = config.override(config.preset("ipd-shaping-small"), changes)
 # Train with two estimators. A run that was interrupted goes on where it stopped, and a finished one is not repeated.
 
 # %%
+folders = {}
 for estimator in ("lapg", "mfos"):
-    cfg = config.override(base, [f"estimator={estimator}"])
-    folder = arguments.runs / ("smoke" if arguments.smoke else "full") / estimator
-    train(cfg, folder)
-    last = RunFolder(folder).metrics()[-20:]
+    folders[estimator] = arguments.runs / ("smoke" if arguments.smoke else "full") / estimator
+    train(config.override(base, [f"estimator={estimator}"]), folders[estimator])
+    last = RunFolder(folders[estimator]).metrics()[-20:]
     agent, naive = (np.mean([row[name] for row in last]) for name in ("reward_vs_naive", "naive_reward"))
     print(f"{estimator:5}  agent {agent:+.2f}  naive learner {naive:+.2f}  (reward per step, last updates)")
 
-    # %% [markdown]
-    # What does the agent do after each outcome, and how does the naive learner fare in the course of a meta-episode?
+# %% [markdown]
+# What does each agent do after each outcome, and how does the naive learner fare in the course of a meta-episode?
 
-    # %%
+# %%
+for estimator, folder in folders.items():
     match = evaluate(folder, meta_batch=2 if arguments.smoke else 64).match("naive")
+    print(estimator)
     for state, p in zip(("s0", "CC", "CD", "DC", "DD"), match.own.signature, strict=True):
-        print(f"       cooperates after {state}: {'never there' if p is None else f'{p:.2f}'}")
-    print(
-        f"       naive learner cooperates: {match.other.cooperation_curve[0]:.2f} in the first inner episode,", end=" "
-    )
-    print(f"{match.other.cooperation_curve[-1]:.2f} in the last")
+        print(f"  cooperates after {state}: {'never there' if p is None else f'{p:.2f}'}")
+    first, *_, end = match.other.cooperation_curve
+    print(f"  the naive learner cooperates: {first:.2f} in the first inner episode, {end:.2f} in the last")

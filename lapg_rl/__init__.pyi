@@ -1,4 +1,5 @@
 # The flat interface: what `import lapg_rl as rl` offers, and where each name lives.
+from . import plot as plot
 from .config import PRESETS as PRESETS
 from .config import Config as Config
 from .config import override as override

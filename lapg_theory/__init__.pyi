@@ -5,6 +5,7 @@ from . import game as game
 from . import learning as learning
 from . import metagame as metagame
 from . import oracle as oracle
+from . import plot as plot
 from . import published as published
 from . import symbolic as symbolic
 from . import zd as zd

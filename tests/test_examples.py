@@ -9,7 +9,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+FAST = ("train_a_shaper.py", "when_does_defection_end.py")
+EXAMPLES = [
+    pytest.param(path, id=path.name, marks=[pytest.mark.slow] * (path.name not in FAST))
+    for path in sorted((ROOT / "examples").glob("*.py"))
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_run(example, tmp_path):
     """With an argument more, as a notebook's kernel has it."""
     runs = ["--runs", str(tmp_path)] if "--runs" in example.read_text() else []

@@ -38,6 +38,10 @@ def names():
             value = getattr(package, name)
             if callable(value) and not isinstance(value, types.ModuleType) and name not in RETURNED | DECLARED:
                 yield pytest.param(value, id=f"{package.__name__}.{name}")
+    for module in (lapg_rl.plot, lapg_theory.plot):
+        for name, value in inspect.getmembers(module, inspect.isfunction):
+            if value.__module__ == module.__name__ and not name.startswith("_"):
+                yield pytest.param(value, id=f"{module.__name__}.{name}")
 
 
 @pytest.fixture(scope="module")

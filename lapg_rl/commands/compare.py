@@ -6,12 +6,14 @@ from pathlib import Path
 
 EPILOGUE = """examples:
   lapg compare runs/cleanup-mixed-small-*
-  lapg compare runs/sweep-ipd-mixed-small --metrics reward_vs_meta,cooperation_vs_meta
+  lapg compare runs/sweep-ipd-mixed-small --metrics reward_vs_meta
   lapg compare runs/long runs/short-* --upto 60
 
-Means over agents and the last 20 updates, 95 % intervals over seeds (Student's t; for frequencies Clopper and Pearson's for as
-many trials as the seeds are worth); below them the differences to the reference with theirs (Welch's t), starred where 0
-is outside. No interval is corrected for the number of comparisons. Unfinished runs are named and left out.
+Means over agents and the last 20 updates, 95 % intervals over seeds (Student's
+t; for frequencies Clopper and Pearson's for as many trials as the seeds are
+worth); below them the differences to the reference with theirs (Welch's t),
+starred where 0 is outside. No interval is corrected for the number of
+comparisons. Unfinished runs are named and left out.
 """
 
 

@@ -5,6 +5,7 @@ import difflib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -49,12 +50,16 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message):
         self.exit(2, f"{self.prog}: {process.one_line(message)} (try `{self.prog} --help`)\n")
 
-    def parse_known_args(self, args=None, namespace=None):
+    def load(self):
+        """Declare what the module behind it declares."""
         if self.module:
-            implementation = importlib.import_module(self.module)
+            implementation, self.module = importlib.import_module(self.module), None
             process.check_interrupts()
             implementation.configure(self)
             self.set_defaults(function=getattr(implementation, "run", None), parser=self)
+
+    def parse_known_args(self, args=None, namespace=None):
+        self.load()
         return super().parse_known_args(args, namespace)
 
     def refuse(self, left: list[str], parsed: argparse.Namespace) -> NoReturn:
@@ -131,7 +136,8 @@ def main(arguments: list[str] | None = None) -> int:
             return status
 
 
-def _run(arguments: list[str]) -> int:
+def parser() -> "_Parser":
+    """The parser of all command lines; those of the commands declare their options when they are asked to parse."""
     parser = _Parser(prog="lapg", description="Learning-aware policy gradients: derive, train, compare.")
     parser.add_argument("--version", action="version", version=f"lapg {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -142,14 +148,35 @@ def _run(arguments: list[str]) -> int:
                 "--trust", action="append", default=[], metavar="MODULE:NAME",
                 help="let run folders and config files load what they name by this address, which runs its code",
             )  # fmt: skip
-    parsed, later = parser.parse_known_args(arguments)
-    several = [name for name in ("settings", "names") if name in parsed]
+    return parser
+
+
+def helps(parser: "_Parser") -> Iterator[tuple[str, str]]:
+    """Every command of a parser and of its commands, with its help; all their modules are imported."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                command.load()
+                yield command.prog, command.format_help()
+                yield from helps(command)
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """A command line's arguments; `function` is what runs them. Ends with one line where they don't fit."""
+    whole = parser()
+    found, later = whole.parse_known_args(arguments)
+    several = [name for name in ("settings", "names") if name in found]
     if any(a.startswith("-") for a in later) or (later and not several):
-        getattr(parsed, "parser", parser).refuse(later, parsed)
+        getattr(found, "parser", whole).refuse(later, found)
     for name in several:  # argparse leaves positional arguments that stand after an option
-        setattr(parsed, name, getattr(parsed, name) + later)
-    trust.allow(*getattr(parsed, "trust", ()))
-    return parsed.function(parsed) or 0
+        setattr(found, name, getattr(found, name) + later)
+    return found
+
+
+def _run(arguments: list[str]) -> int:
+    found = parsed(arguments)
+    trust.allow(*getattr(found, "trust", ()))
+    return found.function(found) or 0
 
 
 if __name__ == "__main__":

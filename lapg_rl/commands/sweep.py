@@ -9,11 +9,13 @@ from lapg_rl.commands.train import shared_options
 from lapg_rl.runs.progress import say
 
 EPILOGUE = """examples:
-  lapg sweep ipd-shaping-small estimator=lapg,mfos meta_batch=8,32 --seeds 3 --jobs 2
-  lapg sweep ipd-shaping estimator=lapg,mfos --seeds 5 --slurm timeout_min=600 slurm_partition=gpu gpus_per_node=1
-  lapg sweep ipd-mixed "learner.estimator=lapg,lapg,mfos,mfos;lapg,lapg,lapg,lapg" --table
+  lapg sweep ipd-shaping-small estimator=lapg,mfos meta_batch=8,32 --seeds 3
+  lapg sweep ipd-shaping estimator=lapg,mfos --seeds 5 \\
+    --slurm timeout_min=600 slurm_partition=gpu gpus_per_node=1
+  lapg sweep ipd-mixed "estimator=lapg,lapg,mfos,mfos;lapg,lapg,lapg,lapg"
 
-The same command again carries on with what is not finished. Every run is an ordinary run folder.
+The same command again carries on with what is not finished; with --table it
+only makes the table. Every run is an ordinary run folder.
 """
 
 

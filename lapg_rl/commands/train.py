@@ -8,10 +8,10 @@ EPILOGUE = """examples:
   lapg train --list
   lapg train ipd-shaping-small
   lapg train ipd-shaping-small estimator=mfos updates=100 --seeds 3
-  lapg train ipd-mixed-small --from runs/ipd-shaping-small-lapg-seed0:0     start from trained agents
-  lapg train --resume runs/ipd-shaping-small-lapg-seed0
-  lapg train --resume runs/ipd-shaping-small-lapg-seed0 updates=500     longer than it was to be
-  lapg train --config runs/ipd-shaping-small-lapg-seed0/config.toml seed=7     the same on another seed
+  lapg train ipd-mixed-small --from runs/mine:0       start from a trained agent
+  lapg train --resume runs/mine                       go on where it stopped
+  lapg train --resume runs/mine updates=500           longer than it was to be
+  lapg train --config runs/mine/config.toml seed=7    the same on another seed
 
 `lapg list` has the presets, `lapg config PRESET` every key with its meaning.
 """

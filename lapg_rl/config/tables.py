@@ -6,7 +6,6 @@ name that holds a colon is such an address itself: `package.module:name` of the 
 
 import dataclasses
 import re
-import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -41,7 +40,7 @@ class AlgorithmRow(Row):
 
     credits: bool = True
     least_episodes: int = 1
-    requires: Mapping[str, tuple[Any, str]] = types.MappingProxyType({})
+    requires: Mapping[str, tuple[Any, str]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

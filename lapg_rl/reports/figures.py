@@ -58,8 +58,8 @@ def _level(axes: Any, values: Sequence[float], label: str, style: str) -> None:
     axes.axhline(values[len(values) // 2], color=THEORY, linestyle=style, linewidth=1.2, label=label)
 
 
-def _even(updates: np.ndarray) -> np.ndarray:
-    """Those in equal steps: a thinned run keeps all of its last updates, and they would look noisier than the rest."""
+def even(updates: np.ndarray) -> np.ndarray:
+    """Those updates that are in equal steps: a thinned run keeps all of its last ones, which would look noisier."""
     return updates[(updates - updates[0]) % max(updates[1] - updates[0], 1) == 0] if len(updates) > 1 else updates
 
 
@@ -68,7 +68,7 @@ def training_curve(axes: Any, groups: Groups, metric: str, prediction: Predictio
     for name, results in groups.items():
         shown = [r.metrics for r in results if metric in r.metrics]
         if shown:
-            common = _even(functools.reduce(np.intersect1d, [metrics["update"] for metrics in shown]))
+            common = even(functools.reduce(np.intersect1d, [metrics["update"] for metrics in shown]))
             curves = [metrics[metric][np.isin(metrics["update"], common)] for metrics in shown]
             _band(axes, common + 1, curves, colour(name), label(name))
     field = {"reward_vs_naive": "reward", "naive_reward": "naive_reward"}.get(metric)
@@ -240,6 +240,14 @@ def calibration(groups: Groups, prediction: Prediction) -> Any:
     return figure
 
 
+def each_run(axes: Any, results: Sequence[Result], name: str, metric: str) -> None:
+    """A metric against the update, one line a run of one estimator."""
+    for n, result in enumerate(results):
+        shown = even(result.metrics["update"])
+        values = result.metrics[metric][np.isin(result.metrics["update"], shown)]
+        axes.plot(shown + 1, values, color=colour(name), lw=1.2, label=None if n else label(name))
+
+
 def pool_overview(groups: Groups) -> Any:
     """The one picture of agents that meet each other: rewards against naive learners, and among agents run by run.
 
@@ -249,9 +257,7 @@ def pool_overview(groups: Groups) -> Any:
     training_curve(left, groups, "reward_vs_naive", None)
     left.set(title="Against naive learners", ylabel="reward per step")
     for name, results in groups.items():
-        for n, result in enumerate(results):
-            x, y = result.metrics["update"] + 1, result.metrics["reward_vs_meta"]
-            right.plot(x, y, color=colour(name), lw=1.2, label=None if n else label(name))
+        each_run(right, results, name, "reward_vs_meta")
     right.set(title="Among agents: one line a run", xlabel="update")
     shared_legend(figure, right, 4)
     return figure

@@ -1,10 +1,11 @@
 """Small pieces of HTML: tables, numbers, figures as inline SVG."""
 
-import io
 import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any
+
+from lapg_theory.game import look
 
 NUMERIC = re.compile(r"[-+]?[\d.]+( s)?|-|unbounded")
 
@@ -44,11 +45,4 @@ def figure(drawing: Any, caption: str) -> str:
 
 def svg(drawing: Any) -> str:
     """A matplotlib figure as SVG, the same text for the same figure."""
-    import matplotlib
-
-    buffer = io.StringIO()
-    with matplotlib.rc_context(
-        {"svg.fonttype": "none", "svg.hashsalt": "lapg"}
-    ):  # text stays text, names stay the same
-        drawing.savefig(buffer, format="svg", metadata={"Date": None})
-    return re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", buffer.getvalue())  # names of parts that nothing refers to
+    return look.svg(drawing)

@@ -1,6 +1,9 @@
 """How figures look on both sides: colours that colour-blind readers tell apart, one style, panels; no figure is made here."""
 
+import io
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 #: Okabe & Ito 2008.
@@ -42,6 +45,44 @@ def drawn(function: Callable[..., Any], *arguments: Any, style: dict[str, Any] =
     matplotlib.use("Agg")
     with matplotlib.rc_context(style):
         return function(*arguments)
+
+
+def svg(figure: Any) -> str:
+    """A figure as SVG, the same text for the same figure."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lapg"}):  # text stays text, names the same
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", buffer.getvalue())  # names of parts that nothing refers to
+
+
+def save(drawing: Any, path: Path, width: float | None = None) -> Path:
+    """Write axes' figure as .pdf, .svg or .png, at a width in inches if given; the same picture, the same bytes.
+
+    Raises:
+        ValueError: for another suffix, or a width that is not above 0.
+    """
+    if path.suffix not in (".pdf", ".svg", ".png"):
+        raise ValueError(f"a picture is written as .pdf, .svg or .png, got {path.name!r}")
+    figure = drawing.get_figure() if hasattr(drawing, "get_figure") else drawing
+    if width is not None:
+        if not width > 0:
+            raise ValueError(f"width must be > 0 inches, got {width}; a column of text has about 3.3")
+        before, height = figure.get_size_inches()
+        figure.set_size_inches(width, height * width / before)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".svg":
+        path.write_text(svg(figure), encoding="utf-8")
+    else:
+        undated = {"CreationDate": None} if path.suffix == ".pdf" else {}
+        figure.savefig(path, dpi=300, metadata=undated)
+    return path
+
+
+def single(axes: Any = None) -> Any:
+    """These axes, or new ones of a figure of their own."""
+    return panels(1, 1, 4.8, 3.6)[1][0][0] if axes is None else axes
 
 
 def panels(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Any, Any]:

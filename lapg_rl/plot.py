@@ -1,0 +1,164 @@
+"""Pictures of runs, one function each: data and an optional `ax` in, the axes out; your rcParams hold.
+
+Colours tell estimators apart, also for colour-blind readers, and are those of reports; `matplotlib.rc_context(STYLE)` gives the
+rest of their look. `save` writes what a paper takes.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lapg_rl.reports import crossplay, figures
+from lapg_rl.study.records import Prediction
+from lapg_rl.study.results import Result, by_estimator, collect, runs_in
+from lapg_rl.study.tournament import Tournament
+from lapg_theory.game import look
+
+#: The look of reports, for `matplotlib.rc_context`.
+STYLE = figures.STYLE
+Runs = Iterable[Result | str | Path]
+
+
+def training(
+    runs: Runs, metric: str = "reward_vs_naive", *, prediction: Prediction | None = None, ax: Any = None
+) -> Any:
+    """A metric against the update: a line an estimator, the mean over its runs, and the range from lowest to highest.
+
+    Args:
+        runs: results, run folders, or folders with runs inside.
+        metric: its name, as `lapg list metrics` has them.
+        prediction: what theory says of these runs, drawn as levels.
+        ax: matplotlib axes; new ones by default.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> rl.plot.training([run]).get_xlabel()
+        'update'
+    """
+    ax = look.single(ax)
+    figures.training_curve(ax, _groups(runs, metric), metric, prediction)
+    ax.set_ylabel(_words(metric))
+    return ax
+
+
+def each_run(runs: Runs, metric: str = "reward_vs_naive", *, ax: Any = None) -> Any:
+    """A metric against the update, one line a run: where runs end in one of several ways, a mean shows none of them.
+
+    Args:
+        runs: results, run folders, or folders with runs inside.
+        metric: its name.
+        ax: matplotlib axes; new ones by default.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> len(rl.plot.each_run([run]).lines)
+        1
+    """
+    ax = look.single(ax)
+    for name, results in _groups(runs, metric).items():
+        figures.each_run(ax, results, name, metric)
+    ax.set(xlabel="update", ylabel=_words(metric))
+    return ax
+
+
+def meta_episode(runs: Runs, what: str = "cooperation", *, ax: Any = None) -> Any:
+    """What evaluated agents and their naive co-players do from one inner episode to the next; runs of one estimator.
+
+    Args:
+        runs: results with evaluations, run folders, or folders with runs inside.
+        what: "cooperation" or "reward".
+        ax: matplotlib axes; new ones by default.
+
+    Raises:
+        ValueError: where no run is evaluated, they have several estimators, or for another `what`.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> rl.plot.meta_episode([run])
+        Traceback (most recent call last):
+        ValueError: no run is evaluated yet; `lapg evaluate RUN` does it
+    """
+    if what not in ("cooperation", "reward"):
+        raise ValueError(f'what must be "cooperation" or "reward", got {what!r}')
+    groups = _evaluated(runs)
+    if len(groups) > 1:
+        raise ValueError(f"one estimator at a time fits into these axes, got {', '.join(groups)}; draw each apart")
+    ax = look.single(ax)
+    ((name, results),) = groups.items()
+    figures.course_curves(ax, results, name, f"{what}_curve")
+    ax.set_ylabel("frequency of cooperation" if what == "cooperation" else "reward per step")
+    return ax
+
+
+def signature(runs: Runs, *, prediction: Prediction | None = None, ax: Any = None) -> Any:
+    """How often evaluated agents cooperate with naive learners at the start and after each joint action, by estimator.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> rl.plot.signature([run])
+        Traceback (most recent call last):
+        ValueError: no run is evaluated yet; `lapg evaluate RUN` does it
+    """
+    groups, ax = _evaluated(runs), look.single(ax)
+    figures.signature_bars(ax, groups, prediction)
+    return ax
+
+
+def cross_play(played: Tournament, *, ax: Any = None) -> Any:
+    """Who earns how much from whom in a tournament: white what mutual defection yields, blue more, red less.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> ax = rl.plot.cross_play(rl.tournament([run], ["tft"], meta_batch=2))
+        >>> len(ax.get_yticklabels())
+        2
+    """
+    table, ax = played.groups or played.players, look.single(ax)
+    crossplay._cells(ax, table, table.names, {key: played.settings[f"game.{key}"] for key in "TRPS"})
+    ax.set_xlabel("against")
+    return ax
+
+
+def save(ax: Any, path: str | Path, width: float | None = None) -> Path:
+    """Write the figure that axes belong to, in the format of the suffix (.pdf, .svg, .png); the same picture, the same bytes.
+
+    Args:
+        ax: axes, or a figure.
+        path: the file.
+        width: of the figure in inches, say that of a column of text; the height goes with it.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> rl.plot.save(rl.plot.training([run]), folder / "training.svg", width=3.3).name
+        'training.svg'
+    """
+    return look.save(ax, Path(path), width)
+
+
+def _groups(runs: Runs, metric: str) -> dict[str, list[Result]]:
+    found = _results(runs)
+    if not any(metric in result.metrics for result in found):
+        known = sorted(set().union(*(result.metrics for result in found)) - {"update"})
+        raise ValueError(f"no run has the metric {metric!r}; there are {', '.join(known)}")
+    return by_estimator(result for result in found if metric in result.metrics)
+
+
+def _evaluated(runs: Runs) -> dict[str, list[Result]]:
+    groups = figures.evaluated(by_estimator(_results(runs)))
+    if not groups:
+        raise ValueError("no run is evaluated yet; `lapg evaluate RUN` does it")
+    return groups
+
+
+def _results(runs: Runs) -> Sequence[Result]:
+    given = list(runs)
+    found = [one for one in given if isinstance(one, Result)]
+    found += [collect(folder) for folder in runs_in(Path(one) for one in given if not isinstance(one, Result))]
+    if not found:
+        raise ValueError("no runs to draw; name at least one run folder")
+    return found
+
+
+def _words(metric: str) -> str:
+    reward = metric.startswith("reward") or metric.endswith("reward")
+    return "reward per step" if reward else metric.replace("_", " ")

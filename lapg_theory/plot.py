@@ -1,0 +1,218 @@
+"""Pictures of the theory, one function each: a result and an optional `ax` in, the axes out; your rcParams hold.
+
+`matplotlib.rc_context(STYLE)` gives the look of the analytic figures, whose colours colour-blind readers tell apart. `save`
+writes what a paper takes.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from lapg_theory.evolution import Population
+from lapg_theory.figures.maps import COLOURS
+from lapg_theory.game import Horizon, MatrixGame, look
+from lapg_theory.metagame import LABELS, MetaGame, project
+from lapg_theory.metagame.ascent import Basins
+from lapg_theory.metagame.bifurcation import Bifurcation
+from lapg_theory.metagame.phase import AttractorMap
+from lapg_theory.zd.polygon import payoff_polygon
+
+#: The look of the analytic figures, for `matplotlib.rc_context`.
+STYLE = look.STYLE
+
+
+def payoffs(game: MatrixGame, policy: Any, horizon: Horizon, *, n: int = 300, ax: Any = None) -> Any:
+    """Payoffs per step that a policy leaves to be had, in the polygon of what the game allows; a line where it enforces one.
+
+    Args:
+        game: a 2x2 game.
+        policy: five probabilities, or the name of a strategy.
+        horizon: `Discounted` or `FiniteHorizon`.
+        n: how many random co-players are drawn.
+        ax: matplotlib axes; new ones by default.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> ax = lt.plot.payoffs(lt.prisoners_dilemma(), "tft", lt.Discounted(0.9), n=10)
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ("the other's payoff", 'own payoff')
+    """
+    ax, found = look.single(ax), payoff_polygon(game, policy, horizon, n)
+    R, S, T, P = map(float, game.row_payoffs)
+    r, s, t, p = map(float, game.column_payoffs)
+    corners = np.array([(r, R), (t, S), (p, P), (s, T)])
+    around = np.angle((corners - corners.mean(0)) @ [1, 1j])
+    ax.fill(*corners[np.argsort(around)].T, color="#eef1f4", zorder=0)
+    ax.scatter(found.points[:, 1], found.points[:, 0], s=7, color=look.BLUE, alpha=0.5, linewidth=0)
+    ends = np.concatenate([found.hull, found.hull[:1]])
+    ax.plot(ends[:, 1], ends[:, 0], color=look.INK, linewidth=1.2)
+    ax.set(xlabel="the other's payoff", ylabel="own payoff")
+    return ax
+
+
+def phase(found: AttractorMap, *, ax: Any = None) -> Any:
+    """Which of defection, extortion and cooperation are fixed points, over both parameters of an attractor map.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> pool = lt.MetaGame(lt.prisoners_dilemma(), gamma=0.99, p_naive=0.25, eta=1.0, updates=4, nodes=8)
+        >>> ax = lt.plot.phase(lt.attractor_map(pool, p_naive=[0.25, 0.75], over="tau", values=[4.0, 20.0]))
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('share of naive learners', 'tau')
+    """
+    ax, letters = look.single(ax), {"D": "defect", "E": "extort", "C": "cooperate"}
+    for (i, j), names in np.ndenumerate(found.names):
+        for k, letter in enumerate(names):
+            width = 0.94 / len(names)
+            left = j - 0.47 + k * width
+            ax.barh(i, width, 0.94, left, color=COLOURS[letters[letter]], alpha=0.75, linewidth=0, align="center")
+        ax.text(
+            j, i, names or "none", ha="center", va="center", fontsize="small", color="white" if names else look.SOFT
+        )
+    ax.set_xticks(range(len(found.p_naive)), [f"{x:g}" for x in found.p_naive])
+    ax.set_yticks(range(len(found.values)), [f"{x:.3g}" for x in found.values])
+    ax.set(xlabel="share of naive learners", ylabel=found.over)
+    ax.grid(visible=False)
+    return ax
+
+
+def bifurcation(
+    found: Bifurcation, what: Literal["self_play", "versus_naive", "naive_gets"] = "self_play", *, ax: Any = None
+) -> Any:
+    """What agents earn at every fixed point along a parameter: filled where it is stable, pale where neutral, open where not.
+
+    Args:
+        found: the fixed points.
+        what: reward per step among themselves, from naive learners, or that naive learners get.
+        ax: matplotlib axes; new ones by default.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> pool = lt.MetaGame(lt.prisoners_dilemma(), gamma=0.99, p_naive=0.25, eta=1.0, updates=4, nodes=8)
+        >>> lt.plot.bifurcation(lt.bifurcation(pool, over="p_naive", values=[0.25, 0.5])).get_xlabel()
+        'p_naive'
+    """
+    ax, fill = look.single(ax), {"stable": 1.0, "neutral": 0.35}
+    for name in LABELS:
+        pairs = zip(found.values, found.points, strict=True)
+        points = [(value, point) for value, there in pairs for point in there if point.label == name]
+        for n, (value, point) in enumerate(points):
+            alpha = fill.get(point.stability, 0.0)
+            marks = {"markerfacecolor": (COLOURS[name], alpha), "markeredgecolor": COLOURS[name], "linestyle": "none"}
+            ax.plot(value, getattr(point, what), "o", label=None if n else name, **marks)
+    ax.set(xlabel=found.over, ylabel=f"reward per step, {what.replace('_', ' ')}")
+    ax.legend()
+    return ax
+
+
+def basins(found: Basins, *, ax: Any = None) -> Any:
+    """How often pairs of agents end in each way, with 95 % intervals.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> pool = lt.MetaGame(lt.prisoners_dilemma(), gamma=0.99, p_naive=0.25, eta=1.0, updates=4, nodes=8)
+        >>> lt.plot.basins(pool.basins(2, steps=5, nodes=8)).get_ylabel()
+        'share of pairs'
+    """
+    ax = look.single(ax)
+    for n, (name, (share, low, high)) in enumerate(found.shares.items()):
+        ax.bar(n, share, color=COLOURS[name])
+        ax.vlines(n, low, high, color=look.INK, linewidth=1.2)
+    ax.set_xticks(range(len(found.shares)), list(found.shares))
+    ax.set(ylim=(0, 1), ylabel="share of pairs")
+    return ax
+
+
+def portrait(
+    pool: MetaGame, plane: Literal["reactive", "edge"] = "reactive", *, points: int = 21, ax: Any = None
+) -> Any:
+    """The directions of learning in self-play on a plane of policies, of any game.
+
+    On "reactive" the policies are (x, x, y, x, y): cooperate with probability x after the other cooperated and at the start, y
+    after it defected. On "edge" they are (x, 1, 0, y, 0): from extortion, x = 0, to cooperation with one's own kind, x = 1.
+
+    Args:
+        pool: the mixed pool.
+        plane: which policies.
+        points: of the grid on each axis.
+        ax: matplotlib axes; new ones by default.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> pool = lt.MetaGame(lt.stag_hunt(), gamma=0.9, p_naive=0.5, eta=1.0, updates=4, nodes=8)
+        >>> lt.plot.portrait(pool, points=4).get_ylabel()
+        'cooperates after the other defected'
+    """
+    ax, grid = look.single(ax), np.linspace(0, 1, points)
+    x, y = np.meshgrid(grid, grid)
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    policies, states, words = {
+        "reactive": ((x, x, y, x, y), ([0, 1, 3], [2, 4]), ("after the other cooperated", "after the other defected")),
+        "edge": ((x, one, zero, y, zero), ([0], [3]), ("at the start", "after (D, C)")),
+    }[plane]
+    F = pool.field(*(np.stack(policies, -1),) * 2)
+    field = project(np.stack([x, y], -1), np.stack([F[..., part].mean(-1) for part in states], -1))
+    speed = np.log10(np.linalg.norm(field, axis=-1) + 1e-9)
+    ax.contourf(grid, grid, speed, np.linspace(-4, 1, 11), cmap="cividis", alpha=0.6, extend="both")
+    ax.streamplot(grid, grid, field[..., 0], field[..., 1], color=look.INK, linewidth=0.8, density=0.9)
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel=f"cooperates {words[0]}", ylabel=f"cooperates {words[1]}")
+    ax.grid(visible=False)
+    return ax
+
+
+def simplex(types: Population, *, points: int = 12, ax: Any = None) -> Any:
+    """The replicator dynamics of three types on the triangle of their shares, with the mixtures at rest (filled: stable).
+
+    Args:
+        types: a population of three types.
+        points: arrows along a side.
+        ax: matplotlib axes; new ones by default.
+
+    Raises:
+        ValueError: for another number of types.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> rock = lt.Population(("rock", "paper", "scissors"), [[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
+        >>> [text.get_text() for text in lt.plot.simplex(rock).texts]
+        ['rock', 'paper', 'scissors']
+    """
+    if len(types.names) != 3:
+        raise ValueError(f"a triangle shows three types, got {len(types.names)}: {', '.join(types.names)}")
+    ax, corners = look.single(ax), np.array([[0, 0], [1, 0], [0.5, np.sqrt(3) / 2]])
+    ax.plot(*np.concatenate([corners, corners[:1]]).T, color=look.SOFT, linewidth=1)
+    shares = np.array([(i, j, points - i - j) for i in range(points + 1) for j in range(points + 1 - i)]) / points
+    flow = np.array([types.velocity(x) for x in shares])
+    at, to = shares @ corners, flow @ corners
+    length = np.linalg.norm(to, axis=1, keepdims=True)
+    along = to / np.where(length > 0, length, 1)
+    ax.quiver(*at.T, *along.T, length[:, 0], cmap="cividis", pivot="mid", scale=2.2 * points, width=0.006)
+    for rest in types.rest_points():
+        face = look.INK if rest.stable else "white"
+        ax.scatter(*(rest.shares @ corners), s=45, facecolor=face, edgecolor=look.INK, zorder=3, clip_on=False)
+    for name, place, where in zip(types.names, corners, ("right", "left", "center"), strict=True):
+        up = where == "center"
+        offset = (0, 6 if up else -6)
+        how = {"ha": where, "va": "bottom" if up else "top", "textcoords": "offset points"}
+        ax.annotate(name, place, offset, **how)
+    ax.set_aspect("equal")
+    ax.axis("off")
+    return ax
+
+
+def save(ax: Any, path: str | Path, width: float | None = None) -> Path:
+    """Write the figure that axes belong to, in the format of the suffix (.pdf, .svg, .png); the same picture, the same bytes.
+
+    Args:
+        ax: axes, or a figure.
+        path: the file.
+        width: of the figure in inches, say that of a column of text; the height goes with it.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> ax = lt.plot.payoffs(lt.prisoners_dilemma(), "tft", lt.Discounted(0.9), n=10)
+        >>> lt.plot.save(ax, folder / "payoffs.pdf", width=3.3).name
+        'payoffs.pdf'
+    """
+    return look.save(ax, Path(path), width)
