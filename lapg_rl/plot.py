@@ -105,7 +105,7 @@ def signature(runs: Runs, *, prediction: Prediction | None = None, ax: Any = Non
 
 
 def cross_play(played: Tournament, *, ax: Any = None) -> Any:
-    """Who earns how much from whom in a tournament: white what mutual defection yields, blue more, red less.
+    """Who earns how much from whom in a tournament: blue more, red less than what mutual defection yields.
 
     Example:
         >>> import lapg_rl as rl
@@ -114,7 +114,7 @@ def cross_play(played: Tournament, *, ax: Any = None) -> Any:
         2
     """
     table, ax = played.groups or played.players, look.single(ax)
-    crossplay._cells(ax, table, table.names, {key: played.settings[f"game.{key}"] for key in "TRPS"})
+    crossplay.cells(ax, table, table.names, played.marks)
     ax.set_xlabel("against")
     return ax
 

@@ -15,12 +15,12 @@ from lapg_rl.study.records import Evaluation, Match, Player
 from lapg_theory.game import check_count
 
 EPILOGUE = """opponents:
-  naive, the name of a fixed strategy (allc, alld, random, tft, suspicious-tft, gtft, wsls, grim, zd-extort-3 or another
-  factor), always-0 or another action, in the Coin Game a script (ac: always-cooperate, ad: always-defect), or the folder of
-  another run, all of whose agents are met
+  naive, the name of a fixed strategy (`lapg list strategies`; zd-extort-3 or
+  another factor, always-0 or another action), in the Coin Game a script (ac,
+  ad), or the folder of another run, all of whose agents are met
 
 examples:
-  lapg evaluate runs/mine                    everything; kept in runs/mine/evaluation.json, which reports use
+  lapg evaluate runs/mine                    everything; kept in the run folder
   lapg evaluate runs/mine runs/theirs tft    these only; kept where --out says
 """
 

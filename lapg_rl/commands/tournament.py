@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-EPILOGUE = """--with takes names separated by commas: naive (fresh naive learners), allc, alld, random, tft, suspicious-tft,
-gtft, wsls, grim, zd-extort-3 or another factor, always-0 or another action; --with "" plays the runs' agents alone. Runs
-that differ in their seed only are also grouped, with intervals over seeds.
+EPILOGUE = """--with takes names separated by commas: naive (fresh naive learners) and fixed
+strategies (`lapg list strategies`; zd-extort-3 or another factor, always-0 or
+another action); --with "" plays the runs' agents alone. Runs that differ in
+their seed only are also grouped, with intervals over seeds.
 
 examples:
   lapg tournament runs/ipd-shaping-small-*

@@ -22,7 +22,7 @@ def heat_map(table: Table, game: Mapping[str, float]) -> Any:
     count, longest = len(table.names), max(map(len, table.names))
     side = 0.66 * count
     figure, ((axes,),) = panels(1, 1, side + 0.085 * longest + 1.6, side * 0.72 + 0.06 * longest + 0.9)
-    image = _cells(axes, table, table.names, game)
+    image = cells(axes, table, table.names, game)
     axes.set(title="Reward per step of the row player", xlabel="against")
     axes.set_xticks(range(count), table.names, rotation=35, ha="right", rotation_mode="anchor")
     _bar(figure, image, axes, game)
@@ -53,7 +53,7 @@ def pools(results: Sequence[Result]) -> Any:
     figure, axes = panels(rows, columns, max(4.5, columns * (0.75 * wide + 0.9)), rows * (0.5 * wide + 0.9))
     image = None
     for panel, (result, table) in zip(axes.flat, tables, strict=False):
-        image = _cells(panel, table, table.names[:-1], marks_of(result.config))
+        image = cells(panel, table, table.names[:-1], marks_of(result.config))
         panel.set_title(f"{label(result.estimator)} seed {result.config.seed}", fontsize=10)
     for panel in axes.flat[len(tables) :]:
         panel.set_visible(False)
@@ -74,7 +74,8 @@ def _scale(game: Mapping[str, float]) -> tuple[float, float]:
     return (game["highest"] + game["lowest"]) / 2, (game["highest"] - game["lowest"]) / 2 or 1.0
 
 
-def _cells(axes: Any, table: Table, rows: Sequence[str], game: Mapping[str, float]) -> Any:
+def cells(axes: Any, table: Table, rows: Sequence[str], game: Mapping[str, float]) -> Any:
+    """Draw the table into axes; returns the image."""
     rewards = np.array(table.rewards, float)  # None becomes nan
     white, reach = _scale(game)
     image = axes.imshow(rewards, cmap="RdBu", vmin=white - reach, vmax=white + reach, aspect="auto")

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -72,13 +73,18 @@ def test_what_is_mistyped_gets_near_matches(line, meant, capsys):
 
 def test_results_can_be_had_as_json_and_progress_can_be_turned_off():
     have = {name: options(name) for name in COMMANDS}
-    assert {name for name, found in have.items() if "--json" not in found} == {
-        "demo",
-        "train",
-    }  # runs are their results
+    scripts_and_runs = {"completion", "demo", "train"}
+    assert {name for name, found in have.items() if "--json" not in found} == scripts_and_runs
     told = {"demo", "train", "sweep", "tournament", "report", "watch"}
     told |= {"theory basin", "theory phase", "theory figures", "theory published"}
     assert {name for name, found in have.items() if "--quiet" in found} == told
+
+
+def test_help_fits_80_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    told = dict(root.helps(root.parser()))
+    assert {f"lapg {name}" for name in COMMANDS} <= told.keys()
+    assert not [(name, line) for name, text in told.items() for line in text.splitlines() if len(line) > 80]
 
 
 def test_one_thing_has_one_name():
@@ -139,6 +145,17 @@ def test_a_progress_line_fits():
         for width in (80, 60, 20, 3):
             line = fitted(label, "29999/30000", *times, note, width)
             assert len(line) <= width and (width < 80 or (note in line and "29999/30000" in line))
+
+
+def test_a_shell_completes_commands_and_options(capsys, tmp_path):
+    pytest.importorskip("shtab")
+    assert main(["completion", "bash"]) == 0
+    script = tmp_path / "lapg.bash"
+    script.write_text(capsys.readouterr().out)
+    name = re.search(r"complete .*-F (\w+) lapg", script.read_text())[1]
+    typed = f"source {script}; COMP_WORDS=(lapg theory thresholds --pay); COMP_CWORD=3; {name}; echo ${{COMPREPLY[*]}}"
+    done = subprocess.run(["bash", "-c", typed], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["--payoffs"]
 
 
 def test_an_extortioner_has_its_name_everywhere(capsys):
