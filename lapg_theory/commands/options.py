@@ -64,7 +64,8 @@ def policy(option: str, text: str, played: MatrixGame) -> list[float]:
         try:
             return list(named_policy(played, text))
         except ValueError as error:
-            raise ValueError(f"{option}: {error}, or five probabilities (s0,CC,CD,DC,DD)") from None
+            what = " Or give" if str(error).endswith("?") else "; or give"
+            raise ValueError(f"{option}: {error}{what} five probabilities, s0,CC,CD,DC,DD") from None
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:

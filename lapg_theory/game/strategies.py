@@ -76,7 +76,7 @@ def hint(name: str, others: Iterable[str] = ()) -> str:
     flat, known = name.lower().replace("_", "-").replace(" ", "-"), [*others, *NAMED, "zd-extort-3"]
     names = {short: ABOUT[short].partition(":")[0].lower().rstrip(")").split(" (") for short in NAMED}
     full = {name.replace(" ", "-"): short for short, found in names.items() for name in found}
-    near = difflib.get_close_matches(flat, [*known, *full], n=3, cutoff=0.6)
+    near = [flat] if flat in full else difflib.get_close_matches(flat, [*known, *full], n=3, cutoff=0.6)
     found = list(dict.fromkeys(full.get(match, match) for match in near))
     return f"did you mean {' or '.join(found)}?" if found else f"known: {', '.join(known)} or another factor"
 

@@ -60,11 +60,11 @@ def test_nothing_may_be_abbreviated(capsys):
         ("theori", "did you mean theory?"),
         ("theory treshold", "did you mean thresholds?"),
         ("list prests", "did you mean presets"),
-        ("theory zd --fit tit-for-tat", "unknown strategy 'tit-for-tat'; did you mean tft"),
+        ("theory zd --fit tit-for-tat", "unknown strategy 'tit-for-tat'; did you mean tft? Or give five"),
         ("theory basins --start pavlof", "did you mean wsls?"),
         ("theory evolution --type zd-extort", "did you mean zd-extort-3"),
         ("theory zd --fit zd-extort-0.5", "factor must be at least 1"),
-        ("tournament runs --with tit-for-tat", "unknown co-player 'tit-for-tat'; did you mean tft"),
+        ("tournament runs --with tit-for-tat", "unknown co-player 'tit-for-tat'; did you mean tft?"),
     ],
 )
 def test_what_is_mistyped_gets_near_matches(line, meant, capsys):
