@@ -301,7 +301,7 @@ METRICS = {
     "{measure}_vs_{kind}": "what the game measures, as cooperation",
     "{kind}_{measure}": "the same of the co-player",
     "{measure}_discrepancy_vs_{kind}": "mean difference between the two players",
-    "length_vs_{kind}": "steps played of an inner episode, if it may end early",
+    "length_vs_{kind}": "steps of an inner episode that may end early",
     "policy_loss": "mean over epochs and minibatches",
     "value_loss": "half the mean squared error of the values",
     "entropy": "of the policy, in nats per step",
