@@ -17,8 +17,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Numbers are rationals: 1/3 and 0.25 are exact. Where a list starts with a minus, write --payoffs=-1,... "
         "Exit status: 0 if nothing is refuted (or miscalibrated), 1 if something is, 130 if interrupted."
     )
-    add("--level", nargs="+", default=[], metavar="L", help="levels, such as L0 L2 or L0-L4 (default); L5 and L6 train")
-    add("--payoffs", default="2,1,0,-1", metavar="T,R,P,S", help="payoffs of the symmetric game (default %(default)s)")
+    add("--level", nargs="+", default=[], metavar="L", help="levels, such as L0,L2 or L0-L4 (default); L5 and L6 train")
+    add("--game", metavar="NAME", help="a 2x2 game with its default payoffs: stag_hunt, chicken, matching_pennies, ...")
+    text = "of a symmetric game (default 2,1,0,-1), or tables of any 2x2 game as game.payoffs takes them: [[4,0],[3,2]]"
+    add("--payoffs", metavar="T,R,P,S", help=text)
     add("--ego", metavar="s0,CC,CD,DC,DD", help="the agent's probabilities of cooperating, own view")
     add("--naive", metavar="s0,CC,CD,DC,DD", help="the co-player's at first, in its own view")
     add("--gamma", type=float, help="discount of the games that stop at random (L0)")
@@ -56,13 +58,28 @@ def _budget(text: str) -> float:
         raise ValueError(f"--budget must be {', '.join(BUDGETS)} or a number, got {text!r}") from None
 
 
+def _game(name: str | None, payoffs: str | None) -> Any:
+    """The 2x2 game of --game or --payoffs. Raises ValueError for both at once, or a game of more actions."""
+    from lapg_rl.config import GameConfig
+    from lapg_rl.crossval.setting import numbers
+    from lapg_theory.game import symmetric_game
+
+    if name and payoffs:
+        raise ValueError(f"--game {name} has payoffs, got --payoffs {payoffs} as well; give one of the two")
+    if not name and not (payoffs or "").lstrip().startswith("["):
+        T, R, P, S = numbers("payoffs", payoffs or "2,1,0,-1", 4)
+        return symmetric_game(T, R, P, S)
+    game = GameConfig(kind="matrix", name=name or "", payoffs="" if name else payoffs)
+    if game.matrix is None:
+        raise ValueError(f"levels are about 2x2 games, but {game.title} has more actions")
+    return game.matrix
+
+
 def setting_of(arguments: argparse.Namespace):
     """The setting that the options describe."""
     from lapg_rl.crossval.setting import Setting, numbers
-    from lapg_theory.game import symmetric_game
 
-    T, R, P, S = numbers("payoffs", arguments.payoffs, 4)
-    given: dict[str, Any] = {"game": symmetric_game(T, R, P, S), "budget": _budget(arguments.budget)}
+    given: dict[str, Any] = {"game": _game(arguments.game, arguments.payoffs), "budget": _budget(arguments.budget)}
     for name in ("ego", "naive"):
         if (text := getattr(arguments, name)) is not None:
             given[name] = numbers(name, text, 5)

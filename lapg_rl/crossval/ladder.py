@@ -48,13 +48,13 @@ RUNGS = LEVELS | TRAINED
 
 
 def chosen(names: Iterable[str]) -> list[str]:
-    """Level codes from words such as L0, L1-L3; in order, each once. No word means all that need no training.
+    """Level codes from words such as L0, L1-L3 or L0,L2; in order, each once. No word means all that need no training.
 
     Raises:
         ValueError: for an unknown level.
     """
     codes, found = list(RUNGS), set()
-    for name in names:
+    for name in (part.strip() for text in names for part in text.split(",")):
         ends = name.upper().split("-")
         if len(ends) > 2 or any(end not in codes for end in ends):
             raise ValueError(

@@ -39,10 +39,15 @@ def write(folder: Path, setting: Setting, levels: Sequence[Level], sabotage: str
 
 def plain(setting: Setting) -> dict[str, Any]:
     """The setting as plain data."""
-    T, R, P, S = setting.game.trps
+    game = setting.game
+    payoffs = (
+        list(map(str, game.trps))
+        if game.is_symmetric
+        else [list(map(str, own)) for own in (game.row_payoffs, game.column_payoffs)]
+    )
     names = ("gamma", "steps", "inner_episodes", "batch", "budget", "seed", "false_alarms")
     return {
-        "payoffs": [str(x) for x in (T, R, P, S)],
+        "payoffs": payoffs,
         "ego": [str(p) for p in setting.ego],
         "naive": [str(p) for p in setting.naive],
         "alpha": str(setting.rate),
@@ -170,10 +175,17 @@ def _section(level: Level, drawing: Any) -> str:
     )
 
 
+def _payoffs(told: list[Any]) -> str:
+    if isinstance(told[0], str):
+        return f"(T, R, P, S) = ({', '.join(told)})"
+    row, column = (", ".join(own) for own in told)
+    return f"Payoffs in CC, CD, DC, DD, own view: of the agent {row}, of the co-player {column}"
+
+
 def _lead(setting: Setting, sabotage: str | None) -> str:
     data = plain(setting)
     said = (
-        f"(T, R, P, S) = ({', '.join(data['payoffs'])}); inner episodes of {setting.steps} steps, {setting.inner_episodes} "
+        f"{_payoffs(data['payoffs'])}; inner episodes of {setting.steps} steps, {setting.inner_episodes} "
         f"of them in a meta-episode, {setting.batch} games in a minibatch; an agent that cooperates after s0, CC, CD, DC, DD "
         f"with probability {', '.join(data['ego'])}, a co-player that begins with {', '.join(data['naive'])} and learns at "
         f"rate {data['alpha']}. Budget {setting.budget:g}, seed {setting.seed}."
