@@ -39,9 +39,10 @@ def general_course(
     learning-aware gradient in any game.
 
     Args:
-        game: what `general_returns` takes, but for stochastic games.
-        policies: one for each player; of a naive one the initial *logits*: log-odds of cooperating for a `MatrixGame` or an
-            `AnonymousGame`, otherwise logits of a softmax over actions, [..., 1 + s, k]. Leading axes must be equal.
+        game: what `general_returns` takes.
+        policies: one for each player; of a naive one the initial *logits*: log-odds of cooperating for a `MatrixGame` or
+            an `AnonymousGame`, otherwise logits of a softmax over actions, [..., 1 + s, k], for a `StochasticGame` [...,
+            s, k]. Leading axes must be equal.
         horizon: `Discounted` or `FiniteHorizon`.
         naive: seats of the learners, counted from 0; each learns from its own return alone.
         eta: the learning rate, one number.

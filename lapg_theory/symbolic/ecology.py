@@ -12,7 +12,7 @@ from lapg_theory.symbolic.symbols import c, gamma
 from lapg_theory.symbolic.thresholds import Statement
 
 n, f, m, q_c, q_r = sp.symbols("n f m q_c q_r", real=True)
-gap = sp.Symbol("gap", real=True)
+gap, x = sp.symbols("gap x", real=True)
 
 
 def _collapse(defectors: sp.Expr) -> sp.Expr:
@@ -46,6 +46,24 @@ def defection_until() -> Statement:
     """The discount up to which nobody gains by cooperating among unconditional defectors."""
     root = _indifferent(_reward(0, sp.S.Zero), _reward(1, sp.S.One), _collapse(n), _collapse(n - 1))
     return Statement("defection until", "all defect: stable for a gamma below it", root)
+
+
+@functools.cache
+def indifferent_at() -> Statement:
+    """The discount at which C and D earn the same where each other player cooperates with chance x.
+
+    1 and 0 for x give the two thresholds above; in between it is where x is a mixed equilibrium, from which learners part.
+    """
+    k = sp.Symbol("k")
+    moments = {k**2: (n - 1) * x * (1 - x) + (n - 1) ** 2 * x**2, k: (n - 1) * x}
+
+    def mean(value: sp.Expr) -> sp.Expr:
+        return sp.expand(value).subs(moments)
+
+    rewards = [mean(_reward(own, own + k)) for own in (1, 0)]
+    collapses = [mean(_collapse(n - own - k)) for own in (1, 0)]
+    says = "C and D earn the same among others that cooperate with chance x: C pays for a gamma above it"
+    return Statement("indifferent at", says, _indifferent(*rewards, *collapses))
 
 
 def prosperity_under_defection() -> Statement:
