@@ -45,6 +45,8 @@ TINY = {
     "phases": (2,), "optima": ((1.0, 3), (5.0, 3)), "shares": (0.05, 0.9), "look_aheads": (1, 3), "inner_rates": (10.0, 5.0),
     "mixes": (1.0, 0.6), "starts": 1, "etas": (0.3, 2.0), "outside": (0.2, 100.0),
 }  # fmt: skip
+#: Figures that were recorded on another machine than the rest, so that their bytes say nothing on either.
+ELSEWHERE = ("noise", "groups")
 TINY_UPDATES = {"window": (1, 3)}
 
 
@@ -129,7 +131,8 @@ def test_training_computes_what_it_did(name, recorded):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_show_what_they_did(name, recorded):
-    compare(drawn(name), recorded["figures"][name], machine() == recorded["machine"])
+    exact = machine() == recorded["machine"] and name not in ELSEWHERE
+    compare(drawn(name), recorded["figures"][name], exact)
 
 
 def test_a_run_of_an_earlier_version_is_read_and_goes_on_as_it_would_have(tmp_path, recorded):

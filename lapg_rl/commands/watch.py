@@ -4,10 +4,6 @@ import argparse
 import json
 from pathlib import Path
 
-from lapg_rl.config.checks import check_draws
-from lapg_rl.runs import files
-from lapg_rl.runs.folder import RunFolder
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -27,8 +23,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record, print, write."""
-    check_draws("--seed", arguments.seed)
-    RunFolder(arguments.run_folder).check_trained()  # before JAX is imported
     from lapg_rl.reports import episodes
 
     episode = episodes.record(
@@ -43,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.quiet or arguments.json):
         print(episodes.text(episode))
     episodes.gif(episode, out / "episode.gif")
-    files.replace(out / "episode.html", episodes.html(episode))
+    (out / "episode.html").write_text(episodes.html(episode), encoding="utf-8")
     written = [str(out / "episode.gif"), str(out / "episode.html")]
     if arguments.json:
         frames = [frame._asdict() for frame in episode.frames]

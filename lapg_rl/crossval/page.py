@@ -10,7 +10,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import lapg_rl
 from lapg_rl.crossval import figures
 from lapg_rl.crossval.figures import FIGURES
 from lapg_rl.crossval.ladder import RUNGS
@@ -82,8 +81,7 @@ def dumps_calibration(setting: Setting, rows: Sequence[dict[str, Any]]) -> str:
 
 def versions() -> dict[str, str]:
     """Of what the numbers depend on."""
-    others = ("jax", "jaxlib", "numpy", "scipy")
-    return {"lapg": lapg_rl.__version__} | {name: importlib.metadata.version(name) for name in others}
+    return {name: importlib.metadata.version(name) for name in ("lapg", "jax", "jaxlib", "numpy", "scipy")}
 
 
 def spelt_out(report: dict[str, Any]) -> str:

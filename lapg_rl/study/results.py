@@ -5,6 +5,7 @@ import functools
 import json
 import math
 import shlex
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -182,15 +183,15 @@ def runs_in(paths: Iterable[Path]) -> list[Path]:
 
 
 def _inside(path: Path) -> list[Path]:
-    packed = files.archive_of(path)
-    if packed and packed != path:
+    packed = next((p for p in path.parents if p.suffix == ".zip" and p.is_file()), None)
+    if packed:
         inside = archive.unpacked(packed)
         if found := sorted(inside.glob(path.relative_to(packed).as_posix())):
             return found
         raise ValueError(
             f"{packed} holds no run {path.name}; it holds {', '.join(sorted(p.name for p in inside.iterdir()))}"
         )
-    if packed:
+    if path.suffix == ".zip" and path.is_file():
         path = archive.unpacked(path)
     packed = [run for file in sorted(path.glob(f"**/{archive.NAME}")) for run in _inside(file)]
     return sorted(config_file.parent for config_file in path.glob("**/config.toml")) + packed
@@ -323,7 +324,7 @@ def export(folders: Iterable[Path], target: Path) -> None:
         copy.mkdir(parents=True, exist_ok=True)
         for name in ("config.toml", "provenance.jsonl", "balance.json", *records.FILES.values()):
             if (folder / name).exists():
-                files.write(copy / name, files.read(folder / name))  # follows no link
+                shutil.copyfile(folder / name, copy / name)
         rows = RunFolder(folder).metrics()
         lines = [json.dumps(_short(row)) for row in rows]
         every = -(-sum(map(len, lines)) // LARGE)

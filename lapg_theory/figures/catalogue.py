@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lapg_theory.figures import cooperation, extortion, look_ahead, maps, style
+from lapg_theory.figures import cooperation, extortion, groups, look_ahead, maps, noise, style
 
 TRAINED = (
     "(T, R, P, S) = (2, 1, 0, -1); {updates} naive updates on returns per step from N(0, 1) logits; {seeds} seeds; "
@@ -154,6 +154,20 @@ FIGURES = {
         "Below: extortion at the left border, cooperation at the right one; star: fixed point, cross: saddle.",
         {"points": 11, "nodes": 32},
         raster=True,
+    ),
+    "noise": Figure(
+        "Noise shuts the window of learning rates, and makes agents forgive",
+        noise.noise,
+        noise.draw_noise,
+        EXACT + "gamma {gamma:g}, naive learning rate {eta:g}, {updates} updates.",
+        {"errors": (0.001, 0.03, 0.3), "nodes": 16},
+    ),
+    "groups": Figure(
+        "Larger groups take longer to shape, if they share a pot",
+        groups.groups,
+        groups.draw_groups,
+        "gamma {gamma:g}, contributions of 1; {updates} naive updates from coin-flip policies; full cooperation is rewarded.",
+        {"players": (2, 3)},
     ),
 }
 

@@ -172,8 +172,8 @@ def test_records_survive_their_files_and_damage_is_named(tmp_path, evaluation):
 
 def test_what_cannot_be_kept_is_shown_all_the_same(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("lapg_rl.study.evaluation.evaluate", lambda *_, **__: Evaluation(7, 1, 0, [], []))
-    monkeypatch.setattr(command, "RunFolder", lambda _: SimpleNamespace(check_trained=lambda: None))
-    monkeypatch.setattr(command, "check_opponents", lambda *_: [])
+    run = SimpleNamespace(config=lambda: None, trusted_config=lambda: None)
+    monkeypatch.setattr(command, "RunFolder", lambda _: run)
     (tmp_path / "evaluation.tmp").mkdir()  # where the file would be written
     assert main(["evaluate", str(tmp_path)]) == 2
     shown = capsys.readouterr()

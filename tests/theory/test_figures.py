@@ -179,6 +179,30 @@ def the_edge_has_a_saddle(n, s):
     np.testing.assert_allclose(n["boundary"][1:], (0.009, 0.044), atol=0.003)
 
 
+def noise_shuts_the_window_and_makes_agents_forgive(n, s):
+    errors = np.array(s["errors"])
+    np.testing.assert_allclose(n["tau_star"][:, 0], 7.2, atol=0.15)  # 7.1 to 7.2 without noise
+    np.testing.assert_allclose(n["gone"][:, 0], 0.987, atol=0.003)
+    for k in (0, 1):
+        open_ = np.isfinite(n["lower"][k])
+        assert open_.tolist() == (errors < 0.25).tolist()
+        assert (np.diff(n["lower"][k][open_]) > 0).all() and (np.diff(n["upper"][k][open_]) < 0).all()
+        rare = errors <= 0.01  # the share from which on defection is left is proportional to the chance of an error
+        np.testing.assert_allclose(n["leave"][k][rare] / errors[rare], n["leave"][k][0] / errors[0], rtol=0.06)
+        assert n["forgive"][k][errors == 0.01] > 0.7 and n["forgive"][k][errors == 0.2] == 0
+        assert n["kept"][k][0] > 0.9 and n["kept"][k][errors == 0.01] < 0.4
+
+
+def groups_share_a_pot_or_not(n, s):
+    k = 3 * s["gamma"] ** 2 - 4 * s["gamma"] + 2
+    for rule, B in enumerate((s["factor"] / 2, s["returned"])):
+        two = 32 * (1 - B) / ((B**2 + (1 - B) ** 2) * k + s["gamma"] ** 2 * B * (1 - B))
+        np.testing.assert_allclose(n["linear"][rule][0], two, rtol=1e-4)
+    pot, returned = n["exact"]
+    assert (np.diff(pot[:4]) > 20).all() and np.isnan(pot[4:]).all()  # from six players on none up to 300
+    assert (np.abs(returned / n["linear"][1] - 1) < 0.15).all() and returned.max() < 1.4 * returned.min()
+
+
 FINDINGS = {
     "3A": extortion_is_reached_inside_the_window_only,
     "3B": extortioners_come_to_cooperate_if_they_care_for_the_future,
@@ -193,6 +217,8 @@ FINDINGS = {
     "phase": pools_defect_cooperate_or_extort,
     "atlas": both_attractors_stay_where_they_are,
     "portraits": the_edge_has_a_saddle,
+    "noise": noise_shuts_the_window_and_makes_agents_forgive,
+    "groups": groups_share_a_pot_or_not,
 }
 
 
