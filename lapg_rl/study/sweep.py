@@ -20,6 +20,8 @@ from lapg_rl.study.results import LAST, collect
 
 #: Runs of a sweep.
 MOST = 10_000
+#: Bytes of a folder's name before its seed; disks take 255 in all. What is longer is cut, and told apart by a checksum.
+LONGEST = 240
 #: What the table shows of every setting: means over the last updates, per step.
 REWARDS = ("reward_vs_naive", "naive_reward", "reward_vs_meta")
 
@@ -110,7 +112,10 @@ def _spell(setting: Mapping[str, str]) -> str:
 def _folder(setting: Mapping[str, str], seed: int) -> str:
     spelled = {key: _short(value) if key == "schedule" else value for key, value in setting.items()}
     parts = [f"{key}={value}" for key, value in spelled.items() if key != "seed"]
-    return "_".join([*parts, f"seed{seed}"]).replace(",", "+").replace("/", "-")
+    name = "_".join(parts).replace(",", "+").replace("/", "-")
+    if len(name.encode()) > LONGEST:
+        name = f"{name.encode()[:200].decode(errors='ignore')}-{zlib.crc32(name.encode()):08x}"
+    return "_".join([name] * bool(parts) + [f"seed{seed}"])
 
 
 def _short(schedule: str) -> str:

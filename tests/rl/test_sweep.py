@@ -189,3 +189,18 @@ def test_slurm_without_its_extra_names_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(ValueError, match=r'--slurm needs submitit: pip install "lapg\[slurm\]"'):
         processes.train_on_slurm([tmp_path], tmp_path, {})
+
+
+def test_names_that_no_disk_takes_are_cut_and_told_apart(tmp_path):
+    keys = [
+        "learner.learning_rate",
+        "learner.entropy_coef",
+        "naive.learning_rate",
+        "naive.entropy_coef",
+        "naive.value_coef",
+    ]
+    swept = [f"{key}=0.10000000000000000000000000001,0.2000000000000000000000000000{n}" for n, key in enumerate(keys)]
+    names = [run.folder.name for run in sweep.plan(config.preset("ipd-shaping-small"), swept, 2, tmp_path)]
+    assert len(set(names)) == 2**6 and max(len(name.encode()) for name in names) <= 255
+    assert {name.rpartition("_")[2] for name in names} == {"seed0", "seed1"}
+    assert [run.folder.name for run in sweep.plan(config.preset("ipd-shaping-small"), [], 1, tmp_path)] == ["seed0"]
