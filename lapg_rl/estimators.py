@@ -188,8 +188,55 @@ class AdvantageAlignment:
         return (own + alignment.beta / reward_scale * past * theirs) / len(rewards)
 
 
+@dataclasses.dataclass(frozen=True)
+class Loqa:
+    """Credits `[A_k + w / tau (sum over t < k of d_t (1 - pi_2(b_t)) A_t) (G2_k - V2_k)] / B`, d_t = gamma^(k-t) kappa^(k-t-1).
+
+    G2 is the co-player's return to the end of the inner episode, V2 and pi_2(b_t) are by the ego's model of it: the mean of its
+    action values, and how often it takes what it took. With exact ones, and lambda 0 of the past, the mean is the direction of
+    `lapg_theory.learning.Loqa`; weight = 0 is `inner_episode`.
+
+    Source: Aghajohari et al., "LOQA: learning with opponent Q-learning awareness", ICLR 2024 (arXiv 2405.01035).
+    """
+
+    reads: tuple[str, ...] = ("modelled", "reward_scale", "alignment")
+    episodic: bool = True
+
+    def __call__(
+        self,
+        rewards: Signal,
+        values: Signal,
+        *,
+        gamma: float,
+        gae_lambda: float,
+        modelled: Others,
+        reward_scale: float,
+        alignment: AlignmentConfig,
+    ) -> Signal:
+        """The credits `[b, m, t]` of one meta-episode.
+
+        Args:
+            rewards: own, scaled.
+            values: own.
+            gamma: the discount.
+            gae_lambda: lambda of the own present advantages.
+            modelled: what the co-players got, in the same scale, and what the model expected of them.
+            reward_scale: that scale; the temperature is for rewards as the game gives them.
+            alignment: temperature, decay kappa, weight w, and lambda of the past.
+        """
+        past = _advantages(rewards, values, (gamma, alignment.past_lambda))
+        shaping = sum(
+            past_sums(past * (1 - chance), gamma, alignment.decay) * _advantages(r, v, (gamma, 1.0))
+            for r, v, chance in zip(*modelled, strict=True)
+        )
+        strength = alignment.weight / (alignment.temperature * reward_scale)
+        return (_advantages(rewards, values, (gamma, gae_lambda)) + strength * shaping) / len(rewards)
+
+
 #: `[A + beta (sum of past A) A_other] / B` of Duque et al. (2025): aligns own with the co-player's advantages.
 advantage_alignment = AdvantageAlignment()
+#: The same with weights `1 - pi_2`, a decay, and action values of the co-player that the ego learns (Aghajohari et al. 2024).
+loqa = Loqa()
 
 
 def through_ends(

@@ -151,7 +151,8 @@ class Estimator(Protocol):
     Its estimate is the sum over b, m, t of credits * grad log pi(action | history). If it has an attribute `off_learners`,
     that estimator is used against co-players that don't learn; `episodic` says that its horizon is the inner episode;
     `reads` names what it is called with besides, as keyword arguments: `others`, what the co-players got (`Others`), which no
-    other estimator sees, and fields of `lapg_rl.config.LearnerConfig`.
+    other estimator sees; `modelled`, the same with values and chances by a model of their action values that the ego learns
+    beside its policy (`lapg_rl.learn.choices`); and fields of `lapg_rl.config.LearnerConfig`.
 
     An inner episode takes T steps whatever happens: in a game that ends early the rest are steps without rewards, and the
     discount counts them, so that an end brings nothing later nearer. No end cuts a return: what comes in later inner

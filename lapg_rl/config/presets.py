@@ -88,6 +88,7 @@ ABOUT = {
     "stag-hunt-small": "in minutes on a core: a risky meeting, mixed pool",
     "chicken-small": "in minutes on a core: who gives way, mixed pool",
     "battle-of-sexes-small": "in minutes on a core: whose place, naive learners",
+    "ipd-loqa-small": "LOQA in seconds on a core: two memory-one agents",
     "cleanup-shaping": "published: CleanUp, an agent against naive learners",
     "cleanup-mixed": "published: CleanUp; baselines take learning_rate=0.03",
     "cleanup-shaping-small": "in minutes on a core: 3 x 2 cells, 16 steps",
@@ -131,6 +132,11 @@ PRESETS: Mapping[str, Config] = _Presets(
         "chicken-small": _matrix("chicken"),
         "battle-of-sexes-small": Config(
             name="battle-of-sexes-small", updates=160, meta_batch=32, game=_zoo("battle_of_the_sexes")
+        ),
+        "ipd-loqa-small": Config(
+            name="ipd-loqa-small",
+            learner=dataclasses.replace(SELF_PLAY_LEARNER, estimator="loqa", entropy_coef=0.05),
+            **SELF_PLAY,
         ),
         "cleanup-shaping": Config(
             name="cleanup-shaping", game=CLEANUP, meta_batch=512, batch=32, inner_episodes=100, steps=64, **SHAPING

@@ -106,6 +106,9 @@ ESTIMATORS = {
         episodic=True,
         about="now / B + past * the other's",
     ),
+    "loqa": EstimatorRow(
+        "lapg_rl.estimators:loqa", "LOQA", episodic=True, about="the same; learns the other's action values"
+    ),
 }
 
 _ONE_STEP = {
@@ -304,6 +307,7 @@ METRICS = {
     "length_vs_{kind}": "steps of an inner episode that may end early",
     "policy_loss": "mean over epochs and minibatches",
     "value_loss": "half the mean squared error of the values",
+    "model_loss": "LOQA: half the mean squared error of its Q2",
     "entropy": "of the policy, in nats per step",
     "gradient_norm": "before it is clipped",
     "score": "Shaper: the mean return of the candidates",

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 from lapg_rl.config import LearnerConfig
 from lapg_rl.estimators import centred, estimator, normalised, through_ends, value_targets
@@ -26,12 +26,18 @@ def transform(credits: Float[Array, "..."], how: str, alive: Any = None) -> Floa
 
 
 #: What an estimator may read besides fields of the section `learner`.
-SEEN = ("others",)
+SEEN = ("others", "modelled")
 
 
 def reads(chosen: Callable[..., Any]) -> tuple[str, ...]:
     """The names of what an estimator is called with besides its usual arguments."""
     return tuple(getattr(chosen, "reads", ()))
+
+
+def in_sequences(x: Shaped[Array, "k b m t ..."], config: LearnerConfig) -> Shaped[Array, "k s l ..."]:
+    """What was recorded of each step, in the sequences that a policy reads: meta-episodes or, without memory, inner ones."""
+    length = math.prod(x.shape[2:4]) if config.memory == "meta_episode" else x.shape[3]
+    return x.reshape(len(x), -1, length, *x.shape[4:])
 
 
 def others_of(other: Trajectory, config: LearnerConfig, value_scale: float = 1.0) -> Others:
@@ -105,5 +111,4 @@ def experience(
         targets,
         trajectory.alive,
     )
-    length = math.prod(trajectory.rewards.shape[2:]) if config.memory == "meta_episode" else trajectory.rewards.shape[3]
-    return Experience(*jax.tree.map(lambda x: x.reshape(len(x), -1, length, *x.shape[4:]), fields))
+    return Experience(*jax.tree.map(lambda x: in_sequences(x, config), fields))

@@ -15,7 +15,7 @@ from lapg_rl.config import Config
 from lapg_rl.config.loading import described, first_line
 from lapg_rl.envs.build import bare_environment
 from lapg_rl.estimators import estimator
-from lapg_rl.learn.credit import credited, others_of
+from lapg_rl.learn.credit import SEEN, credited, others_of
 from lapg_rl.learn.training_step import initial_state, make_train_step, run_key
 from lapg_rl.play.company import Company, fixed_strategy, kind_of
 from lapg_rl.play.rollout import Trajectory
@@ -110,7 +110,7 @@ def _model(config: Config, section: Any) -> None:
 def _estimator(name: str, config: Config) -> None:
     chosen, seen = estimator(name), jnp.zeros((1, 2, 3, 4))
     played = Trajectory(seen, seen, seen, seen, seen)
-    others = {"others": others_of(played, config.learner)}
+    others = dict.fromkeys(SEEN, others_of(played, config.learner))
     for learns in (True, False):
         credits = eqx.filter_eval_shape(
             lambda t, o, n=learns: credited(chosen, t, config.learner, n, o)[0][0], played, others

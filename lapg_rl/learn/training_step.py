@@ -14,6 +14,7 @@ from lapg_rl import models
 from lapg_rl.config import Config, ModelConfig, tables
 from lapg_rl.config.schedule import with_numbers
 from lapg_rl.envs.build import environment
+from lapg_rl.learn import choices
 from lapg_rl.machine import devices
 from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.company import Company, forgets
@@ -72,6 +73,9 @@ def initial_state(config: Config, key: Array) -> TrainState:
         agents, naive = build(config.model, keys[0]), build(config.naive_model, keys[1])
     naive = models.with_context(naive, config.steps)
     optimisers = jax.vmap(lambda a: make_optimiser(config.learner).init(eqx.filter(a, eqx.is_inexact_array)))(agents)
+    if choices.read(config.learner, "modelled"):
+        models_of = build(config.model, jax.random.split(jax.random.fold_in(key, 1), counts[0]))
+        optimisers = choices.begin(config.learner, optimisers, models_of)
     return TrainState(agents, optimisers, naive, jnp.zeros((), jnp.int32))
 
 

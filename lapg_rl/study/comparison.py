@@ -21,7 +21,7 @@ from lapg_rl.study.results import (
 )  # fmt: skip
 
 #: Figures of the optimiser, which are shown only if asked for.
-TECHNICAL = ("policy_loss", "value_loss", "gradient_norm", "entropy")
+TECHNICAL = ("policy_loss", "value_loss", "model_loss", "gradient_norm", "entropy")
 
 
 @dataclasses.dataclass(frozen=True)

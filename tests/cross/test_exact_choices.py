@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from lapg_rl.config import AlignmentConfig
-from lapg_rl.estimators import advantage_alignment
+from lapg_rl.estimators import advantage_alignment, loqa
 from lapg_rl.interfaces import Others
 from lapg_theory.exact.precision import float64
 from lapg_theory.game import FiniteHorizon, prisoners_dilemma
-from lapg_theory.learning import AdvantageAlignment
+from lapg_theory.learning import AdvantageAlignment, Loqa
 
 T, SCALE = 3, 0.2
 PD = prisoners_dilemma()
@@ -66,8 +66,9 @@ def credits_of(estimator, **more):
 
     def one(own, mine, other, theirs, chances):
         others = Others(*(x[None, None, None] for x in (other, theirs, chances)))
+        seen = {estimator.reads[0]: others}
         return estimator(
-            own[None, None], mine[None, None], others=others, reward_scale=SCALE, gamma=1.0, gae_lambda=1.0, **more
+            own[None, None], mine[None, None], reward_scale=SCALE, gamma=1.0, gae_lambda=1.0, **seen, **more
         )
 
     scaled = [SCALE * jnp.asarray(x) for x in (REWARDS[0], VALUES[0], REWARDS[1], VALUES[1])]
@@ -78,6 +79,14 @@ def test_advantage_alignment_is_its_rule():
     with float64():
         found = expected_direction(credits_of(advantage_alignment, alignment=AlignmentConfig(beta=0.7)))
     expected, _ = AdvantageAlignment(beta=0.7, normalize=False).direction(PD, FiniteHorizon(T), tuple(LOGITS))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_loqa_with_exact_action_values_is_its_rule():
+    settings = {"temperature": 2.0, "decay": 0.6, "weight": 3.0}
+    with float64():
+        found = expected_direction(credits_of(loqa, alignment=AlignmentConfig(**settings)))
+    expected, _ = Loqa(**settings, normalize=False).direction(PD, FiniteHorizon(T), tuple(LOGITS))
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 

@@ -11,10 +11,12 @@ import pytest
 
 from lapg_rl import config, estimators
 from lapg_rl.config import AlignmentConfig, LearnerConfig
-from lapg_rl.estimators import advantage_alignment, inner_episode
+from lapg_rl.estimators import advantage_alignment, inner_episode, loqa
 from lapg_rl.interfaces import Others
-from lapg_rl.learn import credit
+from lapg_rl.learn import choices, credit
+from lapg_rl.learn.algorithms.policy_gradient import _fit
 from lapg_rl.learn.training_step import initial_state, run_key
+from lapg_rl.models import Tabular
 from lapg_rl.play import company
 from lapg_rl.play.rollout import Trajectory
 from lapg_theory.exact.precision import float64
@@ -35,7 +37,7 @@ def advantage(rewards, values, k, lam):
     return sum((GAMMA * lam) ** (n - k) * delta[n] for n in range(k, T))
 
 
-def literal(past_weight, past_lambda, mean=False):
+def literal(past_weight, past_lambda, mean=False, lam=LAM):
     """The definitions as sums over steps; `past_weight(j, b, m, t, k)` is what own advantage t counts for j at step k."""
     found = np.zeros((B, M, T))
     for b, m, k in np.ndindex(found.shape):
@@ -43,7 +45,7 @@ def literal(past_weight, past_lambda, mean=False):
         found[b, m, k] = advantage(*own, k, LAM)
         for j, t in itertools.product(range(N), range(k)):
             weight = past_weight(j, b, m, t, k) / (k if mean else 1)
-            found[b, m, k] += weight * advantage(*own, t, past_lambda) * advantage(*THEIRS[:, j, b, m], k, LAM)
+            found[b, m, k] += weight * advantage(*own, t, past_lambda) * advantage(*THEIRS[:, j, b, m], k, lam)
     return found / B
 
 
@@ -51,7 +53,7 @@ def called(estimator, **settings):
     with float64():
         return estimator(
             *map(jnp.asarray, OWN), gamma=GAMMA, gae_lambda=LAM, reward_scale=SCALE, **settings,
-            others=Others(*map(jnp.asarray, OTHERS)),
+            **{estimator.reads[0]: Others(*map(jnp.asarray, OTHERS))},
         )  # fmt: skip
 
 
@@ -67,13 +69,25 @@ def test_the_form_for_many_players_takes_means_of_the_past():
     np.testing.assert_allclose(found, literal(lambda *_: 3 / SCALE, LAM, mean=True), atol=1e-12)
 
 
-def test_without_shaping_it_is_independent_learning():
+def test_loqa_is_its_double_sum():
+    settings = AlignmentConfig(temperature=2.0, decay=0.8, weight=3.0, past_lambda=0.6)
+
+    def weight(j, b, m, t, k):
+        return 1.5 / SCALE * (1 - CHANCES[j, b, m, t]) * GAMMA ** (k - t) * 0.8 ** (k - t - 1)
+
+    np.testing.assert_allclose(called(loqa, alignment=settings), literal(weight, 0.6, lam=1.0), atol=1e-12)
+
+
+def test_without_shaping_they_are_independent_learning():
     with float64():
         expected = inner_episode(*map(jnp.asarray, OWN), gamma=GAMMA, gae_lambda=LAM)
-    np.testing.assert_array_equal(called(advantage_alignment, alignment=AlignmentConfig(beta=0.0)), expected)
+    for estimator, off in ((advantage_alignment, {"beta": 0.0}), (loqa, {"weight": 0.0})):
+        np.testing.assert_array_equal(called(estimator, alignment=AlignmentConfig(**off)), expected)
 
 
-@pytest.mark.parametrize("how", [{"past_lambda": 1.5}, {"past_lambda": float("nan")}, {"beta": -1.0}])
+@pytest.mark.parametrize(
+    "how", [{"past_lambda": 1.5}, {"past_lambda": float("nan")}, {"beta": -1.0}, {"temperature": 0.0}]
+)
 def test_settings_that_make_no_sense_are_refused(how):
     (key,) = how
     with pytest.raises(ValueError, match=rf"learner.alignment.{key} must be"):
@@ -134,7 +148,41 @@ def test_an_estimator_of_the_user_s_may_read_them_and_no_other_gets_them():
         np.testing.assert_allclose(found.credits, expected, rtol=1e-5)
 
 
-def test_every_estimator_is_called_with_what_it_reads():
-    assert {name for name, found in estimators.ESTIMATORS.items() if "others" in credit.reads(found)} == {
-        "advantage_alignment"
+def test_the_model_learns_the_action_values_of_the_co_player_and_chooses_by_their_softmax():
+    """All 16 histories of two steps, equally likely: Q2 after s0, and after each outcome, by averaging over them."""
+    moves = np.array(list(itertools.product((0, 1), repeat=4))).reshape(1, 16, 1, 2, 2)
+    mine, theirs = moves[..., 0], moves[..., 1]
+    states = np.concatenate([np.zeros((1, 16, 1, 1), int), 1 + 2 * mine[..., :1] + theirs[..., :1]], axis=-1)
+    rewards = np.array([[1.0, -1.0], [2.0, 0.0]])[theirs, mine]
+    to_go = np.stack([rewards[..., 0] + 0.9 * rewards[..., 1], rewards[..., 1]], axis=-1)
+    exact = np.array([[to_go[(states == s) & (theirs == b)].mean() for b in (0, 1)] for s in range(5)])
+    settings = LearnerConfig(
+        reward_scale=0.5, gamma=0.9, memory="inner_episode", epochs=400,
+        alignment=AlignmentConfig(temperature=2.0, q_rate=0.05),
+    )  # fmt: skip
+    zeros = jnp.zeros(rewards.shape)
+    own = Trajectory(jax.nn.one_hot(states, 5), jnp.asarray(mine), zeros, zeros, zeros)
+    other = Trajectory(own.observations, jnp.asarray(theirs), jnp.asarray(rewards, jnp.float32), zeros, zeros)
+
+    @eqx.filter_jit
+    def learnt(model):
+        start = choices.begin(settings, None, jax.tree.map(lambda x: x[None], model))
+        _, model, state = jax.tree.map(lambda x: x[0], start)
+        batch = choices.lessons(own, other, choices.modelled(model, own, other, settings), settings)
+        model = _fit(model, state, batch, settings)[0]
+        return model.logits, choices.modelled(model, own, other, settings)
+
+    logits, seen = learnt(Tabular(5, 2, key=jax.random.key(0)))
+    np.testing.assert_allclose(logits, 0.5 * exact, atol=2e-3)
+    chances = np.exp(exact / 2) / np.exp(exact / 2).sum(1, keepdims=True)
+    np.testing.assert_allclose(seen.chances[:, 0], chances[states, theirs], atol=2e-3)
+    np.testing.assert_allclose(seen.values[:, 0], 0.5 * (chances * exact).sum(1)[states], atol=2e-3)
+    np.testing.assert_allclose(seen.rewards[:, 0], 0.5 * rewards)
+
+
+def test_only_those_that_say_so_read_of_the_co_players():
+    found = {name: set(credit.reads(one)) & {*credit.SEEN} for name, one in estimators.ESTIMATORS.items()}
+    assert {name: what for name, what in found.items() if what} == {
+        "advantage_alignment": {"others"},
+        "loqa": {"modelled"},
     }

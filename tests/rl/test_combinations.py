@@ -50,6 +50,7 @@ QUICK = (
     ("lola_dice", "tabular", "everyone"),
     ("shaper", "tabular", "random strategies"),
     ("inner_episode, a2c", "tabular", "fixed strategies"),
+    ("loqa, ppo", "tabular", "agents"),
 )
 
 

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.config import Config, LearnerConfig
-from lapg_rl.estimators import estimator
 from lapg_rl.interfaces import Others
-from lapg_rl.learn.credit import experience, others_of, reads
+from lapg_rl.learn import choices
+from lapg_rl.learn.credit import experience, others_of
 from lapg_rl.learn.losses import Experience, loss
 from lapg_rl.machine import devices
-from lapg_rl.optimisers import make_optimiser
+from lapg_rl.optimisers import make_optimiser, model_optimiser
 from lapg_rl.play.company import Company, Played, play_pool
 from lapg_rl.play.metrics import describe_play
 
@@ -27,13 +27,13 @@ def sequences_at_once(total: int, on_cpu: bool) -> int:
     return next(n for n in range(min(16, total), 0, -1) if total % n == 0)
 
 
-def _gradient(policy: Any, batch: Experience, config: LearnerConfig) -> tuple[Any, Metrics]:
+def _gradient(policy: Any, batch: Experience, config: LearnerConfig, objective: Any = loss) -> tuple[Any, Metrics]:
     """Mean gradient and figures over the sequences `[n, l]` of `batch`, accumulated over chunks that fit the caches."""
     batch = devices.own(batch, "games")
     total = len(batch.actions)
 
     def one_pass(chunk):
-        (_, parts), gradient = eqx.filter_value_and_grad(loss, has_aux=True)(policy, chunk, config)
+        (_, parts), gradient = eqx.filter_value_and_grad(objective, has_aux=True)(policy, chunk, config)
         return gradient, parts
 
     def accumulate(size):
@@ -68,10 +68,24 @@ def _learn(
     return policy, optimiser_state, {name: value.mean() for name, value in parts.items()}
 
 
-def _seen(side: Played, config: Config) -> dict[str, Others]:
+def _seen(side: Played, model: Any, config: LearnerConfig) -> dict[str, Others]:
     """What estimators read of the co-players, if one does."""
-    read = any("others" in reads(estimator(name)) for name in config.learner.estimators)
-    return {"others": others_of(side.other, config.learner, side.value_scale)} if read else {}
+    seen = {"others": others_of(side.other, config, side.value_scale)} if choices.read(config, "others") else {}
+    return seen if model is None else seen | {"modelled": choices.modelled(model, side.own, side.other, config)}
+
+
+def _fit(model: Any, optimiser_state: Any, batch: Experience, config: LearnerConfig) -> tuple[Any, Any, Metrics]:
+    """As many steps of the model of the co-player's choices as there are epochs, each on all that was played."""
+    optimiser = model_optimiser(config)
+
+    def epoch(carry, _):
+        model, state = carry
+        gradient, parts = _gradient(model, batch, config, choices.model_loss)
+        updates, state = optimiser.update(gradient, state)
+        return (eqx.apply_updates(model, updates), state), parts
+
+    (model, optimiser_state), parts = jax.lax.scan(epoch, (model, optimiser_state), length=config.epochs)
+    return model, optimiser_state, {name: value[-1] for name, value in parts.items()}
 
 
 def policy_gradient(
@@ -88,10 +102,21 @@ def policy_gradient(
     """
     play_key, learn_key = jax.random.split(key)
     played = play_pool(config, agent, company, play_key)
+    learner, model, model_state = config.learner, None, None
+    if isinstance(optimiser_state, choices.Modelling):
+        optimiser_state, model, model_state = optimiser_state
+    seen = [_seen(side, model, learner) for side in played.values()]
     parts = [
-        experience(side.own, side.learns, config.learner, company.index, seen=_seen(side, config))
-        for side in played.values()
+        experience(side.own, side.learns, learner, company.index, seen=s)
+        for side, s in zip(played.values(), seen, strict=True)
     ]
     together = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
-    agent, optimiser_state, metrics = _learn(agent, optimiser_state, together, learn_key, config.learner)
+    agent, optimiser_state, metrics = _learn(agent, optimiser_state, together, learn_key, learner)
+    if model is not None:
+        parts = [
+            choices.lessons(p.own, p.other, s["modelled"], learner) for p, s in zip(played.values(), seen, strict=True)
+        ]
+        lessons = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
+        model, model_state, fitted = _fit(model, model_state, lessons, learner)
+        optimiser_state, metrics = choices.Modelling(optimiser_state, model, model_state), metrics | fitted
     return agent, optimiser_state, metrics | describe_play(config, played)

@@ -1,0 +1,73 @@
+"""A model of the co-player, learnt beside the policy: its action values, by whose softmax it is taken to choose (LOQA).
+
+The model has the architecture of the policy and reads what the ego sees; its logits are the co-player's action values Q2, in
+the agents' scale of rewards. It learns from the co-player's returns after the actions that it took.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lapg_rl.config import LearnerConfig
+from lapg_rl.estimators import estimator, value_targets
+from lapg_rl.interfaces import Others
+from lapg_rl.learn.credit import in_sequences, reads
+from lapg_rl.learn.losses import Experience
+from lapg_rl.models import over_sequences
+from lapg_rl.optimisers import model_optimiser
+from lapg_rl.play.rollout import Trajectory
+
+
+class Modelling(NamedTuple):
+    """What a learner that models its co-player keeps beside its policy, in the place of its optimiser's state."""
+
+    policy: Any
+    model: Any
+    optimiser: Any
+
+
+def read(config: LearnerConfig, what: str) -> bool:
+    """Whether an estimator of the agents reads `others` or `modelled`."""
+    return any(what in reads(estimator(name)) for name in config.estimators)
+
+
+def begin(config: LearnerConfig, optimisers: Any, models: Any) -> Modelling:
+    """The agents' optimisers and fresh models, along a leading axis."""
+    start = jax.vmap(lambda m: model_optimiser(config).init(eqx.filter(m, eqx.is_inexact_array)))(models)
+    return Modelling(optimisers, models, start)
+
+
+def modelled(model: Any, own: Trajectory, other: Trajectory, config: LearnerConfig) -> Others:
+    """What the co-player got, `[k, 1, b, m, t]`; values and chances are the model's: V2 = sum pi_2 Q2, pi_2 ~ exp(Q2 / tau)."""
+    seen = in_sequences(own.observations, config)
+    found, _ = over_sequences(model, seen.reshape(-1, *seen.shape[2:]))
+    action_values = found.reshape(*other.actions.shape, -1)
+    chances = jax.nn.softmax(action_values / (config.alignment.temperature * config.reward_scale))
+    taken = jnp.sum(chances * jax.nn.one_hot(other.actions, chances.shape[-1]), axis=-1)
+    values = jnp.sum(chances * action_values, axis=-1)
+    values = values if other.alive is None else values * other.alive
+    parts = (other.rewards * config.reward_scale, values, taken)
+    return Others(*(x[:, None] for x in parts))
+
+
+def lessons(own: Trajectory, other: Trajectory, seen: Others, config: LearnerConfig) -> Experience:
+    """What the model learns from, in sequences: what the ego saw, what the co-player did, and its TD(lambda) returns."""
+    targets = jax.vmap(
+        lambda r, v: value_targets(r, v, gamma=config.gamma, td_lambda=config.td_lambda, episodic=True)
+    )(seen.rewards[:, 0], seen.values[:, 0])  # fmt: skip
+    fields = (own.observations, other.actions, other.log_probs, other.values, targets, targets, own.alive)
+    together = jax.tree.map(lambda x: in_sequences(x, config), fields)
+    return Experience(*jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), together))
+
+
+def model_loss(model: Any, batch: Experience, config: LearnerConfig) -> tuple[Float[Array, ""], dict[str, Any]]:
+    """Half the mean squared error of the action values of what the co-player did."""
+    del config
+    found, _ = over_sequences(model, batch.observations)
+    taken = jnp.sum(found * jax.nn.one_hot(batch.actions, found.shape[-1]), axis=-1)
+    error = (taken - batch.targets) ** 2
+    total = 0.5 * jnp.mean(error if batch.alive is None else error * batch.alive)
+    return total, {"model_loss": total}
