@@ -29,6 +29,10 @@ COMMANDS = {
         "lapg_rl.commands.tournament",
         "play agents of several runs, classics and naive learners against all",
     ),
+    "exploit": (
+        "lapg_rl.commands.exploit",
+        "train best responses against a run's agents: what they take, what is kept",
+    ),
     "balance": ("lapg_rl.commands.balance", "compare the future with the current part of each estimator's gradient"),
     "report": ("lapg_rl.commands.report", "turn run folders into one HTML file"),
     "compare": ("lapg_rl.commands.compare", "settings side by side: figures, differences and intervals over seeds"),
@@ -38,7 +42,7 @@ COMMANDS = {
     "theory": ("lapg_theory.commands.theory", "derive thresholds, fixed points and figures"),
 }
 #: Commands that play what run folders and config files describe.
-PLAYING = ("train", "sweep", "evaluate", "watch", "tournament", "balance", "report", "crossval")
+PLAYING = ("train", "sweep", "evaluate", "watch", "tournament", "exploit", "balance", "report", "crossval")
 
 
 class _Parser(argparse.ArgumentParser):

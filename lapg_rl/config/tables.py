@@ -111,6 +111,9 @@ ESTIMATORS = {
     ),
 }
 
+#: By the memory of the agents: the estimator of a best response to somebody who does not learn.
+BEST_RESPONSE = {"meta_episode": "batch_unaware", "inner_episode": "inner_episode"}
+
 _ONE_STEP = {
     "learner.epochs": (1, "it takes one on-policy step"),
     "learner.minibatches": (1, "it takes one on-policy step"),
