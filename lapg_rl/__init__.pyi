@@ -35,8 +35,9 @@ from .study.balance import balance as balance
 from .study.comparison import Comparison as Comparison
 from .study.comparison import compare as compare
 from .study.evaluation import evaluate as evaluate
-from .study.exploitation import Exploitation as Exploitation
 from .study.exploitation import exploit as exploit
+from .study.league import Plan as Plan
+from .study.league import league as league
 from .study.records import Evaluation as Evaluation
 from .study.results import Result as Result
 from .study.results import collect as collect

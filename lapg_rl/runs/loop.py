@@ -142,7 +142,7 @@ def _train(
     for run, c in zip(folders, configs, strict=True):
         more = {"config": config.to_dict(c), "from_update": start, **_apart(configs, mesh)}
         _append(run, run.provenance_file, {**on_disk.provenance(), **more})
-    began = time.monotonic()
+    began, cpu = time.monotonic(), time.process_time()
     elapsed = lambda: round(time.monotonic() - began, 1)  # noqa: E731
     keys = [run_key(c) for c in configs]
     step = functools.cache(lambda stage: make_train_step(stage, count, mesh))
@@ -169,7 +169,8 @@ def _train(
         progress.show(done, _headline(rows))
         if stop and done < cfg.updates:
             raise Preempted(folders[0].path, done)
-    _note(folders, {"finished_after_s": elapsed(), "updates": cfg.updates - start})
+    spent = round(time.process_time() - cpu, 1)
+    _note(folders, {"finished_after_s": elapsed(), "cpu_s": spent, "updates": cfg.updates - start})
     if (waits := course.waits) and not progress.quiet:
         say(f"lapg: {folders[0].path} ended after {course.stage} of {len(course.stages)} stages: it waited for {waits}")
     progress.done()

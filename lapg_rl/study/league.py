@@ -1,0 +1,264 @@
+"""Leagues: methods, on several seeds, in several games: cross-play, exploitability, cost, and who can be told from whom."""
+
+import dataclasses
+import math
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cattrs
+import numpy as np
+from scipy import stats
+
+from lapg_rl import config
+from lapg_rl.config import Config
+from lapg_rl.config.checks import check_folder_name
+from lapg_rl.runs import processes
+from lapg_rl.runs.folder import RunFolder, open_run
+from lapg_rl.runs.loop import train
+from lapg_rl.study import entrants, intervals, records, standings
+from lapg_rl.study.exploitation import exploit
+from lapg_rl.study.intervals import LEVEL, Estimate
+from lapg_rl.study.standings import Circle, Group, Table
+from lapg_rl.study.sweep import Planned
+from lapg_rl.study.tournament import CLASSICS, tournament
+from lapg_theory.game import check_count
+from lapg_theory.game.show import brief
+
+#: Whom every game of a league is played with, whatever else it is.
+ALWAYS = ("allc", "alld")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A league, as its TOML file says.
+
+    Attributes:
+        games: by name a preset and changes `key=value`.
+        methods: by name changes `key=value`, made after those of the game.
+        name: of the league.
+        seeds: runs of each method in each game.
+        others: fixed strategies and `naive`, who play, too; always-cooperate and always-defect do in any case.
+        meta_batch: meta-episodes of each match.
+        restarts: exploiters of the first agent of each run; 0: none.
+        exploiter_updates: of each exploiter.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> rl.Plan({"ipd": ["ipd-aa-small"]}, {"aa": [], "loqa": ["estimator=loqa"]}).seeds
+        3
+    """
+
+    games: dict[str, list[str]]
+    methods: dict[str, list[str]]
+    name: str = "league"
+    seeds: int = 3
+    others: list[str] = dataclasses.field(default_factory=lambda: list(CLASSICS))
+    meta_batch: int = 64
+    restarts: int = 3
+    exploiter_updates: int = 200
+
+    def __post_init__(self):
+        for field in ("seeds", "meta_batch", "exploiter_updates"):
+            check_count(field, getattr(self, field))
+        check_count("restarts", self.restarts, least=0)
+        for name in (self.name, *self.games, *self.methods):
+            check_folder_name("a name in a league", name)
+        if not self.games or not self.methods:
+            raise ValueError(
+                "a league needs at least one of [games] and one of [methods]; docs/methods.md has an example"
+            )
+
+
+class Run(NamedTuple):
+    """One run of a league: what it is of, and where it is."""
+
+    game: str
+    method: str
+    planned: Planned
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """What became of a method in a game: means over its seeds.
+
+    `reward`, `kept` and `gain` are those of `Exploited`, of each run's first agent. `cpu_s` is None where no run was timed.
+    `alike` names the methods that it cannot be told from: the 95 % interval of the difference of their mean rewards holds 0.
+    """
+
+    name: str
+    score: Estimate
+    alike: list[str]
+    reward: Estimate | None
+    kept: Estimate | None
+    gain: Estimate | None
+    best_reply: Estimate | None
+    cpu_s: float | None
+    steps: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """A game of a league: methods, the best first, all groups' rewards against each other, and each one's with its own kind."""
+
+    game: str
+    methods: list[Method]
+    table: Table
+    circles: list[Circle]
+
+
+@dataclasses.dataclass(frozen=True)
+class League:
+    """The outcome."""
+
+    plan: Plan
+    games: list[Standing]
+
+    __repr__ = brief
+
+
+def read(path: str | Path) -> Plan:
+    """The league of a TOML file. Raises ValueError for what is no league."""
+    try:
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return cattrs.Converter(forbid_extra_keys=True).structure(data, Plan)
+    except cattrs.BaseValidationError as error:
+        raise ValueError(
+            f"{path} is no league ({'; '.join(_reasons(error))}); docs/methods.md has an example"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is no TOML file: {error}") from None
+
+
+def _reasons(error: BaseException) -> list[str]:
+    """What the leaves of a conversion error say; a key that is missing is a KeyError of its name."""
+    if isinstance(error, BaseExceptionGroup):
+        return [reason for one in error.exceptions for reason in _reasons(one)]
+    return [f"it lacks {error}" if isinstance(error, KeyError) else str(error)]
+
+
+def runs_of(plan: Plan, root: Path) -> list[Run]:
+    """Every run of a league. Raises ValueError for a setting that is not valid, naming its game and method."""
+    found = []
+    for game, words in plan.games.items():
+        if not words:
+            raise ValueError(f"the game {game} of the league names no preset; write {game} = [PRESET, key=value, ...]")
+        base, *changes = words
+        for method, more in plan.methods.items():
+            try:
+                cfg = config.override(config.override(config.preset(base), changes), more)
+            except ValueError as error:
+                raise ValueError(f"{game}, {method}: {error}") from None
+            for seed in range(plan.seeds):
+                one = config.override(cfg, [f"seed={cfg.seed + seed}"])
+                found.append(Run(game, method, Planned({}, one, root / game / method / f"seed{one.seed}")))
+    return found
+
+
+def league(plan: Plan, root: str | Path, *, jobs: int = 1, quiet: bool = False, options: Sequence[str] = ()) -> League:
+    """Train what is not finished, exploit, and play; the same call carries on where it stopped.
+
+    Args:
+        plan: the league; see `read`.
+        root: the folder of all its runs.
+        jobs: processes that train side by side; 1 trains here, one run after the other.
+        quiet: no progress.
+        options: more options of `lapg train`, for processes.
+
+    Raises:
+        ValueError: for settings that don't fit, and for games that are no repeated 2x2 games.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> small = ["ipd-aa-small", "updates=1", "meta_batch=2", "batch=2", "steps=3"]
+        >>> plan = rl.Plan({"ipd": small}, {"aa": []}, seeds=1, restarts=0, others=[], meta_batch=2)
+        >>> [method.name for method in rl.league(plan, folder / "league", quiet=True).games[0].methods]
+        ['aa']
+    """
+    root = Path(root)
+    runs = runs_of(plan, root)
+    left = [run.planned for run in runs if not run.planned.finished]
+    folders = [open_run(one.config, one.folder).path for one in left]  # every refusal comes before the first run
+    if jobs > 1 and folders:
+        ends = processes.train_each(folders, jobs, options)
+        failed = [f"{folder}: {end.said}" for folder, end in zip(folders, ends, strict=True) if end.status]
+        if failed:
+            raise ValueError(f"{len(failed)} runs did not finish ({failed[0]}); the same command carries on")
+    else:
+        for one in left:
+            train(one.config, one.folder, label=f"{one.folder.parent.name} seed {one.config.seed}", quiet=quiet)
+    outcome = League(
+        plan, [_standing(plan, game, [run for run in runs if run.game == game], quiet) for game in plan.games]
+    )
+    records.write(outcome, root / "league.json")
+    return outcome
+
+
+def _standing(plan: Plan, game: str, runs: Sequence[Run], quiet: bool) -> Standing:
+    folders = [run.planned.folder for run in runs]
+    others = list(dict.fromkeys([*ALWAYS, *plan.others]))
+    players = tournament(folders, others, meta_batch=plan.meta_batch).players
+    groups = _groups(runs, entrants.labels(folders), players.names)
+    means, often = (np.array(x, float) for x in (players.rewards, players.cooperation))
+    table = standings.group_table(groups, means, often)
+    ours = groups[: len(plan.methods)]
+    scores, alike = _scores(groups, means)
+    methods = []
+    for n, group in enumerate(ours):
+        same = [ours[m].name for m in range(len(ours)) if m != n and alike[n][m]]
+        mine = [run.planned for run in runs if run.method == group.name]
+        cpu, steps = _cost(mine)
+        methods.append(Method(group.name, scores[n], same, **_exploited(plan, mine, quiet), cpu_s=cpu, steps=steps))
+    methods.sort(key=lambda method: -method.score.value)
+    return Standing(game, methods, table, [standings.circle(group, means) for group in ours if len(group.runs) > 1])
+
+
+def _groups(runs: Sequence[Run], labels: Sequence[str], names: Sequence[str]) -> list[Group]:
+    """A group for each method, of the players of its runs, then one for every other player."""
+    members: dict[str, list[list[int]]] = {}
+    taken = set()
+    for run, label in zip(runs, labels, strict=True):
+        count = run.planned.config.pool.agents
+        mine = [names.index(label if count == 1 else f"{label}/{n}") for n in range(count)]
+        members.setdefault(run.method, []).append(mine)
+        taken |= {*mine}
+    alone = [Group(name, [[n]]) for n, name in enumerate(names) if n not in taken]
+    return [Group(name, found) for name, found in members.items()] + alone
+
+
+def _scores(groups: Sequence[Group], means: np.ndarray) -> tuple[list[Estimate], np.ndarray]:
+    """Each group's mean reward against all others, and which differences are within their 95 % intervals over seeds."""
+    statistic = standings._group_means(groups, means)
+    runs: dict[str, list[Any]] = {group.name: group.runs for group in groups}
+    mean = lambda kept: statistic(kept)[:, -1]  # noqa: E731
+    apart = lambda kept: mean(kept)[:, None] - mean(kept)  # noqa: E731
+    seeds = min((len(group.runs) for group in groups if len(group.runs) > 1), default=1)
+    errors = intervals.jackknife_errors(mean, runs)
+    scores = [
+        intervals.estimate(x, error if seeds > 1 else None, seeds) for x, error in zip(mean(runs), errors, strict=True)
+    ]
+    half = stats.t.ppf(0.5 + LEVEL / 2, seeds - 1) * intervals.jackknife_errors(apart, runs) if seeds > 1 else math.inf
+    return scores, np.abs(apart(runs)) <= half
+
+
+def _exploited(plan: Plan, mine: Sequence[Planned], quiet: bool) -> dict[str, Estimate | None]:
+    names = ("reward", "kept", "gain", "best_reply")
+    if not plan.restarts:
+        return dict.fromkeys(names)
+    sizes = {"restarts": plan.restarts, "updates": plan.exploiter_updates, "meta_batch": plan.meta_batch}
+    found = [exploit(one.folder, agents=[0], quiet=quiet, **sizes).agents[0] for one in mine]
+    values = {name: [getattr(one, name) for one in found] for name in names}
+    return {name: None if None in x else intervals.of_mean(x) for name, x in values.items()}
+
+
+def _cost(mine: Sequence[Planned]) -> tuple[float | None, int]:
+    """CPU-seconds of a run, over its sessions that ended, and environment steps."""
+    spent = [[row["cpu_s"] for row in RunFolder(one.folder).provenance() if "cpu_s" in row] for one in mine]
+    cpu = float(np.mean([sum(x) for x in spent])) if all(spent) else None
+    return cpu, environment_steps(mine[0].config)
+
+
+def environment_steps(cfg: Config) -> int:
+    """Steps of the game that all agents of a run play in all its updates."""
+    return cfg.updates * cfg.pool.agents * math.prod((cfg.meta_batch, cfg.batch, cfg.inner_episodes, cfg.steps))

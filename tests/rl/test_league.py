@@ -1,0 +1,104 @@
+"""Leagues: what is known of agents made by hand, a tiny league from its file, and what is refused."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from folders import expected_rewards, run_of
+
+from lapg_rl.commands.main import main
+from lapg_rl.study.league import Plan, league, read, runs_of
+from lapg_theory.game import NAMED
+
+SMALL = ["ipd-aa-small", "batch=4", "meta_batch=2", "steps=6", "updates=3"]
+PLAN = Plan({"ipd": SMALL}, {"kind": [], "hard": ["beta=0"]}, seeds=3, restarts=0, others=["tft"], meta_batch=64)
+KIND = {"kind": ("tft", "allc", "tft"), "hard": ("alld", "alld", "grim")}
+
+
+def made(plan, root, kinds):
+    """All runs of the league, finished, with agents that play the strategies of their method, one a seed."""
+    for run in runs_of(plan, root):
+        policy = NAMED[kinds[run.method][run.planned.config.seed]]
+        run_of(run.planned.folder, [policy, policy], run.planned.config)
+
+
+def test_a_league_of_known_agents(tmp_path):
+    """Deterministic play, so every figure follows from the states."""
+    made(PLAN, tmp_path, KIND)
+    (found,) = league(PLAN, tmp_path, quiet=True).games
+    of = {name: [NAMED[n] for n in kinds] for name, kinds in KIND.items()}
+    of |= {name: [NAMED[name]] for name in ("allc", "alld", "tft")}
+
+    def earns(one, other):
+        pairs = [
+            expected_rewards(np.array(p, float), q, 6)[0]
+            for i, p in enumerate(of[one])
+            for j, q in enumerate(of[other])
+            if one != other or len(of[one]) == 1 or i != j
+        ]
+        return np.mean(pairs)
+
+    names = found.table.names
+    assert names[:2] == ["kind", "hard"] and {*names} == {*of}
+    expected = [[earns(one, other) for other in names] for one in names]
+    np.testing.assert_allclose(np.array(found.table.rewards, float), expected, atol=2e-3)
+    scores = {one: np.mean([earns(one, other) for other in names if other != one]) for one in KIND}
+    assert [m.name for m in found.methods] == sorted(KIND, key=lambda name: -scores[name])
+    for method in found.methods:
+        assert method.score.value == pytest.approx(scores[method.name], abs=2e-3)
+        assert (method.reward, method.cpu_s, method.steps) == (None, None, 3 * 2 * 2 * 4 * 6)
+    assert {c.group for c in found.circles} == {"kind", "hard"}
+
+
+def test_methods_are_told_apart_where_their_seeds_agree_and_only_there(tmp_path):
+    """Always-defect against always-cooperate on all seeds; then each of both on some."""
+    plan = dataclasses.replace(PLAN, others=[], meta_batch=2)
+    alike = {}
+    for name, kinds in {"apart": ("allc", "alld"), "mixed": (("tft", "alld", "allc"), ("alld", "allc", "tft"))}.items():
+        chosen = [(k,) * 3 if isinstance(k, str) else k for k in kinds]
+        made(plan, tmp_path / name, dict(zip(KIND, chosen, strict=True)))
+        (found,) = league(plan, tmp_path / name, quiet=True).games
+        alike[name] = {method.name: method.alike for method in found.methods}
+    assert alike == {"apart": {"kind": [], "hard": []}, "mixed": {"kind": ["hard"], "hard": ["kind"]}}
+
+
+@pytest.mark.slow
+def test_a_tiny_league_from_its_file_carries_on(tmp_path, capsys):
+    file = tmp_path / "league.toml"
+    file.write_text(
+        'name = "tiny"\nseeds = 2\nmeta_batch = 2\nrestarts = 2\nexploiter_updates = 2\nothers = ["tft"]\n[games]\n'
+        f"ipd = {json.dumps(SMALL)}\n[methods]\naa = []\nloqa = ['estimator=loqa']\n"
+    )
+    root = tmp_path / "root"
+    assert main(["league", str(file), "--root", str(root), "--quiet"]) == 0
+    printed = capsys.readouterr().out
+    assert "| aa" in printed and "loqa" in printed and "alld" in printed
+    assert (root / "league.md").read_text() in printed
+    assert "<table>" in (root / "league.html").read_text()
+    before = {path: path.read_bytes() for path in root.rglob("step_*/*.npz")}
+    assert league(read(file), root, quiet=True).games
+    assert {path: path.read_bytes() for path in root.rglob("step_*/*.npz")} == before
+    (method, _) = json.loads((root / "league.json").read_text())["games"][0]["methods"]
+    assert method["cpu_s"] >= 0 and method["reward"]["count"] == 2
+
+
+REFUSED = {
+    "seeds = 2": "no league",
+    "[games]\na = ['ipd-aa-small']\n[methods]\n": "at least one",
+    "[games]\na = ['ipd-aa-smal']\n[methods]\nb = []": "a, b: unknown preset ipd-aa-smal; did you mean ipd-aa-small",
+    "[games]\na = ['ipd-aa-small']\n[methods]\nb = ['estimater=lapg']": "a, b: unknown key estimater; did you mean est",
+    "sedes = 2\n[games]\n[methods]\n": "sedes",
+    "seeds = 0\n[games]\na = ['ipd']\n[methods]\nb = []": "seeds",
+    "[games]\na = []\n[methods]\nb = []": "names no preset",
+    "[games": "no TOML file",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_is_no_league_is_refused_in_one_line(text, tmp_path):
+    file = tmp_path / "league.toml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=REFUSED[text]) as refusal:
+        runs_of(read(file), tmp_path)
+    assert "\n" not in str(refusal.value)
