@@ -26,7 +26,7 @@ def surplus(game: MatrixGame, reward: Any) -> np.ndarray:
         raise ValueError(
             f"surplus shares are measured from P to R, so R must exceed P; {game.name} has R = {R}, P = {P}"
         )
-    return np.asarray((np.asarray(reward, dtype=float) - P) / (R - P))
+    return np.asarray((np.asarray(reward, dtype=float) - float(P)) / float(R - P))
 
 
 def words(
@@ -59,7 +59,7 @@ def words(
     if not (np.isfinite(left).all() and np.isfinite(own).all()):
         raise ValueError(f"rewards must be finite, got surplus shares {left} left and {own} own; look at the run")
     _, R, P, _ = game.trps
-    gain = np.asarray(np.nan if gain is None else gain, dtype=float) / (R - P)
+    gain = np.asarray(np.nan if gain is None else gain, dtype=float) / float(R - P)
     cooperation = np.asarray(np.nan if cooperation is None else cooperation, dtype=float)
     takes = np.where(np.isnan(gain), (own >= MUCH) & (cooperation >= RARELY), gain >= GAIN)
     takes_nothing = ~np.isnan(gain) | ~(cooperation >= RARELY)

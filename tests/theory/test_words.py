@@ -41,6 +41,12 @@ def test_every_word_in_every_unit(left, more, word, unit, constant):
     assert found.shape == () and found.item() == word
 
 
+def test_payoffs_that_are_fractions_and_rewards_that_are_arrays():
+    exact = symmetric_game(Fraction(2), Fraction(1), Fraction(0), Fraction(-1))
+    rewards = np.array([0.9, 0.0])
+    assert words(exact, rewards, gain=np.array([0.4, 0.4])).tolist() == ["cooperate", "extort"]
+
+
 def test_words_begin_at_their_thresholds():
     """Payoffs 0 and 1 for P and R, so a reward is its share."""
     game = symmetric_game(2.0, 1.0, 0.0, -1.0)
