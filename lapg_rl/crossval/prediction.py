@@ -27,6 +27,7 @@ from lapg_rl.study.matches import make_play
 from lapg_rl.study.records import Calibration, Escape, Outcome, Prediction, Simulated
 from lapg_theory import exact_returns, naive_course, shaping_value_and_gradient
 from lapg_theory.game import ALLD, DC, NAMED, FiniteHorizon, check_policy
+from lapg_theory.shaping.climb import climb, highest
 
 #: The strategies that the naive learning rate is calibrated against.
 REFERENCES = ("alld", "tft")
@@ -111,16 +112,12 @@ def best_policy(cfg: Config, rate: float, starts: int = 16) -> np.ndarray:
     """The memory-one policy that earns most from naive learners of that rate: bounded quasi-Newton from many starts."""
     game, horizon, updates = cfg.game.build(), FiniteHorizon(cfg.steps), cfg.inner_episodes - 1
 
-    def loss(policy):
+    def value_and_slope(policy):
         value, slope = shaping_value_and_gradient(game, horizon, policy, np.zeros(5), rate, updates)
-        return -float(value), -np.asarray(slope, float)
+        return float(value), np.asarray(slope, float)
 
     random = np.random.default_rng(0).uniform(size=(starts, 5))
-    found = [
-        optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * 5)
-        for start in [*np.array(list(NAMED.values())), *random]
-    ]
-    return min(found, key=lambda result: result.fun).x
+    return highest(climb(value_and_slope, [*np.array(list(NAMED.values())), *random])).policy
 
 
 def calibrate(cfg: Config, name: str, simulated: list[float]) -> Calibration:

@@ -33,6 +33,7 @@ from lapg_theory.exact.chain import (
 )
 from lapg_theory.exact.precision import float64
 from lapg_theory.game import FiniteHorizon, Horizon, MatrixGame, check_count, check_policy
+from lapg_theory.shaping.climb import climb, highest
 from lapg_theory.shaping.course import learner_slopes
 from lapg_theory.shaping.initialisations import sobol_logits
 from lapg_theory.shaping.optimum import STARTS
@@ -67,7 +68,7 @@ def _curves(policies: Any, theta: Any, rewards: Any, horizon: Any, eta: Any) -> 
 
 
 @functools.partial(jax.jit, static_argnames=("episode", "outcome", "updates"))
-def _loss(
+def _value_and_slope(
     x: Any, theta: Any, rewards: Any, horizon: Any, eta: Any, *, episode: bool, outcome: bool, updates: int
 ) -> Any:
     def value(x):
@@ -135,8 +136,6 @@ def train_informed_shaper(
         ValueError: for no start or one that is no policy, counts that are none, a rate that is negative or infinite, or
             learners of another shape.
     """
-    from scipy.optimize import minimize
-
     check_count("updates", updates)
     if not 0 <= eta < np.inf:
         raise ValueError(f"eta must be a finite learning rate >= 0, got {eta}")
@@ -148,21 +147,17 @@ def train_informed_shaper(
     numbers = (theta.T, (payoffs(game), payoffs(game, 1)), traceable(horizon, game), float(eta))
     kind = {"episode": episode, "outcome": outcome, "updates": updates}
 
-    def loss(x):
-        value, slope = (np.asarray(part) for part in _loss(x, *numbers, **kind))
-        return -float(value), -slope
+    def value_and_slope(x):
+        value, slope = (np.asarray(part) for part in _value_and_slope(x, *numbers, **kind))
+        return float(value), slope
 
     copies = (updates + 1 if episode else 1) * (5 if outcome else 1)
     first = [np.tile(check_policy("starts", start), copies) for start in starts]
-    options = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 3000, "maxfun": 30000}
     with float64():
-        ends = [
-            minimize(loss, x, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * len(x), options=options) for x in first
-        ]
-        best = min(ends, key=lambda end: end.fun)
-        x = np.clip(best.x, 0, 1)
+        ends = climb(value_and_slope, first, ftol=1e-15, gtol=1e-9, maxiter=3000, maxfun=30000)
+        x = np.clip(highest(ends).policy, 0, 1)
         policies = _policies(jnp.asarray(x), **kind)
         own, naive = (np.asarray(curve) for curve in _curves(policies, *numbers))
-        residual = np.abs(np.clip(x - loss(x)[1], 0, 1) - x).max()
-    by_start = -np.array([end.fun for end in ends])
+        residual = np.abs(np.clip(x + value_and_slope(x)[1], 0, 1) - x).max()
+    by_start = np.array([end.value for end in ends])
     return InformedShaper(np.asarray(policies), own.mean(), naive.mean(), own, naive, residual, by_start)

@@ -9,6 +9,7 @@ import numpy as np
 from lapg_theory.exact.chain import Discount
 from lapg_theory.game import TFT, Horizon, MatrixGame, check_game, check_policy
 from lapg_theory.game.units import normalised
+from lapg_theory.shaping.climb import climb, highest
 from lapg_theory.shaping.initialisations import expectation, sobol_logits
 from lapg_theory.shaping.returns import naive_course, shaping_return, shaping_value_and_gradient
 
@@ -74,8 +75,6 @@ def train_shaper(
         >>> len(found.policy)
         5
     """
-    from scipy.optimize import minimize
-
     if len(starts) == 0:
         raise ValueError("starts is empty: give at least one policy to start from")
     starts = [check_policy("starts", start) for start in starts]
@@ -85,17 +84,14 @@ def train_shaper(
     game, scale, learner = normalised(game)
     eta = eta * learner.unit
 
-    def loss(p):
+    def per_step(p):
         value, gradient = shaping_value_and_gradient(game, horizon, p, initial, eta, updates, normalize)
-        return -value.mean() / horizon.weight, -gradient.mean(axis=0) / horizon.weight
+        return value.mean() / horizon.weight, gradient.mean(axis=0) / horizon.weight
 
-    options = {"ftol": 1e-15, "gtol": 1e-8, "maxiter": 1000}
-    ends = [
-        minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * 5, options=options) for start in starts
-    ]
-    best = min(ends, key=lambda end: end.fun)
-    policy = np.clip(best.x, 0, 1)
-    uphill = -loss(policy)[1]
+    ends = climb(per_step, starts, ftol=1e-15, gtol=1e-8, maxiter=1000)
+    top = highest(ends)
+    policy = np.clip(top.policy, 0, 1)
+    _, uphill = per_step(policy)
     _, own, naive = (x.mean(axis=0) for x in naive_course(game, horizon, policy, initial, eta, updates, normalize))
     error = None
     if learners is None:
@@ -103,12 +99,12 @@ def train_shaper(
         error *= scale.unit * np.sqrt(4) / horizon.weight  # of one set of learners, not of the mean over four
     return Shaper(
         policy=policy,
-        value=scale.level(-best.fun),
+        value=scale.level(top.value),
         error=error,
         naive_value=learner.level(naive.mean() / horizon.weight),
         curve=scale.level(own / horizon.weight),
         naive_curve=learner.level(naive / horizon.weight),
         residual=scale.unit * np.abs(np.clip(policy + uphill, 0, 1) - policy).max(),
-        reason=best.message,
-        by_start=scale.level(-np.array([end.fun for end in ends])),
+        reason=top.reason,
+        by_start=scale.level(np.array([end.value for end in ends])),
     )

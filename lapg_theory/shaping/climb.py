@@ -1,0 +1,55 @@
+"""The one search over policies: quasi-Newton ascent inside the cube [0, 1]^n, from several starts.
+
+Whatever is maximised over policies (against naive learners, in a mixed pool, against defection) is maximised here; those who
+call differ in what they maximise, and in how far they trust the best end.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+
+class End(NamedTuple):
+    """Where an ascent ended: the policy, its value, and why it stopped."""
+
+    policy: Float[np.ndarray, " n"]
+    value: float
+    reason: str
+
+
+def climb(
+    value_and_slope: Callable[[Any], tuple[Any, Any]],
+    starts: Iterable[Any],
+    *,
+    bounds: Any = None,
+    unit: float = 1.0,
+    **options: Any,
+) -> list[End]:
+    """The end of an ascent by L-BFGS-B (Byrd, Lu, Nocedal & Zhu 1995) from each start; nothing says that one is global.
+
+    Args:
+        value_and_slope: from a policy [n] to its value and the slope [n].
+        starts: policies [n].
+        bounds: (low, high) of each coordinate; by default all of [0, 1].
+        unit: factor on the value while it climbs, which sets the length of the first step; results are without it.
+        options: of scipy's method, as `ftol` and `gtol`.
+    """
+    from scipy.optimize import minimize
+
+    def loss(p):
+        value, slope = value_and_slope(p)
+        return -unit * value, -unit * slope
+
+    ends = []
+    for start in starts:
+        limits = [(0, 1)] * len(start) if bounds is None else bounds
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=limits, options=options)
+        ends.append(End(found.x, -found.fun / unit, found.message))
+    return ends
+
+
+def highest(ends: Iterable[End]) -> End:
+    """The highest of them, the first among equals."""
+    return max(ends, key=lambda end: end.value)
