@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import logit
 
 from lapg_theory.certificate.setting import Setting
@@ -13,6 +12,7 @@ from lapg_theory.certificate.thresholds import standard_error
 from lapg_theory.exact.chain import Discount, from_probabilities, payoffs
 from lapg_theory.game import ALLD, STATES, Discounted, MatrixGame
 from lapg_theory.game.units import normalised
+from lapg_theory.shaping.climb import climb
 from lapg_theory.shaping.course import value_and_slope
 from lapg_theory.shaping.initialisations import t_quantile
 
@@ -129,19 +129,18 @@ def _search(setting: Setting, everywhere: np.ndarray, least: float) -> NashVerdi
     def pool(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return _against(game, setting, rate, logits, p)
 
-    def loss(p: np.ndarray) -> tuple[float, np.ndarray]:
+    def mean(p: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = pool(p)
-        return -float(shares @ value), -(shares @ gradient)
+        return float(shares @ value), shares @ gradient
 
     defection, _ = pool(np.array(ALLD))
-    found = [minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * 5) for start in STARTS]
     ends = []
-    for end in found:
-        value, slope = pool(end.x)
+    for end in climb(mean, STARTS):
+        value, slope = pool(end.policy)
         gains, own = value - defection, len(everywhere)
         errors = [setting.p_naive * standard_error(part[:-1].reshape(own, -1).mean(1)) for part in (gains, *slope.T)]
         reach = t_quantile(own)
-        doubt = _doubt(end.x, shares @ slope, np.array(errors[1:]), reach)
+        doubt = _doubt(end.policy, shares @ slope, np.array(errors[1:]), reach)
         ends.append((end, float(shares @ gains), errors[0], doubt))
     found = decide(ends, least * float(np.ptp(game.row_payoffs)), reach)
     gain, error = scale.unit * found.gain, scale.unit * found.error
@@ -177,7 +176,7 @@ def _doubt(policy: np.ndarray, slope: np.ndarray, error: np.ndarray, reach: floa
 
 
 def decide(ends: Sequence[tuple[Any, float, float, Any]], least: float, reach: float = 2.0) -> NashVerdict:
-    """The verdict on (policy found as `x` with minus its value as `fun`, gain, its standard error, doubtful slope).
+    """The verdict on (end of an ascent, gain, its standard error, doubtful slope).
 
     `reach`: how many standard errors an interval extends either way.
     """
@@ -186,4 +185,4 @@ def decide(ends: Sequence[tuple[Any, float, float, Any]], least: float, reach: f
     best, gain, error, doubt = max(above or doubtful or ends, key=lambda end: end[1])
     verdict = False if above else None if doubtful else True
     doubt = doubt if verdict is None else None
-    return NashVerdict(verdict, tuple(float(x) for x in best.x), gain, error, -float(best.fun), doubt)
+    return NashVerdict(verdict, tuple(float(x) for x in best.policy), gain, error, float(best.value), doubt)

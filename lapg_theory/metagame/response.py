@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import minimize
 
 from lapg_theory.metagame.objective import Policies, Setting, pooled
+from lapg_theory.shaping.climb import climb
 from lapg_theory.shaping.initialisations import t_quantile
 from lapg_theory.shaping.sobol import sobol
 
@@ -59,13 +59,8 @@ def ascend(setting: Setting, q: Five, start: Five, held: Five | None = None) -> 
         return value[0], slope[0]
 
     unit = min(1.0, REACH / max(np.abs(gain(start)[1]).max(), 1e-300))
-    options = {"ftol": 1e-15, "gtol": 1e-8 * unit}
-
-    def loss(p):
-        return tuple(-unit * x for x in gain(p))
-
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return found.x, -found.fun / unit
+    (end,) = climb(gain, [start], bounds=bounds, unit=unit, ftol=1e-15, gtol=1e-8 * unit)
+    return end.policy, end.value
 
 
 def candidates(setting: Setting, q: Five, held: Five | None = None) -> Policies:

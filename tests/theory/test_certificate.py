@@ -2,7 +2,6 @@
 
 import math
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from lapg_theory.game import (
     stag_hunt,
     symmetric_game,
 )
+from lapg_theory.shaping.climb import End
 
 PD = prisoners_dilemma()
 
@@ -235,7 +235,7 @@ def test_near_its_threshold_the_nash_verdict_is_undecided():
 
 def test_verdicts_by_gain_and_error():
     def end(gain, error, doubt=None):
-        return SimpleNamespace(x=[gain] * 5, fun=-gain), gain, error, doubt
+        return End(np.full(5, gain), gain, ""), gain, error, doubt
 
     slope = ("DC", 0.1, 0.2)
     for ends, verdict, gain, doubt in (
