@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Numbers are rationals: 1/3 and 0.25 are exact. Where a list starts with a minus, write --payoffs=-1,... "
         "Exit status: 0 if nothing is refuted (or miscalibrated), 1 if something is, 130 if interrupted."
     )
-    add("--level", nargs="+", default=[], metavar="L", help="levels, such as L0,L2 or L0-L4 (default); L5 and L6 train")
+    add("--level", nargs="+", default=[], metavar="L", help="levels, such as L0,L2 or L0-L4 (default); L5 and L7 train")
     add("--game", metavar="NAME", help="a 2x2 game with its default payoffs: stag_hunt, chicken, matching_pennies, ...")
     text = "of a symmetric game (default 2,1,0,-1), or tables of any 2x2 game as game.payoffs takes them: [[4,0],[3,2]]"
     add("--payoffs", metavar="T,R,P,S", help=text)
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, help="seed of the simulation")
     add("--false-alarms", type=float, metavar="RATE", help="false-alarm rate of each level")
     add("--sabotage", metavar="KIND", help="put a classical mistake into the simulation; `list` names them")
-    add("--run", type=Path, nargs="+", default=[], metavar="DIR", help="run folders that L6 looks at")
+    add("--run", type=Path, nargs="+", default=[], metavar="DIR", help="run folders that L6 or L7 looks at")
     text = "the policies that train in L5: tabular (default), gru or hawk, the latter with few seeds"
     add("--model", default="tabular", metavar="KIND", help=text)
     add("--agents", dest="model", default=argparse.SUPPRESS, help=argparse.SUPPRESS)

@@ -1,5 +1,6 @@
 """One figure a level, drawn from the level's data."""
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from lapg_rl.reports.figures import COLOURS, NAMES, SOFT, THEORY
 from lapg_theory.game import STATES
 
 BLUE, ORANGE, GREEN = (COLOURS[name] for name in ("lapg", "mfos", "batch_unaware"))
+ENDS = {"cooperate": GREEN, "extort": ORANGE, "defect": BLUE, "other": SOFT}
 
 
 def panels(columns: int, height: float = 3.6) -> tuple[Any, Any]:
@@ -184,12 +186,11 @@ def outcome(level: Level) -> Any:
     for part in above:
         for axes, found in zip(part.subplots(1, len(windows), squeeze=False)[0], windows, strict=True):
             _window(axes, found)
-    colours = {"cooperate": GREEN, "extort": ORANGE, "defect": BLUE, "other": SOFT}
     for axes, kind in zip(below.subplots(1, len(kinds), squeeze=False, sharey=True)[0], kinds, strict=True):
         cells = [cell for cell in pool if cell["start"] == kind]
         for offset, side, alpha in ((-0.2, "predicted", 0.4), (0.2, "seen", 1.0)):
             bottom = np.zeros(len(cells))
-            for name, colour in colours.items():
+            for name, colour in ENDS.items():
                 height = np.array([cell["outcomes"][name][side] / cell["runs"] for cell in cells])
                 label = name if side == "seen" else None
                 axes.bar(np.arange(len(cells)) + offset, height, 0.38, bottom, color=colour, alpha=alpha, label=label)
@@ -198,6 +199,26 @@ def outcome(level: Level) -> Any:
         axes.set(title=f"Start: {kind}", xlabel="share of naive learners")
     below.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     below.supylabel("runs: predicted | seen", fontsize=10)
+    return figure
+
+
+def basin(level: Level) -> Any:
+    """Where each schedule leads: the share of runs at each end, predicted and seen."""
+    from matplotlib import pyplot
+
+    cells = level.data["schedules"][::-1]
+    figure, axes = pyplot.subplots(figsize=(9.4, 0.8 + 0.55 * len(cells)), layout="constrained")
+    pyplot.close(figure)
+    for offset, side, alpha in ((0.2, "predicted", 0.4), (-0.2, "seen", 1.0)):
+        left = np.zeros(len(cells))
+        for name, colour in ENDS.items():
+            width = np.array([cell["outcomes"][name][side] / cell["runs"] for cell in cells])
+            label = name if side == "seen" else None
+            axes.barh(np.arange(len(cells)) + offset, width, 0.38, left, color=colour, alpha=alpha, label=label)
+            left += width
+    axes.set_yticks(range(len(cells)), [textwrap.fill(cell["schedule"], 48) for cell in cells], fontsize=8)
+    axes.set(xlim=(0, 1), xlabel="share of the runs: above predicted, below seen")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     return figure
 
 
@@ -285,4 +306,5 @@ FIGURES: dict[str, Callable[[Level], Any]] = {
     "L4": dynamics,
     "L5": outcome,
     "L6": behaviour,
+    "L7": basin,
 }

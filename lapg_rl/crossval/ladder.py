@@ -43,6 +43,7 @@ TRAINED = {
         "l5_outcome", "Outcome", "Do sampled agents end in the phase, and on the side of the window, that is predicted?"
     ),
     "L6": Rung("l6_behaviour", "Behaviour", "Does a trained sequence agent do what the best memory-one policy does?"),
+    "L7": Rung("l7_basin", "Basin", "Does each schedule of a mixed pool lead where the exact dynamics say it does?"),
 }
 RUNGS = LEVELS | TRAINED
 

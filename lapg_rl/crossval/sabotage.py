@@ -93,6 +93,7 @@ SABOTAGES: Mapping[str, tuple[str, Simulation]] = {
         Simulation(make_env=lambda game: SameView(IteratedMatrixGame(game))),
     ),
     "learner-sum": ("the co-player sums over its minibatch instead of averaging", Simulation(coplayer=SummedUpdate)),
+    "schedule-order": ("schedules are gone through backwards", Simulation(schedule=lambda course: course[::-1])),
 }
 
 #: kind -> the levels that must notice; all others must not.
@@ -102,4 +103,5 @@ EXPECTED: Mapping[str, frozenset[str]] = {
     "payoff-sign": frozenset({"L0", "L2", "L3", "L4"}),
     "player-view": frozenset({"L0", "L1", "L2", "L3", "L4"}),
     "learner-sum": frozenset({"L1", "L2", "L3", "L4"}),
+    "schedule-order": frozenset({"L7"}),
 }

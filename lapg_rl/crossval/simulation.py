@@ -32,8 +32,8 @@ PLAIN = LearnerConfig(
 GAMES_AT_ONCE = 2**16
 
 
-def _unchanged(coplayer: Any) -> Any:
-    return coplayer
+def _unchanged(part: Any) -> Any:
+    return part
 
 
 def plain_learner(eta: float) -> NaiveConfig:
@@ -56,11 +56,15 @@ def learner(config: NaiveConfig) -> NaiveLearner:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Simulation:
-    """What the levels take from `lapg_rl`: how to build the environment, the table of estimators, the co-players."""
+    """What the levels take from `lapg_rl`: how to build the environment, the table of estimators, the co-players.
+
+    `schedule` is the order in which what changes in the course of training, [updates, ...], is gone through.
+    """
 
     make_env: Callable[[MatrixGame], Any] = IteratedMatrixGame
     estimators: Mapping[str, Callable[..., Any]] = dataclasses.field(default_factory=lambda: ESTIMATORS)
     coplayer: Callable[[Any], Any] = _unchanged
+    schedule: Callable[[np.ndarray], np.ndarray] = _unchanged
 
 
 HONEST = Simulation()

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from lapg_rl.config import Config
+from lapg_rl.config.schedule import with_numbers
 from lapg_rl.crossval.simulation import HONEST, PLAIN, Simulation, learner, plain_learner, play
 from lapg_rl.learn.credit import experience
 from lapg_rl.learn.losses import loss
@@ -66,7 +68,7 @@ class Sweep:
     Attributes:
         name: of its folder.
         start: log-odds of the agents, [runs, players, 5].
-        share: of naive learners, [runs].
+        share: of naive learners, [runs], or another one for each update, [updates, runs].
         eta: their learning rate in log-odds on returns per step, [runs].
         rate: step size of the agents, in log-odds, on returns per step.
         steps: T.
@@ -77,11 +79,12 @@ class Sweep:
         updates: of the agents.
         every: updates between two records, which are also checkpoints.
         seed: of the key.
+        entropy: coefficient of an entropy bonus, a number or [updates, runs].
     """
 
     name: str
     start: Float[np.ndarray, "runs players 5"]
-    share: Float[np.ndarray, " runs"]
+    share: Float[np.ndarray, "*updates runs"]
     eta: Float[np.ndarray, " runs"]
     rate: float
     steps: int
@@ -92,6 +95,7 @@ class Sweep:
     updates: int
     every: int
     seed: int = 0
+    entropy: Any = 0.0
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -109,7 +113,9 @@ class Sweep:
     def spec(self) -> dict[str, Any]:
         """Plain data that determine it; long arrays by their hash."""
         found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        for name in ("start", "share", "eta"):
+        if not np.any(found["entropy"]):
+            del found["entropy"]  # which sweeps of earlier versions don't name
+        for name in {"start", "share", "eta", "entropy"} & set(found):
             array = np.ascontiguousarray(found[name], float)
             found[name] = f"{array.shape} {hashlib.sha256(array.tobytes()).hexdigest()[:16]}"
         return found
@@ -131,17 +137,26 @@ def with_baseline(own: Trajectory) -> Trajectory:
     return own._replace(values=jnp.broadcast_to(others, own.values.shape))
 
 
-def slope(simulation: Simulation, ego: Any, own: Trajectory, learns: bool) -> Any:
-    """The gradient of the production loss: minus the estimate of the slope of the return per step."""
+def slope(simulation: Simulation, ego: Any, own: Trajectory, learns: bool, entropy: Any = 0.0) -> Any:
+    """The gradient of the production loss: minus the estimate of the slope of the return per step, and of the bonus."""
     played = experience(with_baseline(own), learns, TRAINING, table=simulation.estimators)
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), played)
-    return eqx.filter_grad(loss, has_aux=True)(ego, flat, TRAINING)[0]
+    now = with_numbers(Config(learner=TRAINING), {"learner.entropy_coef": entropy}).learner
+    return eqx.filter_grad(loss, has_aux=True)(ego, flat, now)[0]
 
 
 def _update(
-    simulation: Simulation, game: MatrixGame, sizes: tuple[int, ...], theta: Array, share: Array, eta: Array, rate, key
+    simulation: Simulation,
+    game: MatrixGame,
+    sizes: tuple[int, ...],
+    theta: Array,
+    eta: Array,
+    rate: Array,
+    now: Any,
+    key,
 ) -> Array:
-    """One update of the agents `theta` [players, 5] of one run."""
+    """One update of the agents `theta` [players, 5] of one run; `now` are share and entropy coefficient."""
+    share, entropy = now
     batch, episodes, steps, meta_batch, games = sizes
     keys = jax.random.split(key, len(theta) + 1)
     agents = [tables(row) for row in theta]
@@ -150,13 +165,13 @@ def _update(
     for agent, k in zip(agents, keys[1:], strict=True):
         shape = {"batch": batch, "inner_episodes": episodes, "steps": steps}
         own, _ = play(simulation, game, agent, naive, (eta, tables(jnp.zeros(5))), k, meta_batch, **shape)
-        gradients.append(slope(simulation, agent, own, True))
+        gradients.append(slope(simulation, agent, own, True, entropy))
     if len(agents) == 2:
         # The agents remember nothing, so an inner episode of their own is all there is to a game of the pair.
         sides = play(
             simulation, game, agents[0], MetaAgent(), agents[1], keys[0], games, batch=1, inner_episodes=1, steps=steps
         )
-        pair = [slope(simulation, agent, side, False) for agent, side in zip(agents, sides, strict=True)]
+        pair = [slope(simulation, agent, side, False, entropy) for agent, side in zip(agents, sides, strict=True)]
         mix = lambda a, b: share * a + (1 - share) * b  # noqa: E731
         gradients = [jax.tree.map(mix, a, b) for a, b in zip(gradients, pair, strict=True)]
     ascent, found = make_optimiser(TRAINING), []
@@ -168,24 +183,56 @@ def _update(
     return jnp.stack(found)
 
 
-@functools.partial(jax.jit, static_argnames=("simulation", "game", "sizes", "every", "at_once"))
+@functools.partial(jax.jit, static_argnames=("simulation", "game", "sizes", "at_once"))
 def _advance(
-    simulation: Simulation, game: MatrixGame, sizes: tuple[int, ...], every: int, at_once: int, theta: Array,
-    share: Array, eta: Array, rate: Array, key: Array, done: Array,
+    simulation: Simulation, game: MatrixGame, sizes: tuple[int, ...], at_once: int, theta: Array, course: Any, eta: Array,
+    rate: Array, key: Array, done: Array,
 ) -> Array:  # fmt: skip
-    """The agents of all runs after `every` more updates; update n of run r has the key fold_in(fold_in(key, n), r)."""
+    """The agents of all runs after some more updates; update n of run r has the key fold_in(fold_in(key, n), r).
+
+    `course` are share and entropy coefficient of each update and run, [updates, runs].
+    """
     runs = jnp.arange(len(theta))
 
-    def update(theta, n):
+    def update(theta, step):
+        n, now = step
         key_now = jax.random.fold_in(key, n)
 
         def one(run):
-            theta, share, eta, r = run
-            return _update(simulation, game, sizes, theta, share, eta, rate, jax.random.fold_in(key_now, r))
+            theta, now, eta, r = run
+            return _update(simulation, game, sizes, theta, eta, rate, now, jax.random.fold_in(key_now, r))
 
-        return jax.lax.map(one, (theta, share, eta, runs), batch_size=at_once), None
+        return jax.lax.map(one, (theta, now, eta, runs), batch_size=at_once), None
 
-    return jax.lax.scan(update, theta, done + jnp.arange(every))[0]
+    return jax.lax.scan(update, theta, (done + jnp.arange(len(course[0])), course))[0]
+
+
+@functools.partial(jax.jit, static_argnames=("game", "sizes", "slopes"))
+def _spread(game: MatrixGame, sizes: tuple[int, ...], slopes: int, theta: Array, eta: Array, keys: Array) -> Array:
+    def one(case):
+        theta, key = case
+        moves = [_update(HONEST, game, sizes, theta, eta, jnp.float32(1), (share, 0.0), key) for share in (1.0, 0.0)]
+        return jnp.stack(moves)[:, 0] - theta[0]
+
+    found = jax.lax.map(one, (jnp.repeat(theta, slopes, 0), keys))
+    return found.reshape(len(theta), slopes, 2, 5).std(1, ddof=1)
+
+
+def sampled_spread(
+    sweep: Sweep, game: MatrixGame, theta: Float[np.ndarray, "n 2 5"], slopes: int
+) -> tuple[Float[np.ndarray, "n 5"], Float[np.ndarray, "n 5"]]:
+    """Standard deviation of the first agent's sampled slope over so many samples: from naive learners, and from its like.
+
+    Args:
+        sweep: sizes, the naive rate (of the first run) and the key.
+        game: what is played.
+        theta: log-odds of pairs.
+        slopes: samples of each.
+    """
+    keys = jax.random.split(jax.random.key(sweep.seed), slopes * len(theta))
+    eta = jnp.float32(sweep.eta[0])
+    found = np.asarray(_spread(game, sweep.sizes, slopes, jnp.asarray(theta, jnp.float32), eta, keys), float)
+    return found[:, 0], found[:, 1]
 
 
 def at_once(sweep: Sweep) -> int:
@@ -209,13 +256,15 @@ def train(
     like = jnp.zeros((count + 1, *sweep.start.shape), jnp.float32).at[0].set(jnp.asarray(sweep.start, jnp.float32))
     found = checkpoint.newest(place, {"path": like, "record": jnp.zeros((), jnp.int32)})
     path, done = (np.array(like), 0) if found is None else (np.array(found["path"]), int(found["record"]))
-    share, eta = (jnp.asarray(x, jnp.float32) for x in (sweep.share, sweep.eta))
-    rate, key = jnp.float32(sweep.rate), jax.random.key(sweep.seed)
-    progress = Progress(f"L5 {sweep.name}", done * sweep.every, sweep.updates, quiet=quiet)
+    whole = (sweep.updates, len(sweep.start))
+    course = [simulation.schedule(np.broadcast_to(x, whole)).astype(np.float32) for x in (sweep.share, sweep.entropy)]
+    eta, rate, key = jnp.asarray(sweep.eta, jnp.float32), jnp.float32(sweep.rate), jax.random.key(sweep.seed)
+    progress = Progress(f"{folder.name} {sweep.name}", done * sweep.every, sweep.updates, quiet=quiet)
     for n in range(done, count):
+        these = slice(n * sweep.every, (n + 1) * sweep.every)
         now = _advance(
-            simulation, game, sweep.sizes, sweep.every, at_once(sweep), jnp.asarray(path[n]), share, eta, rate, key,
-            jnp.int32(n * sweep.every),
+            simulation, game, sweep.sizes, at_once(sweep), jnp.asarray(path[n]), [x[these] for x in course], eta, rate, key,
+            jnp.int32(these.start),
         )  # fmt: skip
         path[n + 1] = np.asarray(now)
         if not np.isfinite(path[n + 1]).all():

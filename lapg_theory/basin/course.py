@@ -74,14 +74,23 @@ def _now(plan: Any, stage: Any, spent: Any) -> Any:
     return jnp.moveaxis(ramps[..., 0] + (ramps[..., 1] - ramps[..., 0]) * done[:, None], -1, 0)
 
 
-def field(numbers: Numbers, theta: Any, quantities: Any, updates: int) -> tuple[Any, Any, Any]:
-    """Slope in logits of agents [5, runs, n], and both rewards, [runs, n]; `quantities` as of `_now`."""
+def field(numbers: Numbers, theta: Any, quantities: Any, updates: int, noise: Any = None) -> tuple[Any, Any, Any]:
+    """Slope in logits of agents [5, runs, n], and both rewards, [runs, n]; `quantities` as of `_now`.
+
+    `noise` are (standard deviations of a sampled slope, standard normal numbers [2, 5, runs, n]); see `integrate`.
+    """
     share, bonus, _, eta = (x[:, None] for x in quantities)
     own = among_agents(numbers, theta)
     naive = with_naive(numbers, theta, updates, numbers.eta * eta[..., None])
     slope = share * naive.slope + (1 - share) * own.slope
     slope = slope - bonus * theta * (share * naive.visits + (1 - share) * own.visits)
-    return product(theta) * slope, own.value, naive.value
+    slope = product(theta) * slope
+    if noise is not None:
+        sizes, draws = noise
+        parts = (share, naive.visits), (1 - share, own.visits)
+        for size, draw, (weight, visits) in zip(sizes, draws, parts, strict=True):
+            slope = slope + size * weight * jnp.sqrt(visits * product(theta)) * draw
+    return slope, own.value, naive.value
 
 
 def logits(table: Any) -> Any:
@@ -95,11 +104,16 @@ def _advance(plan: Any, stage: Any, spent: Any, among: Any, naive: Any) -> tuple
 
 
 @functools.partial(jax.jit, static_argnames=("updates", "records", "every", "adam"))
-def _integrate(numbers: Numbers, table: Any, plan: Any, *, updates: int, records: int, every: int, adam: bool) -> Any:
+def _integrate(
+    numbers: Numbers, table: Any, plan: Any, noise: Any, *, updates: int, records: int, every: int, adam: bool
+) -> Any:
     def step(carry, t):
         table, first, second, stage, spent, left = carry
-        now, theta = _now(plan, stage, spent), logits(table)
-        slope, among, naive = field(numbers, theta, now, updates)
+        now, theta, drawn = _now(plan, stage, spent), logits(table), None
+        if noise is not None:
+            sizes, key = noise
+            drawn = sizes, jax.random.normal(jax.random.fold_in(key, t.astype(int)), (2, *theta.shape), theta.dtype)
+        slope, among, naive = field(numbers, theta, now, updates, drawn)
         slope = jnp.concatenate([slope, slope.sum(0, keepdims=True)])[: len(table)]
         rate = now[2][:, None]
         if adam:
@@ -149,6 +163,8 @@ def integrate(
     every: Any = 25,
     optimiser: str = "adamw",
     shared: bool = False,
+    noise: tuple[float | int, float | int] | None = None,
+    seed: int = 0,
 ) -> Course:
     """The paths of runs of agents that all learn at once, by the exact field of the pool, under a schedule; float32.
 
@@ -161,10 +177,15 @@ def integrate(
         optimiser: "adamw" (in logits, as everywhere in this library) or "ascent", rate x slope.
         shared: logits are a parameter for each state and a bias that all states share (at first 0), as in a network
             with a bias at its end; to plain ascent that is another metric.
+        noise: of sampled learning, (from games with naive learners, from games among agents), or None. A sampled slope in
+            the logit of a state has the standard deviation noise x sqrt(visits x p (1 - p)): the score of an action that is
+            taken at random, times the spread of what follows. For N games of T steps the number is about the standard
+            deviation of what follows over sqrt(N T); states are independent here, which they are only nearly in games.
+        seed: of the noise.
 
     Raises:
-        ValueError: for starts of another shape or not finite, counts that are none, an unknown optimiser, or a schedule
-            that `plan` refuses.
+        ValueError: for starts of another shape or not finite, counts that are none, an unknown optimiser, noise that is no
+            pair of finite numbers >= 0, or a schedule that `plan` refuses.
     """
     theta = np.asarray(starts, float)
     if theta.ndim != 3 or theta.shape[1] < 2 or theta.shape[2] != 5 or not np.isfinite(theta).all():
@@ -173,12 +194,15 @@ def integrate(
         raise ValueError(f'optimiser must be "adamw" or "ascent", got {optimiser!r}')
     check_count("steps", steps)
     check_count("every", every)
+    if noise is not None and not (len(noise) == 2 and all(0 <= x < np.inf for x in noise)):
+        raise ValueError(f"noise must be two finite standard deviations >= 0, got {noise!r}")
+    drawn = None if noise is None else (jnp.asarray(noise, jnp.float32), jax.random.key(seed))
     arrays = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), plan(stages))
     records = -(-steps // every)
     table = jnp.asarray(np.moveaxis(theta, -1, 0), jnp.float32)
     table = jnp.concatenate([table, 0 * table[:1]]) if shared else table
     kind = {"records": records, "every": every, "adam": optimiser == "adamw"}
-    (path, among, naive), left = _integrate(pool.traced, table, arrays, updates=pool.updates, **kind)
+    (path, among, naive), left = _integrate(pool.traced, table, arrays, drawn, updates=pool.updates, **kind)
     policies = expit(np.moveaxis(np.asarray(path, float), 1, -1))
     among, naive = np.asarray(among, float), np.asarray(naive, float)
     return Course(

@@ -202,7 +202,7 @@ def test_an_unknown_kind_of_agent_is_refused(tmp_path, capsys):
 def test_levels_that_train_are_carried_out_only_where_asked_for():
     assert chosen([]) == list(LEVELS)
     assert chosen(["L4-L6"]) == ["L4", "L5", "L6"]
-    assert set(RUNGS) - set(LEVELS) == {"L5", "L6"}
+    assert set(RUNGS) - set(LEVELS) == {"L5", "L6", "L7"}
 
 
 def test_predictions_cross_the_window_and_are_unsure_at_its_edges():

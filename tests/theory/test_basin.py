@@ -114,6 +114,23 @@ def test_the_naive_rate_of_a_stage_is_a_factor():
     np.testing.assert_allclose(found[0].policies, found[1].policies, atol=1e-6)
 
 
+def test_noise_spreads_a_step_by_visits_and_by_chance():
+    """All play one half, so each state is seen in (T - 1) / (4 T) of the decisions; 800 draws, six standard errors."""
+    pool, rate, steps = small_pool(steps=5, episodes=2), 0.5, 5
+    starts = np.zeros((400, 2, 5))
+    for share, noise, size in ((0.0, (9.0, 0.2), 0.2), (0.25, (0.4, 0.0), 0.1)):
+        stages = [Stage(share, rate=rate)]
+        kind = {"steps": 1, "every": 1, "optimiser": "ascent"}
+        noisy, quiet = (integrate(pool, stages, starts, noise=x, seed=1, **kind).policies[1] for x in (noise, None))
+        moved = (noisy - quiet) / (1 / 4)
+        visits = np.array([1 / steps] + [(steps - 1) / (4 * steps)] * 4)
+        spread = rate * size * np.sqrt(visits / 4)
+        assert np.abs(moved.std((0, 1)) / spread - 1).max() < 6 / np.sqrt(2 * 800)
+        assert np.abs(moved.mean((0, 1)) / spread).max() < 6 / np.sqrt(800)
+        again = integrate(pool, stages, starts, noise=noise, seed=2, **kind).policies[1]
+        assert np.abs(noisy - again).min() > 0
+
+
 def test_intervals_are_those_of_wilson():
     low, high = wilson(8, 10)
     np.testing.assert_allclose(
@@ -149,6 +166,10 @@ def test_ends_have_the_words_of_the_atlas():
         (lambda: Pool(PD, FiniteHorizon(2), 1, 2, LEARNER[:, :4]), "learners must be"),
         (lambda: integrate(SHORT, [Stage(1)], np.zeros((3, 1, 5))), "agents >= 2"),
         (lambda: integrate(SHORT, [Stage(1)], np.zeros((3, 2, 5)), optimiser="sgd"), 'must be "adamw"'),
+        (
+            lambda: integrate(SHORT, [Stage(1)], np.zeros((3, 2, 5)), noise=(-1.0, 0.0)),
+            "two finite standard deviations",
+        ),
     ],
 )
 def test_refusals(make, text):

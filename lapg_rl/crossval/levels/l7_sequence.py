@@ -1,0 +1,137 @@
+"""Level L7 with agents that have a memory: runs that were trained under schedules, against the exact pool under the same.
+
+The exact pool is of memory-one agents at the naive rate that is calibrated for the config, from random starts, by AdamW. An
+agent with a memory need not follow it, whether it does is the question. A setting counts where SURE of the exact runs end
+alike, also at MARGIN times smaller and larger odds of every share.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lapg_rl.config import Config
+from lapg_rl.config.schedule import parse, stage_configs
+from lapg_rl.crossval.levels.l5_sequence import SURE, outcome_of
+from lapg_rl.crossval.phases import MARGIN, PHASES
+from lapg_rl.crossval.prediction import predict
+from lapg_rl.crossval.setting import Setting
+from lapg_rl.crossval.simulation import HONEST, Simulation
+from lapg_rl.crossval.statistics import binomial_interval
+from lapg_rl.crossval.verdict import Level, Majority
+from lapg_rl.study.results import Result, by_setting, collect, runs_in
+from lapg_theory.basin import Pool, Stage, integrate, random_starts
+from lapg_theory.game import FiniteHorizon
+
+#: Random starts of the exact pool, its steps of AdamW, and how many of them an update of networks amounts to: pure shaping
+#: takes 80 to 100 steps until naive learners yield .6, networks of `ipd-mixed-small` take 25 to 45 updates.
+STARTS, STEPS, STEPS_AN_UPDATE = 16, 1200, 2.7
+#: Metrics that a stage may wait for -> what ends the stage before it in theory.
+METRICS = {"reward_vs_naive": "naive", "reward_vs_meta": "among"}
+
+
+def stages_of(cfg: Config) -> list[Stage]:
+    """What the agents of a run go through, as the exact pool does.
+
+    Raises:
+        ValueError: for company other than naive learners and agents, and for ramps, other metrics, or an update as the
+            start of a stage after one that waits for a metric, none of which the exact pool knows.
+    """
+    made, before = [], 0.0
+    starts = parse(cfg.schedule)
+    for now, later in zip(stage_configs(cfg), [*starts, None], strict=True):
+        if set(now.shares) - {"naive", "meta"}:
+            raise ValueError(
+                f"{cfg.name} meets {', '.join(now.shares)}; the exact pool has naive learners and agents only"
+            )
+        stage = Stage(now.pool.p_naive, entropy=now.learner.entropy_coef / now.learner.reward_scale)
+        if later is not None:
+            if later.ramps or (later.metric and not (later.above and later.metric in METRICS)):
+                raise ValueError(
+                    f"the exact pool knows no ramps, and stages that wait for {' or '.join(METRICS)} >= a number only; "
+                    f"the schedule is {cfg.schedule}"
+                )
+            if later.metric:
+                stage, before = dataclasses.replace(stage, **{METRICS[later.metric]: later.number}), np.nan
+            else:
+                steps, before = STEPS_AN_UPDATE * (later.number - before), later.number
+                if not steps >= 1:
+                    raise ValueError(
+                        f"stages at given updates must come before those that wait for a metric, got {cfg.schedule}"
+                    )
+                stage = dataclasses.replace(stage, steps=round(steps))
+        made.append(stage)
+    return made
+
+
+def told(cfg: Config, rate: float) -> list[tuple[str, ...]]:
+    """Words for the ends of the exact pool, at the shares and at MARGIN times smaller and larger odds of them."""
+    pool = Pool(cfg.game.build(), FiniteHorizon(cfg.steps), rate, cfg.inner_episodes - 1, np.zeros((1, 5)))
+    starts, found = random_starts(STARTS, max(cfg.pool.agents, 2)), []
+    for odds in (1.0, 1 / MARGIN, MARGIN):
+        stages = []
+        for stage in stages_of(cfg):
+            share = float(np.asarray(stage.share))
+            stages.append(dataclasses.replace(stage, share=odds * share / (1 - share + odds * share)))
+        ends = integrate(pool, stages, starts, steps=STEPS, every=STEPS).labels
+        found.append(tuple("cooperate" if end == "alternate" else end for end in ends))  # as `outcome_of` has it
+    return found
+
+
+def level(setting: Setting, simulation: Simulation, paths: Sequence[Path]) -> Level:
+    """Judge each setting of the runs that are named.
+
+    Raises:
+        ValueError: for runs that are not finished, or whose schedule the exact pool does not know, and with a sabotage,
+            which cannot reach them.
+    """
+    if simulation is not HONEST:
+        raise ValueError("the runs that are named are trained already, so nothing can be sabotaged; leave out --run")
+    results = [collect(folder) for folder in runs_in(paths)]
+    if left := [result.name for result in results if result.unfinished]:
+        raise ValueError(f"not finished, so nothing can be said of their ends: {', '.join(left)}")
+    found, made = [], []
+    for runs in by_setting(results):
+        cell, sure = _cell(runs)
+        found.append(cell)
+        if sure:
+            made.append(Majority(f"{cell['schedule']}: {cell['told']}", cell["agree"], cell["runs"]))
+    notes = (
+        f"Predictions are of memory-one agents from {STARTS} random starts, at the calibrated naive rate. A setting counts "
+        f"where {SURE:.0%} of them end alike, also at {MARGIN} times smaller and larger odds: {len(made)} of {len(found)} "
+        "settings. "
+        "The end of a run is that of its last 20 updates.",
+    )
+    return Level("L7", tuple(made), {"schedules": found, "environment_steps": 0}, notes, setting.false_alarms)
+
+
+def _cell(runs: Sequence[Result]) -> tuple[dict[str, Any], bool]:
+    """A setting's predicted and seen ends, and whether theory is sure of them."""
+    cfg = runs[0].config
+    theory = predict(cfg)
+    counts = [Counter(part) for part in told(cfg, theory.best[1].rate)]
+    seen = [outcome_of(run, theory.simulated_defection.reward) for run in runs]
+    name, count = counts[0].most_common(1)[0][0], len(runs)
+    outcomes = {
+        phase: {
+            "seen": seen.count(phase),
+            "interval": binomial_interval(seen.count(phase), count),
+            "predicted": counts[0][phase] * count / STARTS,
+        }
+        for phase in PHASES
+    }
+    label = f"{cfg.name}, share {cfg.pool.p_naive:g}" + (f"; {cfg.schedule}" if cfg.schedule else "")
+    sure = min(part[name] for part in counts) >= SURE * STARTS
+    agree = seen.count(name)
+    cell = {
+        "schedule": label,
+        "runs": count,
+        "outcomes": outcomes,
+        "judged": count if sure else 0,
+        "agree": agree,
+        "told": name,
+    }
+    return cell, sure
