@@ -7,6 +7,8 @@ from pathlib import Path
 
 from lapg_rl import config
 from lapg_rl.config.checks import check_draws
+from lapg_rl.runs.folder import RunFolder
+from lapg_theory.game import check_count
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,18 +27,16 @@ def run(arguments: argparse.Namespace) -> int:
         batches = [int(text) for text in arguments.batches.split(",")]
     except ValueError:
         raise ValueError(f"--batches must be integers such as 1,4,16, got {arguments.batches!r}") from None
+    for batch in batches:
+        check_count("--batches", batch)
+    check_count("--meta-batch", arguments.meta_batch, 3)  # fewer don't tell signal from noise
     check_draws("--seed", arguments.seed)
-    import jax
-
-    from lapg_rl.runs.loop import RunFolder, fresh_state
-    from lapg_rl.study import entrants
-    from lapg_rl.study.balance import balance
-
-    if Path(arguments.source).is_dir():
+    folder = None
+    if Path(arguments.source).name != arguments.source or Path(arguments.source).exists():
         if arguments.settings:
             raise ValueError(f"a run takes everything from its folder, got {' '.join(arguments.settings)}")
         folder = RunFolder(arguments.source)
-        cfg, state = folder.trusted_config(), folder.final_state()
+        cfg = folder.check_trained()
     else:
         cfg = config.override(config.preset(arguments.source), arguments.settings)
         if cfg.pool.parents:
@@ -44,7 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
                 f"pool.{next(iter(cfg.pool.parents))} is of no use here: a preset is measured without its parents; train "
                 "it, and give the run"
             )
-        state = fresh_state(cfg)
+    import jax
+
+    from lapg_rl.runs.loop import fresh_state
+    from lapg_rl.study import entrants
+    from lapg_rl.study.balance import balance
+
+    state = folder.final_state() if folder else fresh_state(cfg)
     policy = jax.tree.map(lambda x: x[0], state.agents)
     key = jax.random.key(arguments.seed)
     naive = entrants.naive_of(cfg, state, 0).policy

@@ -31,13 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what is left to do: finished runs are used again, begun ones carried on."""
-    from lapg_rl.reports.make import gather, predict_run, report  # takes seconds to import
-    from lapg_rl.runs.loop import open_run
-
     updates = [] if arguments.updates is None else [f"updates={arguments.updates}"]
     base = config.override(config.preset(PRESET), [*arguments.settings, *updates])
     base.game.build()  # refuses other games, of which its words don't speak
     runs = plan(base, arguments.seeds, arguments.root)
+    from lapg_rl.reports.make import gather, predict_run, report  # takes seconds to import
+    from lapg_rl.runs.folder import open_run
+
     folders = [open_run(cfg, folder).path for cfg, folder in runs]
     print("1. Derive: what the exact theory says of an agent against naive learners in this game", flush=True)
     if base.inner_episodes > 1:

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lapg_rl.config import tables
+from lapg_rl.config.checks import check_draws
 from lapg_rl.runs import trust
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import records
+from lapg_rl.study.names import check_opponents
 from lapg_rl.study.records import Evaluation, Match, Player
+from lapg_theory.game import check_count
 
 EPILOGUE = """opponents:
   naive, the name of a fixed strategy (`lapg list strategies`; zd-extort-3 or
@@ -40,7 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate the run and print what came out."""
     folder, opponents = arguments.run_folder, arguments.opponents or None
     trust.allow(*(name for name in arguments.opponents if tables.is_address(name)))  # what is named is allowed
-    RunFolder(folder).trusted_config()  # refuses what is no run before the seconds that imports take
+    check_count("--meta-batch", arguments.meta_batch)  # every mistake in the arguments is told before JAX is imported
+    check_draws("--seed", arguments.seed)
+    check_opponents(arguments.opponents, RunFolder(folder).check_trained())
     from lapg_rl.study.evaluation import evaluate
 
     evaluation = evaluate(folder, opponents, meta_batch=arguments.meta_batch, seed=arguments.seed)

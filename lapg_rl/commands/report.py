@@ -5,6 +5,9 @@ import json
 import sys
 from pathlib import Path
 
+from lapg_rl.runs.folder import RunFolder
+from lapg_rl.study.results import runs_in
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -23,6 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Complete the run folders, then write what was asked for."""
+    if arguments.figure and arguments.figure.suffix not in (".svg", ".png", ".pdf"):
+        raise ValueError(f"--figure must end in .svg, .png or .pdf, got {arguments.figure}")
+    for folder in runs_in(arguments.runs):
+        if not (folder / "config.toml").is_file():
+            RunFolder(folder).config()  # refuses it before JAX is imported
     from lapg_rl.reports.make import report
 
     written = report(

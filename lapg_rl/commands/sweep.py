@@ -46,9 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
     given = [setting for setting in arguments.settings if "=" in setting]
     for setting in given:
         config.full_key(setting.partition("=")[0])
-    from lapg_rl.study import sweep  # takes seconds to import; what is mistyped is refused before
+    from lapg_rl.study import sweep
 
     root = arguments.root or Path("runs") / f"sweep-{base.name}"
+    if root.exists() and not root.is_dir():
+        raise ValueError(f"--root must be a folder, got {root}; name another")
     planned = sweep.plan(base, given, arguments.seeds, root)
     check_trusted((one.config for one in planned), arguments)
     left = [] if arguments.table else [one for one in planned if not one.finished]

@@ -34,18 +34,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Play, write the files, print the tables."""
     from lapg_rl.config import tables
+    from lapg_rl.config.checks import check_draws
     from lapg_rl.runs import trust
     from lapg_rl.runs.folder import RunFolder
     from lapg_rl.runs.progress import Progress
     from lapg_rl.study.names import check_name
+    from lapg_rl.study.results import runs_in
+    from lapg_theory.game import check_count
 
     words = [] if arguments.others is None else arguments.others.split(",")
     named = [word.strip() if ":" in word else word.strip().lower() for word in words if word.strip()]
     for name in named:
         check_name(name)
     trust.allow(*(name for name in named if tables.is_address(name)))  # what is named is allowed
-    for folder in (path for path in arguments.runs if (path / "config.toml").exists() or not path.is_dir()):
-        RunFolder(folder).trusted_config()  # refuses what is no run before the seconds that imports take
+    check_count("--meta-batch", arguments.meta_batch)  # every mistake in the arguments is told before JAX is imported
+    check_draws("--seed", arguments.seed)
+    for folder in runs_in(arguments.runs):
+        RunFolder(folder).check_trained()
     from lapg_rl.study.tournament import tournament
 
     others = None if arguments.others is None else named

@@ -4,6 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
+from lapg_rl.config.checks import check_draws
+from lapg_rl.runs import files
+from lapg_rl.runs.folder import RunFolder
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -23,6 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record, print, write."""
+    check_draws("--seed", arguments.seed)
+    RunFolder(arguments.run_folder).check_trained()  # before JAX is imported
     from lapg_rl.reports import episodes
 
     episode = episodes.record(
@@ -37,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.quiet or arguments.json):
         print(episodes.text(episode))
     episodes.gif(episode, out / "episode.gif")
-    (out / "episode.html").write_text(episodes.html(episode), encoding="utf-8")
+    files.replace(out / "episode.html", episodes.html(episode))
     written = [str(out / "episode.gif"), str(out / "episode.html")]
     if arguments.json:
         frames = [frame._asdict() for frame in episode.frames]

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import lapg_rl
 from lapg_rl.crossval import figures
 from lapg_rl.crossval.figures import FIGURES
 from lapg_rl.crossval.ladder import RUNGS
@@ -81,7 +82,8 @@ def dumps_calibration(setting: Setting, rows: Sequence[dict[str, Any]]) -> str:
 
 def versions() -> dict[str, str]:
     """Of what the numbers depend on."""
-    return {name: importlib.metadata.version(name) for name in ("lapg", "jax", "jaxlib", "numpy", "scipy")}
+    others = ("jax", "jaxlib", "numpy", "scipy")
+    return {"lapg": lapg_rl.__version__} | {name: importlib.metadata.version(name) for name in others}
 
 
 def spelt_out(report: dict[str, Any]) -> str:

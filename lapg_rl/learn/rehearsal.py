@@ -1,6 +1,7 @@
 """A rehearsal of what is the user's, before a run has a folder: shapes, and whether the parts fit together.
 
-Only runs that name something by address are rehearsed. Everything but a model's agreement with itself is traced, not computed.
+Only runs that name something by address are rehearsed. Everything is traced, not computed, but for a model's agreement with
+itself and an estimator's credits, which must be finite, also where all rewards are alike.
 """
 
 from typing import Any
@@ -108,14 +109,15 @@ def _model(config: Config, section: Any) -> None:
 
 
 def _estimator(name: str, config: Config) -> None:
-    chosen, seen = estimator(name), jnp.zeros((1, 2, 3, 4))
-    played = Trajectory(seen, seen, seen, seen, seen)
-    others = dict.fromkeys(SEEN, others_of(played, config.learner))
-    for learns in (True, False):
-        credits = eqx.filter_eval_shape(
-            lambda t, o, n=learns: credited(chosen, t, config.learner, n, o)[0][0], played, others
-        )
-        _due("the credits for rewards of shape [2, 3, 4]", credits, (2, 3, 4))
+    chosen, drawn = estimator(name), jax.random.normal(jax.random.key(0), (1, 2, 3, 4))
+    for what, rewards in (("random rewards", drawn), ("rewards that are all 0", jnp.zeros_like(drawn))):
+        played = Trajectory(drawn, drawn, rewards, -jnp.abs(drawn), drawn)
+        others = dict.fromkeys(SEEN, others_of(played, config.learner))
+        for learns in (True, False):
+            credits, _ = credited(chosen, played, config.learner, learns, others)
+            _due("the credits for rewards of shape [2, 3, 4]", credits[0], (2, 3, 4))
+            if not np.isfinite(credits).all():
+                raise ValueError(f"the credits for {what} must be finite, got {np.ravel(credits)[:3]}")
 
 
 def _coplayer(config: Config, name: str) -> None:

@@ -1,5 +1,6 @@
 """One inner episode of CleanUp-lite, recorded and shown: as text, as a GIF, as an HTML page."""
 
+import io
 import json
 import string
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from lapg_rl.envs.cleanup import ACTIONS, ZAP
 from lapg_rl.play.company import forgets, naive_learner, sizes
 from lapg_rl.play.coplayers import MetaAgent
 from lapg_rl.play.rollout import meta_batch
+from lapg_rl.runs import files
 from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants
 from lapg_rl.study.entrants import NAIVE, Entrant
@@ -184,7 +186,9 @@ def gif(episode: Episode, path: Path, side: int = 48, milliseconds: int = 350) -
                 draw.text((box[0] + 0.24 * side, box[1] + 0.18 * side), name, fill=COLOURS[name] if frozen else "white")
         draw.text((3, episode.rows * side + 3), caption(frame), fill="black")
         images.append(image)
-    images[0].save(path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0)
+    moving = io.BytesIO()
+    images[0].save(moving, "GIF", save_all=True, append_images=images[1:], duration=milliseconds, loop=0)
+    files.write(path, moving.getvalue())
 
 
 def _inside(row: int, column: int, side: int, margin: float) -> tuple[float, ...]:

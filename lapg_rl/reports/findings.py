@@ -16,6 +16,7 @@ import numpy as np
 
 from lapg_rl import config
 from lapg_rl.config import Config
+from lapg_rl.runs import files
 from lapg_rl.study import archive, intervals
 from lapg_rl.study import markdown as md
 from lapg_rl.study.intervals import Estimate
@@ -91,8 +92,9 @@ def _balance(r: Result) -> dict[str, float]:
     path = r.path / "balance.json"
     if not path.exists():
         return {}
+    text = files.read(path)
     try:
-        ratios = {(row["estimator"], row["batch"]): row["ratio"] for row in json.loads(path.read_text())}
+        ratios = {(row["estimator"], row["batch"]): row["ratio"] for row in json.loads(text)}
         ends = [find(batch for _, batch in ratios) for find in (min, max)]
         return {f"{name} B={batch}": float(ratios[name, batch]) for name in ("lapg", *BASELINES) for batch in ends}
     except (ValueError, TypeError, KeyError) as error:
@@ -198,8 +200,9 @@ def _counted(seeds: Sequence[int]) -> str:
 
 def _figure_row(name: str, paper: str, path: Path) -> Row:
     """The numbers of a figure at the end of its course, over its seeds."""
+    text = files.read(path)
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(text)
         settings, numbers = content["settings"], content["numbers"]
         if content["figure"] == "4A":
             last = np.array(numbers["reward"], float)[:, -1]

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,12 +14,14 @@ import numpy as np
 
 from lapg_rl.runs import files
 from lapg_rl.runs.progress import say
+from lapg_rl.runs.steps import folder as folder
+from lapg_rl.runs.steps import folders as folders
+from lapg_rl.runs.steps import updates as updates
 
 SCHEMA = 1
 #: The keys of `meta.json`; the last two are absent in older versions.
 KEYS = ("schema", "step", "sha256", "jax", "config", "crc32")
 X64 = {"float32", "float64"}
-NAME = re.compile(r"step_\d{9}")
 
 
 class DamagedError(ValueError):
@@ -31,21 +32,6 @@ def leaves(tree: Any) -> dict[str, Any]:
     """The arrays of a tree by the names under which they are stored."""
     arrays, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(tree, eqx.is_array))
     return {jax.tree_util.keystr(path): leaf for path, leaf in arrays}
-
-
-def folders(directory: Path) -> list[Path]:
-    """The finished checkpoints in `directory`, oldest first."""
-    return sorted(p for p in directory.glob("step_*") if NAME.fullmatch(p.name))
-
-
-def folder(directory: Path, step: int) -> Path:
-    """Where checkpoint `step` lies."""
-    return directory / f"step_{step:09d}"
-
-
-def updates(folder: Path) -> int:
-    """The number of updates after which a checkpoint was written."""
-    return int(folder.name.removeprefix("step_"))
 
 
 def save(directory: Path, step: int, tree: Any, keep: int, every: int = 0, config: Any = None) -> Path:
@@ -192,9 +178,9 @@ def newest_folder(directory: Path, like: Any) -> tuple[Path, Any] | None:
         ValueError: where there are checkpoints but none is sound, or one belongs to another model.
     """
     present = folders(directory)
-    for folder in reversed(present):
+    for one in reversed(present):
         try:
-            return folder, load(folder, like)
+            return one, load(one, like)
         except DamagedError as error:
             say(f"lapg: {error}; trying the checkpoint before it")
     if present:

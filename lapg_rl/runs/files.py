@@ -35,6 +35,11 @@ def check_regular(path: Path, follow: bool = False) -> None:
         raise ValueError(f"{path} is {what}, not a regular file; put the file itself there, or remove it")
 
 
+def archive_of(path: Path) -> Path | None:
+    """The archive of runs that a path names or leads into, or None."""
+    return next((p for p in (path, *path.parents) if p.suffix == ".zip" and p.is_file()), None)
+
+
 def read(path: Path, limit: int | None = None, follow: bool = False) -> bytes:
     """The bytes of a regular file of at most `limit` bytes. Raises ValueError for anything else, and OSError."""
     check_regular(path, follow)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import lapg_rl
 from lapg_rl import config
 from lapg_rl.config import Config
-from lapg_rl.runs import files, trust
+from lapg_rl.runs import files, steps, trust
 from lapg_rl.runs.lock import Lock, locked
 
 if TYPE_CHECKING:  # arguments are checked before JAX is imported
@@ -44,6 +44,11 @@ class RunFolder:
 
     def config(self) -> Config:
         """The run's configuration. Raises ValueError where the folder holds no run, or not the one that was trained."""
+        if packed := files.archive_of(self.path):
+            raise ValueError(
+                f"{self.path} lies in an archive, which compare and report read as it is; to do more, unpack it: `unzip "
+                f"{shlex.quote(str(packed))} -d DIR`"
+            )
         files.check_regular(self.config_file)
         if not self.config_file.is_file():
             raise ValueError(
@@ -105,7 +110,7 @@ class RunFolder:
         told = sum(
             row.get(key, 0) for row in last for key in ("from_update", "updates") if isinstance(row.get(key, 0), int)
         )
-        return max([told, *(int(p.name[5:]) for p in self.checkpoints.glob("step_" + 9 * "[0-9]"))])
+        return max([told, *map(steps.updates, steps.folders(self.checkpoints))])
 
     def provenance(self) -> list[dict[str, Any]]:
         """What is known of every start of the run, in order. Raises ValueError for a damaged line."""
@@ -125,18 +130,34 @@ class RunFolder:
         """The state after `update` updates. Raises ValueError where no sound checkpoint holds it."""
         from lapg_rl.runs import checkpoint, state
 
-        return checkpoint.load(checkpoint.folder(self.checkpoints, update), state.fresh_state(cfg))
+        return checkpoint.load(steps.folder(self.checkpoints, update), state.fresh_state(cfg))
 
     def final_state(self) -> "TrainState":
         """The state to evaluate. Raises ValueError where the run has no sound checkpoint of a trained state."""
-        cfg = self.trusted_config()
-        state = self.newest_state(cfg)
+        state = self.newest_state(self.check_trained())
         if state is None or not int(state.update):
-            raise ValueError(
-                f"{self.path} has no sound checkpoint yet; train it with `lapg train --resume "
-                f"{shlex.quote(str(self.path))}`"
-            )
+            raise self._untrained()
         return state
+
+    def check_trained(self) -> Config:
+        """The configuration of a run to be played; refuses what needs no JAX to be told.
+
+        Raises:
+            ValueError: where there is no run, none that may be played (see `trusted_config`), or no checkpoint after update 0.
+        """
+        cfg = self.trusted_config()
+        if not any(map(steps.updates, steps.folders(self.checkpoints))):
+            raise self._untrained()
+        return cfg
+
+    def _untrained(self) -> ValueError:
+        if self.metrics_file.exists() and not self.checkpoints.exists():
+            return ValueError(
+                f"{self.path} has no checkpoints: it is a copy, as archives hold them; name the run itself"
+            )
+        return ValueError(
+            f"{self.path} has no sound checkpoint yet; train it with `lapg train --resume {shlex.quote(str(self.path))}`"
+        )
 
     def append(self, path: Path, row: dict[str, Any]) -> None:
         """Add a row to one of the files, as long as the folder is this process's own."""

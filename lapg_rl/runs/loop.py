@@ -158,7 +158,7 @@ def _train(
         rows = _rows_of(update, metrics, count)
         course.see(rows[0])
         for row, run in zip(rows, folders, strict=True):
-            states_of.check_finite(row, update, run)
+            states_of.check_finite(row, update, run, cfg)
         for row, run in zip(rows, folders, strict=True):
             _append(run, run.metrics_file, row)
         if update == start:

@@ -21,15 +21,17 @@ def fresh_state(cfg: Config) -> TrainState:
     return initial_state(cfg, jax.random.fold_in(run_key(cfg), 2**32 - 1))
 
 
-def check_finite(values: dict[str, Any], update: int, run: RunFolder) -> None:
-    """Refuse metrics, parameters or optimiser states that are not finite, by their names."""
+def check_finite(values: dict[str, Any], update: int, run: RunFolder, cfg: Config) -> None:
+    """Refuse metrics, parameters or optimiser states that are not finite, by their names, and those of the user's own parts."""
     bad = [name.lstrip(".") for name, value in values.items() if not np.all(np.isfinite(value))]
     if bad:
         good = checkpoint.folders(run.checkpoints)
         lower = "naive.learning_rate or naive.reward_scale" if bad[0].startswith("naive_") else "learner.learning_rate"
+        yours = " and ".join(cfg.addresses)
+        remedy = f"See first that what {yours} gives is finite; else lower" if yours else "Lower"
         raise FloatingPointError(
             f"{', '.join(bad)} became non-finite in update {update} of {run.path}; the last good checkpoint is "
-            f"{good[-1] if good else 'none'}. Lower {lower} or learner.clip_norm and train in another folder"
+            f"{good[-1] if good else 'none'}. {remedy} {lower} or learner.clip_norm and train in another folder"
         )
 
 
@@ -38,9 +40,9 @@ def save(runs: Sequence[RunFolder], configs: Sequence[Config], states: Sequence[
 
     Of several processes that train together, the first does.
     """
-    for run, state in zip(runs, states, strict=True):
+    for run, cfg, state in zip(runs, configs, states, strict=True):
         numbers = {name: x for name, x in checkpoint.leaves(state).items() if jnp.issubdtype(x.dtype, jnp.inexact)}
-        check_finite(jax.device_get(numbers), int(state.update) - 1, run)
+        check_finite(jax.device_get(numbers), int(state.update) - 1, run, cfg)
     if not devices.writes():
         return
     for run, cfg, state in zip(runs, configs, states, strict=True):

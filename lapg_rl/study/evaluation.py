@@ -15,8 +15,8 @@ from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants, intervals
 from lapg_rl.study.entrants import Entrant
 from lapg_rl.study.intervals import short
-from lapg_rl.study.matches import Meeting, describe, discrepancies, matches_at_once, play_all, scripts
-from lapg_rl.study.names import NAIVE, STRATEGIES, strategies
+from lapg_rl.study.matches import Meeting, describe, discrepancies, matches_at_once, play_all
+from lapg_rl.study.names import NAIVE, check_opponents, scripts, strategies
 from lapg_rl.study.records import Evaluation, ExtortionFit, Match, PayoffLine
 from lapg_theory.game import MatrixGame, check_count, nearest_extortioner
 
@@ -107,8 +107,7 @@ def fit_extortion(game: MatrixGame, signature: Sequence[float | None], agent: in
 def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
     """The opponents that were asked for; a name is a strategy before it is a folder."""
     cfg = RunFolder(folder).config()
-    known = (NAIVE, *STRATEGIES, *strategies(cfg.game.repeated), *scripts(cfg))
-    runs = [Path(name) for name in opponents if name not in known and Path(name).is_dir()]
+    runs = check_opponents(opponents, cfg)
     names = dict(zip(map(str, runs), entrants.labels(runs), strict=True))
     met = []
     for name in opponents:
@@ -120,7 +119,6 @@ def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
         elif name in scripts(cfg):
             met.append(entrants.script(name, cfg))
         else:
-            entrants.check_name(name)
             met.append(LEARNERS if name == NAIVE else entrants.fixed(name, repeated_game(cfg.game)))
     return met
 

@@ -12,13 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from lapg_rl.config import Config, LearnerConfig, PoolConfig, tables
+from lapg_rl.config import Config, LearnerConfig, PoolConfig
 from lapg_rl.envs.build import bare_environment, environment
 from lapg_rl.play.company import forgets, kind_of, naive_learner, sizes
 from lapg_rl.play.coplayers import FixedStrategy, MetaAgent
 from lapg_rl.play.metrics import measure
 from lapg_rl.play.rollout import mean_of_played, meta_batch
 from lapg_rl.study.intervals import short
+from lapg_rl.study.names import scripts
 from lapg_rl.study.records import Player
 from lapg_theory.game import MatrixGame
 
@@ -83,12 +84,6 @@ def what_matters(cfg: Config) -> Config:
         pool=PoolConfig(reveal=cfg.pool.reveal, reveal_kinds=cfg.pool.reveal_kinds),
         **kept,
     )
-
-
-def scripts(cfg: Config) -> list[str]:
-    """The scripts of the game that agents of the run can meet: where kinds are revealed, those that have an entry there."""
-    told = cfg.pool.reveal_kinds.split(",")
-    return [name for name in tables.scripts(cfg.game.kind) if not cfg.pool.reveal or name in told]
 
 
 @functools.cache

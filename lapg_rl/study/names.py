@@ -1,8 +1,12 @@
 """How opponents are called on a command line; nothing heavy is imported, so that a mistyped name is told at once."""
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 
-from lapg_rl.config import tables
+from lapg_rl.config import Config, tables
+from lapg_rl.runs import files
+from lapg_rl.runs.folder import RunFolder
 from lapg_theory.game import NAMED, MatrixGame, NormalFormGame
 from lapg_theory.game.extortion import EXTORTIONER
 from lapg_theory.game.strategies import hint
@@ -31,3 +35,26 @@ def check_name(name: str) -> None:
     """Refuse what is no fixed strategy and not `naive`. Raises ValueError with near matches."""
     if name != NAIVE and not is_strategy(name) and not tables.is_address(name):
         raise ValueError(f"unknown co-player {name!r}; {hint(name, [NAIVE, 'always-0'])}, or a run folder")
+
+
+def scripts(cfg: Config) -> list[str]:
+    """The scripts of the game that agents of the run can meet: where kinds are revealed, those that have an entry there."""
+    told = cfg.pool.reveal_kinds.split(",")
+    return [name for name in tables.scripts(cfg.game.kind) if not cfg.pool.reveal or name in told]
+
+
+def check_opponents(names: Iterable[str], cfg: Config) -> list[Path]:
+    """Refuse opponents that a run of `cfg` can't meet by these names; gives those that are folders of other runs.
+
+    A name is a strategy before it is a folder. Raises ValueError with near matches, or as `RunFolder.check_trained`.
+    """
+    runs = []
+    for name in names:
+        if name in (NAIVE, *STRATEGIES, *strategies(cfg.game.repeated), *scripts(cfg)):
+            continue
+        if Path(name).is_dir() or files.archive_of(Path(name)):
+            RunFolder(name).check_trained()
+            runs.append(Path(name))
+        else:
+            check_name(name)
+    return runs

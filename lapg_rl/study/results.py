@@ -5,7 +5,6 @@ import functools
 import json
 import math
 import shlex
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -183,15 +182,15 @@ def runs_in(paths: Iterable[Path]) -> list[Path]:
 
 
 def _inside(path: Path) -> list[Path]:
-    packed = next((p for p in path.parents if p.suffix == ".zip" and p.is_file()), None)
-    if packed:
+    packed = files.archive_of(path)
+    if packed and packed != path:
         inside = archive.unpacked(packed)
         if found := sorted(inside.glob(path.relative_to(packed).as_posix())):
             return found
         raise ValueError(
             f"{packed} holds no run {path.name}; it holds {', '.join(sorted(p.name for p in inside.iterdir()))}"
         )
-    if path.suffix == ".zip" and path.is_file():
+    if packed:
         path = archive.unpacked(path)
     packed = [run for file in sorted(path.glob(f"**/{archive.NAME}")) for run in _inside(file)]
     return sorted(config_file.parent for config_file in path.glob("**/config.toml")) + packed
@@ -324,7 +323,7 @@ def export(folders: Iterable[Path], target: Path) -> None:
         copy.mkdir(parents=True, exist_ok=True)
         for name in ("config.toml", "provenance.jsonl", "balance.json", *records.FILES.values()):
             if (folder / name).exists():
-                shutil.copyfile(folder / name, copy / name)
+                files.write(copy / name, files.read(folder / name))  # follows no link
         rows = RunFolder(folder).metrics()
         lines = [json.dumps(_short(row)) for row in rows]
         every = -(-sum(map(len, lines)) // LARGE)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from lapg_rl import config
 from lapg_rl.config import Config
-from lapg_rl.runs import checkpoint, files
+from lapg_rl.runs import files, steps
 from lapg_rl.runs.processes import Ended
 from lapg_rl.study import intervals, records
 from lapg_rl.study.results import LAST, collect
@@ -36,7 +36,7 @@ class Planned(NamedTuple):
     @property
     def finished(self) -> bool:
         """Whether the last update is saved."""
-        return checkpoint.folder(self.folder / "checkpoints", self.config.updates).exists()
+        return steps.folder(self.folder / "checkpoints", self.config.updates).exists()
 
 
 def alternatives(assignment: str) -> tuple[str, list[str]]:

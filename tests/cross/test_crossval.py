@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import lapg_rl
 from lapg_rl.commands.main import main
+from lapg_rl.crossval import page
 from lapg_rl.crossval.figures import FIGURES
 from lapg_rl.crossval.ladder import LEVELS, chosen
 from lapg_rl.crossval.levels import l0_play, l1_coplayer, l2_exact, l3_sampled
@@ -229,3 +231,13 @@ def test_the_report_is_written_and_a_refutation_is_an_exit_status(tmp_path, caps
 def test_other_games_have_levels_too():
     game = symmetric_game(Q(3), Q(5, 2), Q(1), Q(1, 2))
     assert l2_exact.level(dataclasses.replace(SMALL, game=game)).verdict == "confirmed"
+
+
+def test_source_that_is_not_installed_tells_its_own_version(monkeypatch):
+    installed = page.importlib.metadata.version
+    monkeypatch.setattr(
+        page.importlib.metadata,
+        "version",
+        {name: installed(name) for name in ("jax", "jaxlib", "numpy", "scipy")}.__getitem__,
+    )
+    assert page.versions()["lapg"] == lapg_rl.__version__

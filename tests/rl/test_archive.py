@@ -42,6 +42,26 @@ def test_commands_take_archives(packed, capsys):
     assert "reward_vs_naive" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "evaluate {}",
+        "evaluate {loose} {}",
+        "watch {}",
+        "balance {}",
+        "train --resume {}",
+        "train ipd-shaping --from {}",
+    ],
+)
+def test_what_needs_more_than_a_copy_says_so_of_a_run_in_an_archive(line, packed, capsys):
+    place, loose = packed / "kept" / archive.NAME / "run1", packed / "loose" / "run1"
+    (loose / "checkpoints" / "step_000000002").mkdir(parents=True, exist_ok=True)
+    assert main(line.format(place, loose=loose).split()) == 2
+    assert f"{place} lies in an archive, which compare and report read as it is; to do" in capsys.readouterr().err
+    assert main(["tournament", str(packed / "kept")]) == 2
+    assert "run0 has no checkpoints: it is a copy" in capsys.readouterr().err
+
+
 def hostile(path, name, link=False):
     with zipfile.ZipFile(path, "w") as out:
         entry = zipfile.ZipInfo(name)

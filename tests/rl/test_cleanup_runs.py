@@ -172,9 +172,13 @@ def test_commands_for_matrix_games_refuse_other_games(run_folder, capsys):
 
 
 def test_an_episode_can_be_watched(run_folder, tmp_path, capsys):
+    (tmp_path / "precious").write_text("precious")
+    for name in ("episode.gif", "episode.html"):  # planted by a stranger
+        (tmp_path / name).symlink_to(tmp_path / "precious")
     assert main(["watch", str(run_folder), "1", "--inner-episode", "0", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "agent 0 (A) against agent 1 (B), inner episode 0" in printed
+    assert (tmp_path / "precious").read_text() == "precious"
     grids = re.findall(r"step +\d+: (.*)\n((?:\S \S \S\n?){2})", printed)
     assert len(grids) == 6
     for _, grid in grids:

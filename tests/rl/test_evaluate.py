@@ -83,7 +83,7 @@ def test_payoff_lines(tmp_path, monkeypatch):
     # an extorter of factor 3 over long episodes: the line of slope 1/3
     x, f = 3, 1 / 8
     extorter = (0, 1 - f * (x - 1), 1 - f * (1 + 2 * x), f * (x + 2), 0)
-    monkeypatch.setattr("lapg_rl.study.evaluation.STRATEGIES", ())  # the line is that of the random ones
+    monkeypatch.setattr("lapg_rl.study.evaluation.strategies", lambda _: ())  # the line is that of the random ones
     cfg = dataclasses.replace(TABULAR, steps=300, inner_episodes=2)
     line = evaluate(run_of(tmp_path / "extorter", [extorter], cfg), meta_batch=60).lines[0]
     assert line.slope == pytest.approx(1 / 3, abs=0.03)
@@ -172,8 +172,8 @@ def test_records_survive_their_files_and_damage_is_named(tmp_path, evaluation):
 
 def test_what_cannot_be_kept_is_shown_all_the_same(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("lapg_rl.study.evaluation.evaluate", lambda *_, **__: Evaluation(7, 1, 0, [], []))
-    run = SimpleNamespace(config=lambda: None, trusted_config=lambda: None)
-    monkeypatch.setattr(command, "RunFolder", lambda _: run)
+    monkeypatch.setattr(command, "RunFolder", lambda _: SimpleNamespace(check_trained=lambda: None))
+    monkeypatch.setattr(command, "check_opponents", lambda *_: [])
     (tmp_path / "evaluation.tmp").mkdir()  # where the file would be written
     assert main(["evaluate", str(tmp_path)]) == 2
     shown = capsys.readouterr()

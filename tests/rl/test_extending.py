@@ -98,6 +98,8 @@ from mine import Commons, Copycat, Counter
 import lapg_rl as rl
 
 def flat(rewards, values, *, gamma, gae_lambda): return rewards.sum()
+def infinite(rewards, values, *, gamma, gae_lambda): return rewards / (rewards.std() - rewards.std())
+def divides(rewards, values, *, gamma, gae_lambda): return rewards / rewards.std()
 def raises(rewards, values, *, gamma, gae_lambda): raise KeyError("a\\nb")
 class ThreeLogits(Counter):
     def step(self, state, observation): return state + 1, (jnp.zeros(3), jnp.zeros(()))
@@ -120,6 +122,8 @@ FOUR = (1.0, 0.0, 1.0, 0.0)
     ("setting", "says"),
     [
         ("learner.estimator=wrong:flat", "must have the shape [2, 3, 4], got ()"),
+        ("learner.estimator=wrong:infinite", "the credits for random rewards must be finite, got ["),
+        ("learner.estimator=wrong:divides", "the credits for rewards that are all 0 must be finite, got [nan"),
         ("learner.estimator=wrong:raises", "KeyError"),
         ("model.kind=wrong:ThreeLogits", "the logits of step must have the shape [2], got (3,)"),
         ("model.kind=wrong:OtherStep", "must agree"),
@@ -141,6 +145,15 @@ def test_what_does_not_fit_is_refused_before_there_is_a_folder(here, setting, sa
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1, error
     assert not (here / "run").exists()
+
+
+def test_what_becomes_infinite_later_is_looked_for_in_your_own_first(here, capsys):
+    text = "def late(rewards, values, *, gamma, gae_lambda): return rewards / (rewards.shape[-1] - 3)\n"
+    (here / "wrong.py").write_text(text)  # well at the length of the rehearsal, not at that of the run
+    line = ["train", "ipd-shaping-small", "learner.estimator=wrong:late", "model.kind=tabular", *SMALL, "--run", "run"]
+    assert main(line) == 1
+    error = capsys.readouterr().err
+    assert re.search(r"became non-finite .* See first that what wrong:late gives is finite; else lower lear", error)
 
 
 def test_one_key_in_two_spellings_is_refused():

@@ -108,7 +108,7 @@ def at_update(monkeypatch, number, action):
     monkeypatch.setattr(Progress, "show", show)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2])
 def test_a_signal_to_stop_saves_the_update_in_hand(number, tmp_path, uninterrupted, monkeypatch):
     before = signal.getsignal(number)
     at_update(monkeypatch, 4, lambda: os.kill(os.getpid(), number))

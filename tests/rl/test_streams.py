@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lapg_rl import config
 from lapg_rl.commands import process
 from lapg_rl.commands.main import main
 from lapg_rl.runs import checkpoint, processes
@@ -258,18 +259,55 @@ def test_hints_quote_the_folder(tmp_path):
         RunFolder(tmp_path / "a run").config()
 
 
+MISTAKES = {
+    **dict.fromkeys(
+        (
+            f"{command} nowhere"
+            for command in ("evaluate", "compare", "train --resume", "tournament", "watch", "report", "report --quick")
+        ),
+        "nowhere holds no run",
+    ),
+    "compare run": "run has no metrics yet",
+    "evaluate run tftt": "unknown co-player 'tftt'; did you mean tft",
+    "evaluate run new": "new has no sound checkpoint yet",
+    "evaluate run --meta-batch 0": "--meta-batch must be an integer >= 1, got 0",
+    "evaluate run --seed -1": "--seed must be an integer >= 0, got -1",
+    "tournament run --meta-batch 0": "--meta-batch must be an integer >= 1, got 0",
+    "tournament run new": "new has no sound checkpoint yet",
+    "watch new": "new has no sound checkpoint yet",
+    "balance nowhere": "unknown preset nowhere",
+    "balance new": "new has no sound checkpoint yet",
+    "balance ipd-shaping --batches 4,0": "--batches must be an integer >= 1, got 0",
+    "balance ipd-shaping --meta-batch 2": "--meta-batch must be an integer >= 3, got 2",
+    "report run --figure x.bmp": "--figure must end in .svg, .png or .pdf, got x.bmp",
+    "demo --seeds 0": "--seeds must be an integer >= 1, got 0",
+    "demo estimater=lapg": "did you mean estimator",
+    "sweep ipd-shaping estimator=lapg,mfoss": "did you mean mfos?",
+    "sweep ipd-shaping estimator=lapg learner.estimator=mfos": "are one key",
+    "sweep ipd-shaping seed=1,2 --jobs 0": "--jobs must be an integer >= 1, got 0",
+    "sweep ipd-shaping seed=1,2 --root run/config.toml": "--root must be a folder, got run/config.toml",
+}
+
+
 def test_a_refusal_needs_no_jax(tmp_path):
     """Where the theory's own package does not import it either; arguments are checked before seconds of imports."""
-    code = """
+    (tmp_path / "run" / "checkpoints" / "step_000000002").mkdir(parents=True)
+    (tmp_path / "new").mkdir()
+    for name in ("run", "new"):
+        config.save(config.preset("ipd-shaping-small"), tmp_path / name / "config.toml")
+    code = (
+        f"LINES = {MISTAKES}"
+        + """
 import sys
 import lapg_rl.config
 known = "jax" in sys.modules
 from lapg_rl.commands.main import main
-for line in (["evaluate", "nowhere"], ["compare", "nowhere"], ["train", "--resume", "nowhere"], ["tournament", "nowhere"]):
-    assert main(line) == 2, line
-    assert not {"optax", "lapg_rl.learn.training_step"} & set(sys.modules), line
+for line in LINES:
+    assert main(line.split()) == 2, line
+    assert not {"optax", "lapg_rl.learn.training_step", "scipy.stats", "matplotlib"} & set(sys.modules), line
     assert known or "jax" not in sys.modules, line
 """
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -278,7 +316,10 @@ for line in (["evaluate", "nowhere"], ["compare", "nowhere"], ["train", "--resum
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("nowhere holds no run") == 4
+    said = done.stderr.splitlines()
+    assert len(said) == len(MISTAKES)
+    for (line, words), found in zip(MISTAKES.items(), said, strict=True):
+        assert found.startswith(f"lapg {line.split()[0]}: ") and words in found
 
 
 def test_what_is_measured_is_kept_before_it_is_printed(tmp_path, monkeypatch):
@@ -289,8 +330,8 @@ def test_what_is_measured_is_kept_before_it_is_printed(tmp_path, monkeypatch):
         assert (tmp_path / "ev.json").exists()
         raise BrokenPipeError
 
-    run = type("Run", (), dict.fromkeys(("config", "trusted_config"), lambda self: None))
-    monkeypatch.setattr(evaluate, "RunFolder", lambda _: run())
+    monkeypatch.setattr(evaluate, "RunFolder", lambda _: type("Run", (), {"check_trained": lambda self: None})())
+    monkeypatch.setattr(evaluate, "check_opponents", lambda *_: [])
     monkeypatch.setattr("lapg_rl.study.evaluation.evaluate", lambda *_, **__: Evaluation(1, 2, 0, [], []))
     monkeypatch.setattr("builtins.print", unprintable)
     assert main(["evaluate", str(tmp_path), "alld", "--out", str(tmp_path / "ev.json")]) == 141

@@ -15,6 +15,7 @@ from lapg_rl.commands.main import main
 from lapg_rl.commands.training import options
 from lapg_rl.config import Config, GameConfig, LearnerConfig, ModelConfig, PoolConfig
 from lapg_rl.envs.build import custom
+from lapg_rl.reports import findings
 from lapg_rl.runs import checkpoint, trust
 from lapg_rl.runs.loop import fresh_state, open_run
 from lapg_rl.study import comparison, markdown, records
@@ -205,6 +206,18 @@ def test_runs_of_another_precision_are_another_setting(tmp_path):
         results.append(collect(run.path))
     found = comparison.settings(results)
     assert [(setting.label, len(setting.runs)) for setting in found] == [("dtype=float32", 2), ("dtype=float64", 1)]
+
+
+@pytest.mark.parametrize("name", ["balance.json", "evaluation.json", "prediction.json"])
+def test_no_link_is_followed_into_a_copy_or_a_page(name, stranger, capsys):
+    (stranger / "secret").write_text("[]")
+    (stranger / "run" / name).symlink_to(stranger / "secret")
+    assert main(["report", "run", "--quick", "--export", "copies"]) == 2
+    assert f"run/{name} is a symbolic link, not a regular file" in capsys.readouterr().err
+    if name == "balance.json":
+        with pytest.raises(ValueError, match=r"run/balance\.json is a symbolic link, not a regular file"):
+            findings._balance(collect(stranger / "run"))
+    assert not (stranger / "copies" / "run" / name).exists()
 
 
 def test_a_kept_copy_has_checksums_too(stranger):

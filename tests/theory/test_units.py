@@ -150,7 +150,7 @@ def test_lines_of_payoffs_know_no_units(unit, shift):
 
 @pytest.mark.slow
 def test_the_certificate_knows_no_units():
-    found = {}
+    found, verdicts = {}, set()
     for unit, shift in [(1, 0), *UNITS]:
         by = defection_certificate(game(unit, shift), gamma=0.9, eta=2 / unit, updates=3, nodes=32, scramblings=4)
         parts = [by.components[state].value / unit for state in ("s0", "DC", "DD")]
