@@ -114,6 +114,12 @@ class GameConfig:
     cleanup: CleanUpConfig = dataclasses.field(default_factory=CleanUpConfig)
     coin: CoinConfig = dataclasses.field(default_factory=CoinConfig)
 
+    def __repr__(self) -> str:
+        """Without the sections of other games."""
+        parts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        shown = [f"{k}={v!r}" for k, v in parts.items() if not dataclasses.is_dataclass(v) or k == self.kind]
+        return f"GameConfig({', '.join(shown)})"
+
     def __post_init__(self):
         object.__setattr__(self, "payoffs", tables_of.canonical(self.payoffs))
         check_kinds("game", self)

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Compute, write and draw; prints the files written."""
     chosen = [figure(name) for name in arguments.names] or list(FIGURES.items())
     folder = writable(Path(arguments.out))
-    say, drawn = Counted("figures", arguments.quiet), []
+    say, drawn = Counted("figures", arguments.quiet or arguments.redraw), []
     for number, (name, made) in enumerate(chosen):
         say(number, len(chosen), f"{name}: {made.title}")
         begin = time.process_time()

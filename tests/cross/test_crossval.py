@@ -123,6 +123,7 @@ RED = {
     "payoff-sign": ["play: total chance, J", "lapg", "batch_unaware", "mfos", "inner_episode"],
     "player-view": ["play: total chance, J", "lapg", "batch_unaware", "mfos", "inner_episode"],
     "learner-sum": ["play: total chance, J", "lapg", "batch_unaware", "mfos", "inner_episode"],
+    "schedule-order": [],
 }
 
 

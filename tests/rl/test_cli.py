@@ -51,7 +51,7 @@ MISTAKES = {
     "evaluate": "the following arguments are required: RUN",
     "tournament": "the following arguments are required: RUN",
     "tournament nowhere": "nowhere holds no run",
-    "tournament nowhere --with nobody": "unknown co-player 'nobody'; known: naive, allc",
+    "tournament nowhere --with nobody": "unknown co-player 'nobody'; known: naive, always-0, allc",
     "demo updats=3": "unknown key updats; did you mean updates",
     "demo ipd-shaping": "expected key=value, got 'ipd-shaping'",
     "trian ipd-shaping": "invalid choice: 'trian'",

@@ -79,8 +79,8 @@ def test_scripts_in_a_pool_earn_what_the_exact_chain_says():
     )(jax.random.key(3))
     for n, (name, defects) in enumerate((("ac", False), ("ad", True)), start=1):
         expected, _ = means((False, defects), 16)
-        own, other, *_, learns = played[name]
-        assert not learns
+        own, other = played[name].own, played[name].other
+        assert not played[name].learns
         np.testing.assert_array_equal(np.asarray(own.observations)[..., 36:].reshape(-1, 3), np.eye(3)[[n] * 48 * 1024])
         for side, mean in zip((own, other), expected, strict=True):
             rewards = np.asarray(side.rewards, float).mean(-1).ravel()

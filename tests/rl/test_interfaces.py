@@ -115,7 +115,7 @@ def test_kinds_of_coplayers(kind):
 def test_algorithms_require_what_their_rows_say(name):
     row = tables.ALGORITHMS[name]
     wrong = {"learner.epochs": 2, "learner.minibatches": 2, "learner.memory": "meta_episode", "learner.gamma": 0.9,
-             "naive.optimiser": "adam", "naive.normalize_advantages": True}  # fmt: skip
+             "naive.optimiser": "adam", "naive.normalize_advantages": True, "game.stop": 0.1}  # fmt: skip
     right = [f"{key}={str(value).lower()}" for key, (value, _) in row.requires.items()]
     cfg = config.override(config.preset("ipd-shaping"), [f"learner.algorithm={name}", *right])
     assert isinstance(cfg, Config)
