@@ -5,6 +5,7 @@ import dataclasses
 import os
 import re
 import shlex
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,8 @@ def as_one_of_several(train_them: Callable[[], int], where: tuple[Any, Any, Any]
             if status not in (0, preemption.EXIT):
                 raise SystemExit(status)  # the others must not wait for this one
     except BaseException as error:
+        if not isinstance(error, SystemExit) and process.told(error)[0] is None:
+            time.sleep(2)  # it may come of a process that is lost, of which the lifeline is about to tell
         process.leave_at_exit(status if isinstance(error, SystemExit) else process.told(error)[0] or 1)
         raise
     return status

@@ -81,14 +81,15 @@ def test_one_of_three_processes_is_killed(killed, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    line = [sys.executable, "-m", "lapg_rl.commands.main", "train", "ipd-mixed-small", "meta_batch=6", "updates=9999"]
-    line += ["batch=3", "learner.minibatches=1", "inner_episodes=2", "pool.agents=1", "steps=2", "checkpoint_every=1"]
+    line = [sys.executable, "-m", "lapg_rl.commands.main", "train", "ipd-shaping-small", "meta_batch=6", "updates=9999"]
+    line += ["batch=3", "learner.minibatches=1", "inner_episodes=2", "steps=2", "checkpoint_every=1"]
     line += ["--quiet", "--run", tmp_path / "run", "--distributed", "--coordinator", f"127.0.0.1:{port}"]
     line += ["--processes", "3"]
     three = [subprocess.Popen([*line, "--process", str(n)], stderr=subprocess.PIPE, text=True) for n in range(3)]
     rows = tmp_path / "run" / "metrics.jsonl"
     deadline = time.monotonic() + 300
     while not (rows.exists() and rows.read_bytes().count(b"\n") > 2) and time.monotonic() < deadline:
+        assert {process.poll() for process in three} == {None}, [process.communicate()[1] for process in three]
         time.sleep(0.1)
     three[killed].send_signal(signal.SIGKILL)
     said = {n: process.communicate(timeout=30)[1] for n, process in enumerate(three)}
