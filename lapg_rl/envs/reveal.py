@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
+from lapg_rl.envs.wrapping import inherited
+
 
 class Reveal(eqx.Module):
     """Another environment, with a constant one-hot of `kinds` entries after what each player sees.
@@ -20,45 +22,14 @@ class Reveal(eqx.Module):
     ego_kind: int = eqx.field(static=True)
     kinds: int = eqx.field(static=True)
 
-    @property
-    def num_actions(self) -> int:
-        """As in the environment itself."""
-        return self.env.num_actions
+    one_hot = False  # what it adds is a second one-hot
+    num_actions, binary, ends = inherited("num_actions"), inherited("binary", False), inherited("ends", False)
+    shared, compared, game = inherited("shared"), inherited("compared"), inherited("game", None)
 
     @property
     def observation_size(self) -> int:
         """That of the environment itself and `kinds`."""
         return self.env.observation_size + self.kinds
-
-    @property
-    def one_hot(self) -> bool:
-        """Never: what it adds is a second one-hot."""
-        return False
-
-    @property
-    def binary(self) -> bool:
-        """As the environment itself."""
-        return getattr(self.env, "binary", False)
-
-    @property
-    def ends(self) -> bool:
-        """As the environment itself."""
-        return getattr(self.env, "ends", False)
-
-    @property
-    def shared(self) -> tuple[str, ...]:
-        """As of the environment itself."""
-        return self.env.shared
-
-    @property
-    def compared(self) -> tuple[str, ...]:
-        """As of the environment itself."""
-        return self.env.compared
-
-    @property
-    def game(self) -> Any:
-        """The matrix game that the environment itself repeats, or None."""
-        return getattr(self.env, "game", None)
 
     def measures(self, observations: Num[Array, "... o"], actions: Int[Array, "..."]) -> Any:
         """What the environment itself measures."""

@@ -6,6 +6,8 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Bool, Float, Int, Num
 
+from lapg_rl.envs.wrapping import inherited
+
 
 class Stopping(eqx.Module):
     """Another environment whose inner episodes end after each step with probability `chance`.
@@ -19,35 +21,9 @@ class Stopping(eqx.Module):
     ends = True
     one_hot = False  # after the end players see nothing
 
-    @property
-    def num_actions(self) -> int:
-        """As in the environment itself."""
-        return self.env.num_actions
-
-    @property
-    def observation_size(self) -> int:
-        """As in the environment itself."""
-        return self.env.observation_size
-
-    @property
-    def binary(self) -> bool:
-        """As the environment itself; one-hots are zeros and ones, too."""
-        return getattr(self.env, "binary", False)
-
-    @property
-    def shared(self) -> tuple[str, ...]:
-        """As of the environment itself."""
-        return self.env.shared
-
-    @property
-    def compared(self) -> tuple[str, ...]:
-        """As of the environment itself."""
-        return self.env.compared
-
-    @property
-    def game(self) -> Any:
-        """The game that the environment itself repeats, or None."""
-        return getattr(self.env, "game", None)
+    num_actions, observation_size = inherited("num_actions"), inherited("observation_size")
+    binary = inherited("binary", False)  # one-hots are zeros and ones, too
+    shared, compared, game = inherited("shared"), inherited("compared"), inherited("game", None)
 
     def measures(self, observations: Num[Array, "... o"], actions: Int[Array, "..."]) -> Any:
         """What the environment itself measures."""
