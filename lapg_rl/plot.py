@@ -13,6 +13,7 @@ from lapg_rl.study.records import Prediction
 from lapg_rl.study.results import Result, by_estimator, collect, runs_in
 from lapg_rl.study.tournament import Tournament
 from lapg_theory.game import look
+from lapg_theory.game.look import save as save
 
 #: The look of reports, for `matplotlib.rc_context`.
 STYLE = figures.STYLE
@@ -117,22 +118,6 @@ def cross_play(played: Tournament, *, ax: Any = None) -> Any:
     crossplay.cells(ax, table, table.names, played.marks)
     ax.set_xlabel("against")
     return ax
-
-
-def save(ax: Any, path: str | Path, width: float | None = None) -> Path:
-    """Write the figure that axes belong to, in the format of the suffix (.pdf, .svg, .png); the same picture, the same bytes.
-
-    Args:
-        ax: axes, or a figure.
-        path: the file.
-        width: of the figure in inches, say that of a column of text; the height goes with it.
-
-    Example:
-        >>> import lapg_rl as rl
-        >>> rl.plot.save(rl.plot.training([run]), folder / "training.svg", width=3.3).name
-        'training.svg'
-    """
-    return look.save(ax, Path(path), width)
 
 
 def _groups(runs: Runs, metric: str) -> dict[str, list[Result]]:

@@ -4,7 +4,6 @@
 writes what a paper takes.
 """
 
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from lapg_theory.evolution import Population
 from lapg_theory.figures.maps import COLOURS
 from lapg_theory.game import Horizon, MatrixGame, look
+from lapg_theory.game.look import save as save
 from lapg_theory.metagame import LABELS, MetaGame, project
 from lapg_theory.metagame.ascent import Basins
 from lapg_theory.metagame.bifurcation import Bifurcation
@@ -199,20 +199,3 @@ def simplex(types: Population, *, points: int = 12, ax: Any = None) -> Any:
     ax.set_aspect("equal")
     ax.axis("off")
     return ax
-
-
-def save(ax: Any, path: str | Path, width: float | None = None) -> Path:
-    """Write the figure that axes belong to, in the format of the suffix (.pdf, .svg, .png); the same picture, the same bytes.
-
-    Args:
-        ax: axes, or a figure.
-        path: the file.
-        width: of the figure in inches, say that of a column of text; the height goes with it.
-
-    Example:
-        >>> import lapg_theory as lt
-        >>> ax = lt.plot.payoffs(lt.prisoners_dilemma(), "tft", lt.Discounted(0.9), n=10)
-        >>> lt.plot.save(ax, folder / "payoffs.pdf", width=3.3).name
-        'payoffs.pdf'
-    """
-    return look.save(ax, Path(path), width)

@@ -9,6 +9,7 @@ import pytest
 
 import lapg_rl
 import lapg_theory
+from lapg_theory.game import look
 from lapg_theory.learning import Naive
 
 #: What functions return, or what only declares an interface: it is not made by hand.
@@ -40,7 +41,7 @@ def names():
                 yield pytest.param(value, id=f"{package.__name__}.{name}")
     for module in (lapg_rl.plot, lapg_theory.plot):
         for name, value in inspect.getmembers(module, inspect.isfunction):
-            if value.__module__ == module.__name__ and not name.startswith("_"):
+            if value.__module__ in (module.__name__, look.__name__) and not name.startswith("_"):
                 yield pytest.param(value, id=f"{module.__name__}.{name}")
 
 

@@ -73,15 +73,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def write(played: Any, folder: Path) -> list[Path]:
     """Write the outcome as JSON, CSV and heat map (SVG, PNG); the files written."""
-    from lapg_rl.reports import crossplay, figures, html
+    from lapg_rl.reports import crossplay, figures
     from lapg_rl.study import records
+    from lapg_theory.game import look
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"tournament.{suffix}" for suffix in ("json", "csv", "svg", "png")]
     records.write(played, paths[0])
     paths[1].write_text(as_csv(played), encoding="utf-8")
     drawing = figures.draw(crossplay.heat_map, played.groups or played.players, played.marks)
-    paths[2].write_text(html.svg(drawing), encoding="utf-8")
+    paths[2].write_text(look.svg(drawing), encoding="utf-8")
     drawing.savefig(paths[3], dpi=160)
     return paths
 

@@ -19,6 +19,7 @@ from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.verdict import POWER, Level
 from lapg_rl.reports import html
 from lapg_rl.reports.figures import draw
+from lapg_theory.game import look
 
 COLOURS = {"confirmed": "#009E73", "refuted": "#D55E00", "underpowered": "#E69F00"}
 
@@ -31,7 +32,7 @@ def write(folder: Path, setting: Setting, levels: Sequence[Level], sabotage: str
         "report.html": _page(setting, levels, drawings, sabotage),
         "results.json": dumps(setting, levels, sabotage),
     }
-    texts |= {f"{code}.svg": html.svg(drawing) for code, drawing in drawings.items()}
+    texts |= {f"{code}.svg": look.svg(drawing) for code, drawing in drawings.items()}
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]
@@ -68,7 +69,7 @@ def write_calibration(folder: Path, setting: Setting, rows: Sequence[dict[str, A
     """Write calibration.json and calibration.svg into `folder`; the files written."""
     texts = {
         "calibration.json": dumps_calibration(setting, rows),
-        "calibration.svg": html.svg(draw(figures.calibration, rows)),
+        "calibration.svg": look.svg(draw(figures.calibration, rows)),
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")

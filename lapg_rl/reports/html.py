@@ -39,10 +39,5 @@ def dot(colour: str) -> str:
 
 def figure(drawing: Any, caption: str) -> str:
     """A matplotlib figure as inline SVG, with its caption."""
-    picture = svg(drawing)
+    picture = look.svg(drawing)
     return f"<figure>{picture[picture.index('<svg') :]}<figcaption>{caption}</figcaption></figure>"
-
-
-def svg(drawing: Any) -> str:
-    """A matplotlib figure as SVG, the same text for the same figure."""
-    return look.svg(drawing)

@@ -9,9 +9,10 @@ from importlib import resources
 from pathlib import Path
 
 from lapg_rl.reports import figures as drawings
-from lapg_rl.reports import html, measures, sections
+from lapg_rl.reports import measures, sections
 from lapg_rl.study.markdown import plain
 from lapg_rl.study.results import Result, by_estimator, summary, summary_markdown
+from lapg_theory.game import look
 
 #: What runs in one report must share; they may differ in the learner, the seed and the budget.
 SHARED = ("game", "model", "naive", "pool", "batch", "inner_episodes", "steps")
@@ -63,7 +64,7 @@ def write_figure(results: Sequence[Result], path: Path) -> None:
     else:
         drawing = drawings.draw(drawings.overview, groups, sections.shared_prediction(results))
     if path.suffix == ".svg":
-        path.write_text(html.svg(drawing), encoding="utf-8")
+        path.write_text(look.svg(drawing), encoding="utf-8")
     else:
         drawing.savefig(path, dpi=160)
 

@@ -57,15 +57,27 @@ def svg(figure: Any) -> str:
     return re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", buffer.getvalue())  # names of parts that nothing refers to
 
 
-def save(drawing: Any, path: Path, width: float | None = None) -> Path:
-    """Write axes' figure as .pdf, .svg or .png, at a width in inches if given; the same picture, the same bytes.
+def save(ax: Any, path: str | Path, width: float | None = None) -> Path:
+    """Write the figure that axes belong to, in the format of the suffix (.pdf, .svg, .png); the same picture, the same bytes.
+
+    Args:
+        ax: axes, or a figure.
+        path: the file.
+        width: of the figure in inches, say that of a column of text; the height goes with it.
 
     Raises:
         ValueError: for another suffix, or a width that is not above 0.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> ax = lt.plot.payoffs(lt.prisoners_dilemma(), "tft", lt.Discounted(0.9), n=10)
+        >>> lt.plot.save(ax, folder / "payoffs.pdf", width=3.3).name
+        'payoffs.pdf'
     """
+    path = Path(path)
     if path.suffix not in (".pdf", ".svg", ".png"):
         raise ValueError(f"a picture is written as .pdf, .svg or .png, got {path.name!r}")
-    figure = drawing.get_figure() if hasattr(drawing, "get_figure") else drawing
+    figure = ax.get_figure() if hasattr(ax, "get_figure") else ax
     if width is not None:
         if not width > 0:
             raise ValueError(f"width must be > 0 inches, got {width}; a column of text has about 3.3")
