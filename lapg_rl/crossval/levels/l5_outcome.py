@@ -22,10 +22,9 @@ import numpy as np
 from scipy.special import expit, logit
 
 from lapg_rl.crossval import ascent
-from lapg_rl.crossval.phases import MARGIN, PHASES, phases
+from lapg_rl.crossval.phases import MARGIN, PHASES, at_odds, phases, tallied
 from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.simulation import HONEST, Simulation
-from lapg_rl.crossval.statistics import binomial_interval
 from lapg_rl.crossval.tabular_runs import Sweep, train
 from lapg_rl.crossval.verdict import Level, Majority
 from lapg_theory.game import ALLD, DC, TFT, MatrixGame
@@ -155,7 +154,7 @@ def predicted(cells: Cells, game: MatrixGame) -> tuple[np.ndarray, np.ndarray, n
     eta = sweep.eta * (odds if alone else np.ones_like(odds))
     share = np.broadcast_to(sweep.share, eta.shape)
     if not alone:
-        share = odds * share / (1 - share + odds * share)
+        share = at_odds(share, odds)
     runs, back = _distinct(np.tile(sweep.start, (3, 1, 1)), share.ravel(), eta.ravel())
     path = ascent.ascend(
         game, *runs, rate=sweep.rate, steps=sweep.steps, naive_updates=sweep.naive_updates, updates=sweep.updates,
@@ -180,14 +179,7 @@ def judge(cells: Cells, sampled: np.ndarray, expected: np.ndarray, sure: np.ndar
         here = slice(n * cells.runs, (n + 1) * cells.runs)
         seen, told, counts = sampled[here], expected[here], sure[here]
         names = (STAYS, LEAVES) if cells.sweep.start.shape[1] == 1 else PHASES
-        shown = {}
-        for name in names:
-            hits = int((seen == name).sum())
-            shown[name] = {
-                "seen": hits,
-                "interval": binomial_interval(hits, len(seen)),
-                "predicted": int((told == name).sum()),
-            }
+        shown = tallied(seen, {name: int((told == name).sum()) for name in names})
         found.append({
             **cell, "runs": len(seen), "outcomes": shown, "judged": int(counts.sum()),
             "agree": int((seen == told)[counts].sum()), "told": max(names, key=lambda name, told=told: (told == name).sum()),

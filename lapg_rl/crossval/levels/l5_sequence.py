@@ -11,10 +11,9 @@ import numpy as np
 
 from lapg_rl.config import Config, GameConfig, LearnerConfig, ModelConfig, PoolConfig
 from lapg_rl.crossval import ascent
-from lapg_rl.crossval.phases import MARGIN, PHASES, phases
+from lapg_rl.crossval.phases import MARGIN, PHASES, at_odds, phases, tallied
 from lapg_rl.crossval.prediction import predict
 from lapg_rl.crossval.setting import Setting
-from lapg_rl.crossval.statistics import binomial_interval
 from lapg_rl.crossval.verdict import Level, Majority
 from lapg_rl.runs.loop import train_together
 from lapg_rl.study.results import Result, collect
@@ -49,7 +48,7 @@ def told(cfg: Config, rate: float) -> list[np.ndarray]:
     game, updates = cfg.game.build(), cfg.inner_episodes - 1
     start = np.random.default_rng(0).standard_normal((PAIRS, 2, 5))
     odds, eta = np.array([1.0, 1 / MARGIN, MARGIN])[:, None], np.full(3 * PAIRS, rate)
-    share = np.broadcast_to(odds * cfg.pool.p_naive / (1 - cfg.pool.p_naive + odds * cfg.pool.p_naive), (3, PAIRS))
+    share = np.broadcast_to(at_odds(cfg.pool.p_naive, odds), (3, PAIRS))
     end = ascent.ascend(
         game, np.tile(start, (3, 1, 1)), share.ravel(), eta, rate=RATE, steps=cfg.steps, naive_updates=updates,
         updates=STEPS, every=STEPS,
@@ -71,13 +70,7 @@ def level(setting: Setting, kind: str, seeds: int, place: Path, *, quiet: bool =
         seen = [outcome_of(collect(folder), defection) for folder in folders]
         counts = [Counter(part.tolist()) for part in expected]
         name = counts[0].most_common(1)[0][0]
-        outcomes = {
-            phase: {
-                "seen": seen.count(phase), "interval": binomial_interval(seen.count(phase), seeds),
-                "predicted": counts[0][phase] * seeds / PAIRS,
-            }
-            for phase in PHASES
-        }  # fmt: skip
+        outcomes = tallied(seen, {phase: counts[0][phase] * seeds / PAIRS for phase in PHASES})
         cells.append({"share": share, "start": f"random, {kind}", "runs": seeds, "outcomes": outcomes, "told": name})
         if min(count[name] for count in counts) >= SURE * PAIRS:
             made.append(Majority(f"{kind}, share {share:g}: {name}", seen.count(name), seeds))

@@ -23,10 +23,9 @@ from scipy import stats
 from scipy.special import logit
 
 from lapg_rl.crossval.levels.l5_outcome import ETA, POOL_STEPS, POOL_UPDATES, Cells, labelled
-from lapg_rl.crossval.phases import PHASES, phases
+from lapg_rl.crossval.phases import PHASES, phases, tallied
 from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.simulation import Simulation
-from lapg_rl.crossval.statistics import binomial_interval
 from lapg_rl.crossval.tabular_runs import Sweep, sampled_spread, train
 from lapg_rl.crossval.verdict import Level, Sampled
 from lapg_theory import float64
@@ -166,7 +165,11 @@ def level(
     sampled = labelled(found, setting.game, path[-1], found.sweep.eta)
     shape = (len(found.each), found.runs)
     ends, chances = sampled.reshape(shape), chances.reshape(*shape, len(PHASES))
-    schedules = [_cell(*each) for each in zip(found.each, ends, chances, strict=True)]
+    expected = [dict(zip(PHASES, part.sum(0).tolist(), strict=True)) for part in chances]
+    schedules: list[dict[str, Any]] = [
+        {**each, "runs": found.runs, "outcomes": tallied(seen, told)}
+        for each, seen, told in zip(found.each, ends, expected, strict=True)
+    ]
     together = PHASES.index("cooperate")
     made = [
         compared(cell["schedule"], cell["outcomes"]["cooperate"]["seen"], part[:, together])
@@ -181,15 +184,6 @@ def level(
     )
     data = {"schedules": schedules, "noise": noise, "environment_steps": steps}
     return Level("L7", tuple(made), data, notes, setting.false_alarms)
-
-
-def _cell(each: dict[str, Any], ends: np.ndarray, chances: np.ndarray) -> dict[str, Any]:
-    """What a report shows of a schedule."""
-    outcomes = {}
-    for phase, chance in zip(PHASES, chances.sum(0), strict=True):
-        hits = int((ends == phase).sum())
-        outcomes[phase] = {"seen": hits, "interval": binomial_interval(hits, len(ends)), "predicted": float(chance)}
-    return {**each, "runs": len(ends), "outcomes": outcomes}
 
 
 def _spelt(found: Cells, game: MatrixGame) -> str:

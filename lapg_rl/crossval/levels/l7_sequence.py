@@ -16,11 +16,10 @@ import numpy as np
 from lapg_rl.config import Config
 from lapg_rl.config.schedule import parse, stage_configs
 from lapg_rl.crossval.levels.l5_sequence import SURE, outcome_of
-from lapg_rl.crossval.phases import MARGIN, PHASES
+from lapg_rl.crossval.phases import MARGIN, PHASES, at_odds, tallied
 from lapg_rl.crossval.prediction import predict
 from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.simulation import HONEST, Simulation
-from lapg_rl.crossval.statistics import binomial_interval
 from lapg_rl.crossval.verdict import Level, Majority
 from lapg_rl.study.results import Result, by_setting, collect, runs_in
 from lapg_theory.basin import Pool, Stage, integrate, random_starts
@@ -75,7 +74,7 @@ def told(cfg: Config, rate: float) -> list[tuple[str, ...]]:
         stages = []
         for stage in stages_of(cfg):
             share = float(np.asarray(stage.share))
-            stages.append(dataclasses.replace(stage, share=odds * share / (1 - share + odds * share)))
+            stages.append(dataclasses.replace(stage, share=at_odds(share, odds)))
         ends = integrate(pool, stages, starts, steps=STEPS, every=STEPS).labels
         found.append(tuple("cooperate" if end == "alternate" else end for end in ends))  # as `outcome_of` has it
     return found
@@ -115,14 +114,7 @@ def _cell(runs: Sequence[Result]) -> tuple[dict[str, Any], bool]:
     counts = [Counter(part) for part in told(cfg, theory.best[1].rate)]
     seen = [outcome_of(run, theory.simulated_defection.reward) for run in runs]
     name, count = counts[0].most_common(1)[0][0], len(runs)
-    outcomes = {
-        phase: {
-            "seen": seen.count(phase),
-            "interval": binomial_interval(seen.count(phase), count),
-            "predicted": counts[0][phase] * count / STARTS,
-        }
-        for phase in PHASES
-    }
+    outcomes = tallied(seen, {phase: counts[0][phase] * count / STARTS for phase in PHASES})
     label = f"{cfg.name}, share {cfg.pool.p_naive:g}" + (f"; {cfg.schedule}" if cfg.schedule else "")
     sure = min(part[name] for part in counts) >= SURE * STARTS
     agree = seen.count(name)
