@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import root_scalar
 
+from lapg_theory.certificate.thresholds import first_positive
 from lapg_theory.exact.chain import Discount
 from lapg_theory.exact.precision import float64
 from lapg_theory.game import StochasticGame, check_count
@@ -60,8 +60,4 @@ def cooperating_pays_from(
         with float64():
             return float(_slope(game, way, theta, gamma, float(rate), updates=updates))
 
-    grid = np.linspace(0.0, 0.999, 28)
-    later = next((i for i, gamma in enumerate(grid) if at(gamma) > 0), None)
-    if later is None:
-        return None
-    return 0.0 if later == 0 else float(root_scalar(at, bracket=(grid[later - 1], grid[later]), xtol=1e-9).root)
+    return first_positive(at, np.linspace(0.0, 0.999, 28), 1e-9)

@@ -14,9 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import root_scalar
 
-from lapg_theory.certificate.thresholds import standard_error
+from lapg_theory.certificate.thresholds import first_positive, standard_error
 from lapg_theory.exact.anonymous import group_chances, group_rewards
 from lapg_theory.exact.chain import Discount
 from lapg_theory.exact.markov import side_by_side, total
@@ -176,8 +175,4 @@ def critical_time(
             kind = {"n": game.players, "naive": naive, "updates": updates}
             return float(_all_cooperated(rewards, tau, float(gamma), **kind))
 
-    grid = np.geomspace(longest / 1000, longest, 31)
-    later = next((i for i, tau in enumerate(grid) if at(tau) > 0), None)
-    if later is None:
-        return None
-    return 0.0 if later == 0 else root_scalar(at, bracket=(grid[later - 1], grid[later]), xtol=1e-6).root
+    return first_positive(at, np.geomspace(longest / 1000, longest, 31), 1e-6)

@@ -87,6 +87,14 @@ def positive_interval(
     return Interval((lower[0], upper[0]), (lower[1], upper[1]), *report)
 
 
+def first_positive(at: Callable[[float], float], grid: Float[np.ndarray, " grid"], xtol: float) -> float | None:
+    """Where a function turns positive, before the first entry of the grid at which it is: 0 at the very first, None at none."""
+    later = next((i for i, x in enumerate(grid) if at(x) > 0), None)
+    if later is None:
+        return None
+    return 0.0 if later == 0 else float(root_scalar(at, bracket=(grid[later - 1], grid[later]), xtol=xtol).root)
+
+
 def _root(mean: Callable[[float], float], guess: float, bracket: tuple[float, float]) -> float:
     """Where `mean` changes sign in the bracket, sought close to the guess first."""
     near = guess - 0.01, guess + 0.01

@@ -37,8 +37,7 @@ def noise(
             game = GAME.noisy(**{kind: error})
             for name, value in _thresholds(game, gamma, eta, updates, nodes, seed).items():
                 rows.setdefault(name, []).append(value)
-    numbers = {name: np.array(values, float).reshape(2, -1) for name, values in rows.items()}
-    return numbers
+    return {name: np.array(values, float).reshape(2, -1) for name, values in rows.items()}
 
 
 def _thresholds(game: Any, gamma: float, eta: float, updates: int, nodes: int, seed: int) -> dict[str, float]:
