@@ -28,7 +28,7 @@ class Estimate:
     count: int
 
 
-def _student(degrees: Any) -> float:
+def student(degrees: Any) -> float:
     """The quantile of Student's t that LEVEL takes on either side."""
     from scipy import stats  # takes a second to import; what is mistyped is refused before
 
@@ -39,7 +39,7 @@ def estimate(value: float, error: float | None, count: int) -> Estimate:
     """The interval by Student's t with count - 1 degrees of freedom; none where the error is not known."""
     if error is None or count < 2 or not math.isfinite(error):
         return Estimate(float(value), None, None, None, count)
-    half = _student(count - 1) * error
+    half = student(count - 1) * error
     return Estimate(float(value), float(error), float(value - half), float(value + half), count)
 
 
@@ -62,7 +62,7 @@ def of_frequency(values: Any) -> Estimate:
         return plain
     from scipy import stats
 
-    ratio = stats.norm.ppf(0.5 + LEVEL / 2) / _student(plain.count - 1)
+    ratio = stats.norm.ppf(0.5 + LEVEL / 2) / student(plain.count - 1)
     trials = plain.value * (1 - plain.value) / plain.error**2 * ratio**2
     hits, misses = trials * plain.value, trials * (1 - plain.value)
     low, high = stats.beta.ppf(0.5 - LEVEL / 2, hits, misses + 1), stats.beta.ppf(0.5 + LEVEL / 2, hits + 1, misses)
@@ -86,7 +86,7 @@ def of_difference(values: Any, others: Any) -> Estimate:
     variances = [x.var(ddof=1) / len(x) for x in samples]
     error = math.sqrt(sum(variances))
     parts = sum(v**2 / (len(x) - 1) for v, x in zip(variances, samples, strict=True))
-    half = _student(error**4 / parts) * error if error else 0.0
+    half = student(error**4 / parts) * error if error else 0.0
     return Estimate(difference, error, difference - half, difference + half, count)
 
 

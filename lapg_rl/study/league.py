@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import cattrs
 import numpy as np
-from scipy import stats
 
 from lapg_rl import config
 from lapg_rl.config import Config
@@ -19,7 +18,7 @@ from lapg_rl.runs.folder import RunFolder, open_run
 from lapg_rl.runs.loop import train
 from lapg_rl.study import entrants, intervals, records, standings
 from lapg_rl.study.exploitation import exploit
-from lapg_rl.study.intervals import LEVEL, Estimate
+from lapg_rl.study.intervals import Estimate
 from lapg_rl.study.standings import Circle, Group, Table
 from lapg_rl.study.sweep import Planned
 from lapg_rl.study.tournament import CLASSICS, tournament
@@ -229,7 +228,7 @@ def _groups(runs: Sequence[Run], labels: Sequence[str], names: Sequence[str]) ->
 
 def _scores(groups: Sequence[Group], means: np.ndarray) -> tuple[list[Estimate], np.ndarray]:
     """Each group's mean reward against all others, and which differences are within their 95 % intervals over seeds."""
-    statistic = standings._group_means(groups, means)
+    statistic = standings.group_means(groups, means)
     runs: dict[str, list[Any]] = {group.name: group.runs for group in groups}
     mean = lambda kept: statistic(kept)[:, -1]  # noqa: E731
     apart = lambda kept: mean(kept)[:, None] - mean(kept)  # noqa: E731
@@ -238,7 +237,7 @@ def _scores(groups: Sequence[Group], means: np.ndarray) -> tuple[list[Estimate],
     scores = [
         intervals.estimate(x, error if seeds > 1 else None, seeds) for x, error in zip(mean(runs), errors, strict=True)
     ]
-    half = stats.t.ppf(0.5 + LEVEL / 2, seeds - 1) * intervals.jackknife_errors(apart, runs) if seeds > 1 else math.inf
+    half = intervals.student(seeds - 1) * intervals.jackknife_errors(apart, runs) if seeds > 1 else math.inf
     return scores, np.abs(apart(runs)) <= half
 
 

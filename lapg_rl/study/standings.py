@@ -116,7 +116,7 @@ def _table(names: list[str], cells: Any, cooperation: np.ndarray, ranking: list[
     return Table(names, *columns, cooperation=often, ranking=sorted(ranking, key=lambda rank: -rank.score))
 
 
-def _group_means(groups: Sequence[Group], values: np.ndarray) -> Callable[[dict[str, list[Any]]], np.ndarray]:
+def group_means(groups: Sequence[Group], values: np.ndarray) -> Callable[[dict[str, list[Any]]], np.ndarray]:
     """The statistic of the runs of each group: the matrix of group means, with the groups' scores as its last column."""
 
     def between(rows: list[list[int]], columns: list[list[int]], same: bool, alone: bool) -> float:
@@ -144,9 +144,9 @@ def _group_means(groups: Sequence[Group], values: np.ndarray) -> Callable[[dict[
 def group_table(groups: Sequence[Group], means: np.ndarray, cooperation: np.ndarray) -> Table:
     """The table of groups, from the players' means; intervals are over seeds, where there are several."""
     runs: dict[str, list[Any]] = {group.name: group.runs for group in groups}
-    statistic = _group_means(groups, means)
+    statistic = group_means(groups, means)
     found, errors = statistic(runs), intervals.jackknife_errors(statistic, runs)
-    often = _group_means(groups, cooperation)(runs)[:, :-1]
+    often = group_means(groups, cooperation)(runs)[:, :-1]
 
     def cell(g: int, h: int) -> Estimate | None:
         if np.isnan(found[g, h]):
@@ -165,7 +165,7 @@ def circle(group: Group, means: np.ndarray) -> Circle:
     """See `Circle`."""
     blocks = [means[np.ix_(run, run)] for run in group.runs]
     partners = [block[~np.eye(len(block), dtype=bool)] for block in blocks]
-    statistic = _group_means([group], means)
+    statistic = group_means([group], means)
     runs: dict[str, list[Any]] = {group.name: group.runs}
     error = float(intervals.jackknife_errors(lambda kept: statistic(kept)[0, :1], runs)[0])
     return Circle(
