@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from lapg_rl.runs.preemption import EXIT
+from lapg_rl.runs.preemption import EXIT, Preempted
 from lapg_rl.runs.processes import WITH_PARENT
 from lapg_rl.runs.progress import say
 
@@ -102,6 +102,8 @@ def told(error: BaseException) -> tuple[int | None, str]:
     """The exit status and the line of an error that has nothing to do with a mistake in this program; else no status."""
     if isinstance(error, BrokenPipeError):
         return UNREAD, ""
+    if isinstance(error, Preempted):
+        return EXIT, str(error)
     if isinstance(error, KeyboardInterrupt):
         return 130, SAYING[signal.SIGINT]
     if isinstance(error, OSError) and error.strerror:

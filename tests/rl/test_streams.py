@@ -14,6 +14,7 @@ from lapg_rl.commands import process
 from lapg_rl.commands.main import main
 from lapg_rl.runs import checkpoint, processes
 from lapg_rl.runs.folder import RunFolder
+from lapg_rl.runs.preemption import Preempted
 
 ROOT = Path(__file__).parents[2]
 LAPG = [sys.executable, "-m", "lapg_rl.commands.main"]
@@ -172,6 +173,11 @@ TOLD = {
     "diverged": (FloatingPointError("loss"), 1, "loss"),
     "nested": (RecursionError(), 2, "nested too deeply"),
     "no memory": (MemoryError(), 2, "out of memory; lower meta_batch"),
+    "machine taken away": (
+        Preempted(Path("runs/x"), 7),
+        75,
+        "7 updates are saved, carry on with `lapg train --resume runs/x`",
+    ),
     "a bug": (KeyError("x"), None, ""),
 }
 
