@@ -17,6 +17,7 @@ from .interfaces import Algorithm as Algorithm
 from .interfaces import CoPlayer as CoPlayer
 from .interfaces import Environment as Environment
 from .interfaces import Kind as Kind
+from .interfaces import Logger as Logger
 from .interfaces import Model as Model
 from .learn.training_step import TrainState as TrainState
 from .learn.training_step import initial_state as initial_state
@@ -28,6 +29,7 @@ from .play.rollout import meta_episode as meta_episode
 from .reports.episodes import record as record
 from .reports.make import report as report
 from .runs.folder import RunFolder as RunFolder
+from .runs.loggers import log as log
 from .runs.loop import train as train
 from .runs.loop import train_together as train_together
 from .study.agents import load as load

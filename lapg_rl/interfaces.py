@@ -1,8 +1,8 @@
 """What the parts of training are to each other: the interfaces that the library's own parts keep, and that yours have to.
 
 Name yours by its address `package.module:name` wherever a config takes a name (`game.kind`, `model.kind`,
-`learner.estimator`, `learner.algorithm`, `pool.coplayers`, `pool.fixed`). Axes: `b` parallel games of one meta-episode, `m`
-inner episodes, `t` steps, `k` independent meta-episodes, `o` numbers in an observation, `a` actions.
+`learner.estimator`, `learner.algorithm`, `pool.coplayers`, `pool.fixed`), or to `--log`. Axes: `b` parallel games of one
+meta-episode, `m` inner episodes, `t` steps, `k` independent meta-episodes, `o` numbers in an observation, `a` actions.
 """
 
 from collections.abc import Callable, Mapping
@@ -174,6 +174,23 @@ class Algorithm(Protocol):
         self, config: Any, agent: Model, optimiser_state: Any, company: Any, key: Array
     ) -> tuple[Model, Any, Mapping[str, Float[Array, ""]]]:
         """`(agent, optimiser state, metrics)` after the update; `company` is a `lapg_rl.play.company.Company`."""
+        ...
+
+
+@runtime_checkable
+class Logger(Protocol):
+    """Where a run's metrics go besides its folder, whose metrics.jsonl stays the truth.
+
+    What `lapg train --log`, `lapg log --to` and `rl.train(log=...)` name is called as `(config, folder)` and returns one. It is
+    told every update from 0 on, in order, also when a run goes on: with what it was told before, it begins anew or skips.
+    """
+
+    def log(self, update: int, values: Mapping[str, float]) -> None:
+        """Take the metrics of an update; of several agents the mean, and each as `name/0`, `name/1`, ..."""
+        ...
+
+    def close(self) -> None:
+        """The run is over, or interrupted."""
         ...
 
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "sweep": ("lapg_rl.commands.sweep", "train a grid of settings and make one table"),
     "evaluate": ("lapg_rl.commands.evaluate", "play trained agents against naive learners and fixed strategies"),
     "watch": ("lapg_rl.commands.watch", "show an episode of CleanUp-lite: text, GIF, HTML"),
+    "log": ("lapg_rl.commands.log", "give the metrics of runs to TensorBoard, Weights & Biases or a logger of yours"),
     "tournament": (
         "lapg_rl.commands.tournament",
         "play agents of several runs, classics and naive learners against all",

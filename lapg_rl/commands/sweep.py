@@ -70,13 +70,15 @@ def _train(runs: list[Any], root: Path, arguments: argparse.Namespace) -> dict[P
     from lapg_rl.commands.training import options, prepare
     from lapg_rl.runs import processes
     from lapg_rl.runs.folder import open_run
+    from lapg_rl.runs.loggers import openers
 
     parameters = dict(_parameter(text) for text in arguments.slurm or ())
     prepare(arguments.jobs, arguments.threads, arguments.compilation_cache)
-    folders = [open_run(one.config, one.folder).path for one in runs]  # every refusal comes before the first run
+    openers(arguments.log)  # every refusal comes before the first run
+    folders = [open_run(one.config, one.folder).path for one in runs]
     if not folders:
         return {}
-    more = options(arguments.quiet, arguments.devices, [one.config for one in runs])
+    more = options(arguments.quiet, arguments.devices, [one.config for one in runs], arguments.log)
     if arguments.slurm:
         ends = processes.train_on_slurm(folders, root / "slurm", parameters, more)
     else:

@@ -63,6 +63,12 @@ def shared_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="compiled programs are kept here, not in the user's cache; off: nowhere",
     )
+    parser.add_argument(
+        "--log",
+        default="",
+        metavar="NAME,NAME",
+        help="metrics go there too, as they come: tensorboard, wandb, module:name; `lapg log` does it later",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress lines")
 
 
@@ -92,6 +98,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--distributed trains one run at a time, got --jobs {arguments.jobs} as well; leave it out")
     if not arguments.distributed and where != (None, None, None):
         raise ValueError("--coordinator, --processes and --process say how to be --distributed; give that, too")
-    names = ("quiet", "jobs", "threads", "together", "compilation_cache", "devices")
+    names = ("quiet", "jobs", "threads", "together", "compilation_cache", "devices", "log")
     train_them = functools.partial(train_all, runs, **{name: getattr(arguments, name) for name in names})
     return as_one_of_several(train_them, where, str(runs[0][1])) if arguments.distributed else train_them()

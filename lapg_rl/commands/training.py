@@ -30,6 +30,7 @@ def train_all(
     together: bool = False,
     compilation_cache: Path | None = None,
     devices: int | str | None = None,
+    log: str = "",
 ) -> int:
     """Train each config in its folder, `jobs` at a time.
 
@@ -38,8 +39,8 @@ def train_all(
     prepare(jobs, threads, compilation_cache)
     with preemption.listen():  # before the seconds that imports and compilers take
         if min(jobs, len(runs)) > 1:
-            return _side_by_side(runs, quiet, jobs, devices)
-        return _here([list(runs)] if together else [[one] for one in runs], quiet, devices)
+            return _side_by_side(runs, quiet, jobs, devices, log)
+        return _here([list(runs)] if together else [[one] for one in runs], quiet, devices, log)
 
 
 def prepare(jobs: int, threads: int, compilation_cache: Path | None) -> None:
@@ -53,7 +54,7 @@ def prepare(jobs: int, threads: int, compilation_cache: Path | None) -> None:
         keep_compiled(compilation_cache)
 
 
-def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool, count: Any) -> int:
+def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool, count: Any, log: str) -> int:
     from lapg_rl.machine.devices import (
         writes,  # takes seconds to import; every mistake in the arguments is found before
     )
@@ -62,7 +63,7 @@ def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool, count: Any) 
     for group in groups:
         cfg, folder = group[0]
         try:
-            train_together(group, label=label(cfg), quiet=quiet, count=count)
+            train_together(group, label=label(cfg), quiet=quiet, count=count, log=log)
         except KeyboardInterrupt:
             how = "the same command" if len(group) > 1 else f"`lapg train --resume {shlex.quote(str(folder))}`"
             say(f"\nlapg: interrupted; carry on with {how}")
@@ -97,25 +98,28 @@ def as_one_of_several(train_them: Callable[[], int], where: tuple[Any, Any, Any]
     return status
 
 
-def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int, count: Any) -> int:
+def _side_by_side(runs: Sequence[tuple[Config, Path]], quiet: bool, jobs: int, count: Any, log: str) -> int:
     from lapg_rl.runs.folder import open_run
+    from lapg_rl.runs.loggers import openers
 
-    for cfg, folder in runs:  # every refusal comes before the first run
+    openers(log)  # every refusal comes before the first run
+    for cfg, folder in runs:
         open_run(cfg, folder)
     try:
-        more = options(quiet, count, [cfg for cfg, _ in runs])
+        more = options(quiet, count, [cfg for cfg, _ in runs], log)
         ends = processes.train_each([folder for _, folder in runs], jobs, more)
         return max(end.status for end in ends)
     except KeyboardInterrupt:  # every process says how to carry on
         return 130
 
 
-def options(quiet: bool, count: Any, configs: Sequence[Config] = ()) -> list[str]:
+def options(quiet: bool, count: Any, configs: Sequence[Config] = (), log: str = "") -> list[str]:
     """Options that a run in a process of its own gets, too; what this process may load, that one may."""
     names = sorted({name for cfg in configs for name in cfg.addresses})
     return (
         ["--quiet"] * quiet
         + ([] if count is None else ["--devices", str(count)])
+        + (["--log", log] if log else [])
         + [part for name in names for part in ("--trust", name)]
     )
 

@@ -20,5 +20,6 @@ CATALOGUE: Mapping[str, Mapping[str, str]] = {
     "estimators": _about(tables.ESTIMATORS),
     "algorithms": _about(tables.ALGORITHMS),
     "models": _about(tables.MODELS),
+    "loggers": _about(tables.LOGGERS),
     "metrics": tables.METRICS,
 }

@@ -85,6 +85,13 @@ class CoPlayerRow(Row):
     game: str = ""
 
 
+@dataclasses.dataclass(frozen=True)
+class LoggerRow(Row):
+    """Where metrics go besides the run folder; `needs`: a module, which the extra of the same name as the row installs."""
+
+    needs: str = ""
+
+
 #: In the order in which reports show them.
 ESTIMATORS = {
     "lapg": EstimatorRow("lapg_rl.estimators:lapg", "LAPG", about="unbiased; now / B + the mean future of all B games"),
@@ -298,6 +305,18 @@ def find(field: str, name: str, table: Mapping[str, Any]) -> Any:
     """What a name in a config stands for, or what lies at an address. Raises ValueError as `loading.load`."""
     return load(field, row(name, table).address)
 
+
+LOGGERS = {
+    "tensorboard": LoggerRow(
+        "lapg_rl.runs.loggers:TensorBoard",
+        "TensorBoard",
+        about="an event file in RUN/tensorboard",
+        needs="tensorboardX",
+    ),
+    "wandb": LoggerRow(
+        "lapg_rl.runs.loggers:WeightsAndBiases", "Weights & Biases", about="a run there, or offline", needs="wandb"
+    ),
+}
 
 #: The names of metrics, by their pattern, and what they say; {kind} is a kind of co-player, {measure} what the game measures.
 METRICS = {

@@ -5,7 +5,7 @@ import functools
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from lapg_rl.runs import state as states_of
 from lapg_rl.runs.course import Course, all_configs, check_metrics
 from lapg_rl.runs.folder import RunFolder as RunFolder
 from lapg_rl.runs.folder import open_run as open_run
+from lapg_rl.runs.loggers import Logs, Opens, openers
 from lapg_rl.runs.preemption import Preempted, listen
 from lapg_rl.runs.progress import Progress, say
 from lapg_rl.runs.state import fresh_state as fresh_state
@@ -64,6 +65,7 @@ def train_together(
     label: str = "train",
     quiet: bool = False,
     count: int | Literal["all"] | None = None,
+    log: Opens | Sequence[Opens] = (),
 ) -> list[TrainState]:
     """Train runs that differ in nothing but their seed side by side in one program, each in its own folder.
 
@@ -76,6 +78,7 @@ def train_together(
         label: stands before the progress.
         quiet: no progress.
         count: how many devices to use; see `devices.make_mesh`.
+        log: where metrics go besides the run folder, as they come: "tensorboard", "wandb", or what else `rl.log` takes.
 
     Raises:
         ValueError: for configs that differ in more than the seed, or don't fit the devices; see also `train`.
@@ -95,13 +98,22 @@ def train_together(
             raise ValueError(
                 f"runs trained together may differ in their seeds only, got {on_disk.difference(cfg, other)}"
             )
+    makers = openers(log)
     mesh = _check_stages(cfg, len(runs), count)
     for stage in all_configs(cfg):
         rehearse(stage)
     with listen() as asked, ExitStack() as opened:
         folders, states = _begin(runs, opened)
         try:
-            return _train(configs, folders, states, mesh, Progress(label, quiet=quiet or not devices.writes()), asked)
+            if (start := int(states[0].update)) >= cfg.updates:
+                return states
+            for run, c in zip(folders, configs, strict=True):
+                more = {"config": config.to_dict(c), "from_update": start, **_apart(configs, mesh)}
+                _append(run, run.provenance_file, {**on_disk.provenance(), **more})
+            told = zip(folders, configs, strict=True) if devices.writes() else ()
+            logs = [opened.enter_context(closing(Logs(run, c, makers))) for run, c in told]
+            progress = Progress(label, quiet=quiet or not devices.writes())
+            return _train(configs, folders, states, mesh, progress, asked, logs)
         except OSError as error:
             raise OSError(
                 f"cannot write {error.filename or folders[0].path}: {error.strerror or error}; the run so far is intact: make "
@@ -135,13 +147,9 @@ def _train(
     mesh: Mesh | None,
     progress: Progress,
     asked: Callable[[], bool],
+    logs: list[Logs],
 ) -> list[TrainState]:
     cfg, count, start = configs[0], len(configs), int(states[0].update)
-    if start >= cfg.updates:
-        return states
-    for run, c in zip(folders, configs, strict=True):
-        more = {"config": config.to_dict(c), "from_update": start, **_apart(configs, mesh)}
-        _append(run, run.provenance_file, {**on_disk.provenance(), **more})
     began, cpu = time.monotonic(), time.process_time()
     elapsed = lambda: round(time.monotonic() - began, 1)  # noqa: E731
     keys = [run_key(c) for c in configs]
@@ -161,6 +169,8 @@ def _train(
             states_of.check_finite(row, update, run, cfg)
         for row, run in zip(rows, folders, strict=True):
             _append(run, run.metrics_file, row)
+        for row, log in zip(rows, logs, strict=devices.writes()):
+            log.tell(row)
         if update == start:
             _note(folders, {"first_update_after_s": elapsed()})
         done, stop = update + 1, devices.any_process(asked())
