@@ -38,6 +38,8 @@ from .study.comparison import Comparison as Comparison
 from .study.comparison import compare as compare
 from .study.evaluation import evaluate as evaluate
 from .study.exploitation import exploit as exploit
+from .study.frames import dataset as dataset
+from .study.frames import frame as frame
 from .study.league import Plan as Plan
 from .study.league import league as league
 from .study.records import Evaluation as Evaluation

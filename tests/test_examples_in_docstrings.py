@@ -29,8 +29,11 @@ DECLARED = {
     "CoPlayer",
     "Environment",
     "Kind",
+    "Logger",
     "Model",
-}  # docs/extending.md, which is executed, has one of each
+}  # docs/extending.md and docs/do/logs.md, which are executed, have one of each
+#: What is not installed with the tests.
+NEEDS = {"dataset": "xarray", "frame": "polars"}
 
 
 def names():
@@ -55,6 +58,8 @@ def run(tmp_path_factory):
 
 @pytest.mark.parametrize("value", list(names()))
 def test_the_example_is_right(value, run, tmp_path):
+    if needs := NEEDS.get(value.__name__):
+        pytest.importorskip(needs, reason=f'needs the extra "{needs}"')
     source = inspect.getdoc(value)
     parser = doctest.DocTestParser()
     test = parser.get_doctest(source, {"run": run, "folder": tmp_path}, value.__name__, None, None)

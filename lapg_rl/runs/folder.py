@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from html import escape
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,15 @@ class RunFolder:
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the run's results so far, or why there are none."""
+        from lapg_rl.study.results import collect
+
+        try:
+            return collect(self.path)._repr_html_()
+        except (ValueError, OSError) as error:
+            return f"<p>{escape(str(error))}</p>"
 
     def config(self) -> Config:
         """The run's configuration. Raises ValueError where the folder holds no run, or not the one that was trained."""

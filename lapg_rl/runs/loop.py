@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Literal
@@ -23,12 +23,13 @@ from lapg_rl.learn.training_step import TrainState, make_train_step, run_key
 from lapg_rl.machine import devices, memory
 from lapg_rl.runs import folder as on_disk
 from lapg_rl.runs import state as states_of
+from lapg_rl.runs import steps
 from lapg_rl.runs.course import Course, all_configs, check_metrics
 from lapg_rl.runs.folder import RunFolder as RunFolder
 from lapg_rl.runs.folder import open_run as open_run
 from lapg_rl.runs.loggers import Logs, Opens, openers
 from lapg_rl.runs.preemption import Preempted, listen
-from lapg_rl.runs.progress import Progress, say
+from lapg_rl.runs.progress import Progress, chosen, say
 from lapg_rl.runs.state import fresh_state as fresh_state
 
 
@@ -66,6 +67,7 @@ def train_together(
     quiet: bool = False,
     count: int | Literal["all"] | None = None,
     log: Opens | Sequence[Opens] = (),
+    progress: str | Callable[[int, int, Mapping[str, float]], Any] = "auto",
 ) -> list[TrainState]:
     """Train runs that differ in nothing but their seed side by side in one program, each in its own folder.
 
@@ -76,14 +78,17 @@ def train_together(
     Args:
         runs: configs and folders.
         label: stands before the progress.
-        quiet: no progress.
+        quiet: no progress, whatever `progress` says.
         count: how many devices to use; see `devices.make_mesh`.
         log: where metrics go besides the run folder, as they come: "tensorboard", "wandb", or what else `rl.log` takes.
+        progress: "auto" (in a notebook a bar with curves beneath the cell, on a terminal a bar, in a log a line now and then),
+            "notebook", "line", "none", or a function told (updates done, of how many, {"agent": its reward, ...}).
 
     Raises:
         ValueError: for configs that differ in more than the seed, or don't fit the devices; see also `train`.
         FloatingPointError: where one of them becomes non-finite; all stop before they save that state.
         OSError, Preempted: see `train`.
+        KeyboardInterrupt: by Ctrl-C, with a note on how to carry on, which loses nothing up to the newest checkpoint.
 
     Example:
         >>> import dataclasses, lapg_rl as rl
@@ -98,7 +103,7 @@ def train_together(
             raise ValueError(
                 f"runs trained together may differ in their seeds only, got {on_disk.difference(cfg, other)}"
             )
-    makers = openers(log)
+    shown, makers = chosen(progress, label, quiet or not devices.writes()), openers(log)
     mesh = _check_stages(cfg, len(runs), count)
     for stage in all_configs(cfg):
         rehearse(stage)
@@ -112,8 +117,12 @@ def train_together(
                 _append(run, run.provenance_file, {**on_disk.provenance(), **more})
             told = zip(folders, configs, strict=True) if devices.writes() else ()
             logs = [opened.enter_context(closing(Logs(run, c, makers))) for run, c in told]
-            progress = Progress(label, quiet=quiet or not devices.writes())
-            return _train(configs, folders, states, mesh, progress, asked, logs)
+            return _train(configs, folders, states, mesh, shown, asked, logs)
+        except KeyboardInterrupt as stop:
+            how = f"interrupted; {_saved(folders[0])} updates are saved, and the same call carries on, as does `lapg train"
+            stop.add_note(f"{how} --resume {shlex.quote(str(folders[0].path))}`")
+            shown.stopped(stop.__notes__[-1])
+            raise
         except OSError as error:
             raise OSError(
                 f"cannot write {error.filename or folders[0].path}: {error.strerror or error}; the run so far is intact: make "
@@ -156,7 +165,7 @@ def _train(
     step = functools.cache(lambda stage: make_train_step(stage, count, mesh))
     course = Course(cfg, folders[0].metrics() if cfg.schedule and devices.writes() else [{}] * start)
     state = devices.place(_stack(states), mesh)
-    progress.begin(start, cfg.updates)
+    progress.begin(start, cfg.updates, lambda: (_headline([row]) for row in folders[0].metrics()[:start]))
     if devices.any_process(asked()):
         raise Preempted(folders[0].path, start)
     for update in range(start, cfg.updates):
@@ -242,7 +251,12 @@ def _unstack(tree: Any, count: int) -> list[Any]:
     return [jax.tree.map(lambda x, n=n: x[n] if eqx.is_array(x) else x, tree) for n in range(count)]
 
 
-def _headline(rows: Sequence[dict[str, Any]]) -> str:
+def _saved(run: RunFolder) -> int:
+    return max(map(steps.updates, steps.folders(run.checkpoints)), default=0)
+
+
+def _headline(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Mean rewards per step, over runs and agents, in words that fit a line."""
     names = {"reward_vs_naive": "agent", "naive_reward": "naive", "reward_vs_meta": "pool"}
     means = {short: [row[name] for row in rows] for name, short in names.items() if name in rows[0]}
-    return " ".join(f"{short} {np.mean(values):+.2f}" for short, values in means.items())
+    return {short: float(np.mean(values)) for short, values in means.items()}

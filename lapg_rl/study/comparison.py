@@ -19,6 +19,7 @@ from lapg_rl.study.results import (
     runs_in,
     training_settings,
 )  # fmt: skip
+from lapg_theory.game.show import table as html_table
 
 #: Figures of the optimiser, which are shown only if asked for.
 TECHNICAL = ("policy_loss", "value_loss", "model_loss", "gradient_norm", "entropy")
@@ -118,6 +119,16 @@ class Comparison:
 
     def __repr__(self) -> str:
         return str(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        heads = ["", *(f"{s.label} ({len(s.runs)})" for s in self.settings)]
+        rows = []
+        for row in self.rows:
+            rows.append([row.metric, *map(_mean, row.means)])
+            if row.differences:
+                rows.append(["", "", *map(_difference, row.differences)])
+        return html_table(heads, rows, below="; ".join(f"left out: {line}" for line in self.left_out))
 
 
 def _distinctions(results: Sequence[Result]) -> list[str]:

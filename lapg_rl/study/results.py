@@ -20,9 +20,11 @@ from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import archive, records
 from lapg_rl.study.markdown import plain
 from lapg_rl.study.records import Evaluation, Prediction
-from lapg_theory.game.show import brief
+from lapg_theory.game.show import brief, table
 from lapg_theory.game.words import words
 
+#: The rewards per step that a run is told by, and in a word.
+REWARDS = {"reward_vs_naive": "agent", "naive_reward": "naive", "reward_vs_meta": "pool"}
 #: Headline numbers are means over this many last updates.
 LAST = 20
 #: A copied metrics file above this size is thinned.
@@ -43,6 +45,24 @@ class Result:
     by_agent: dict[str, np.ndarray]  # [updates, agents]
 
     __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how far it is, what it does, and its rewards as curves."""
+        from lapg_rl.runs.notebook import curves
+
+        rows = [
+            ("updates", f"{self.updates} of {self.config.updates}"),
+            ("among naive learners", self.verdict),
+            ("among agents", self.pool_verdict),
+            *((name.replace("_", " "), self.last[name]) for name in REWARDS if name in self.last),
+        ]
+        shown = {REWARDS[name]: self.metrics[name] for name in REWARDS if name in self.metrics}
+        drawn = {
+            short: [(int(n), float(x)) for n, x in zip(self.metrics["update"], values, strict=True) if x == x]
+            for short, values in shown.items()
+        }
+        title = f"{self.name}: {self.config.method} seed {self.config.seed}"
+        return table(("", ""), rows, title, self.unfinished) + curves(drawn, self.updates)
 
     @property
     def estimator(self) -> str:

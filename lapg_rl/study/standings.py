@@ -14,7 +14,7 @@ import numpy as np
 from lapg_rl.study import intervals
 from lapg_rl.study.intervals import Estimate, short
 from lapg_theory.game import MatrixGame, NormalFormGame
-from lapg_theory.game.show import brief
+from lapg_theory.game.show import brief, table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +68,17 @@ class Tournament:
     marks: dict[str, float] = dataclasses.field(default_factory=dict)  # see `marks`
 
     __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: who earns how much from whom, the best first."""
+        told = self.groups or self.players
+        order = [told.names.index(rank.name) for rank in told.ranking]
+        rows = [
+            [told.names[i], rank.score, *(told.rewards[i][j] for j in order)]
+            for i, rank in zip(order, told.ranking, strict=True)
+        ]
+        heads = ["", "mean", *(told.names[j] for j in order)]
+        return table(heads, rows, "Reward per step, by row, against", f"{self.meta_batch} meta-episodes a pair")
 
 
 def marks(game: MatrixGame | NormalFormGame) -> dict[str, float]:

@@ -14,7 +14,7 @@ from lapg_theory.certificate.setting import Setting
 from lapg_theory.certificate.thresholds import Crossing, Interval, first_crossing, positive_interval, standard_error
 from lapg_theory.certificate.verdicts import LocalVerdict, NashVerdict, critical_share, local_verdict, nash_verdict
 from lapg_theory.game import DC, STATES, Discounted, MatrixGame, check_count, check_game
-from lapg_theory.game.show import brief
+from lapg_theory.game.show import brief, table
 from lapg_theory.shaping.weighting import Weighting, effective_p_naive
 
 #: Learners of the cheap scans that find the cell of a threshold; the threshold itself uses all learners.
@@ -42,6 +42,25 @@ class DefectionCertificate:
     setting: Setting
 
     __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: everything but `gamma_window` and `nash`, which take seconds, unless they are known."""
+        s, window, errors = self.setting, self.window, self.errors
+        edges = errors["window"] or (None, None)
+        rows = [
+            ("mutual defection is a stable fixed point of the pool", self.local.stable, None),
+            ("from this share of naive learners on it is not", self.local.p_critical, None),
+            ("window of naive learning rates: from", window and window[0], edges[0]),
+            ("to", window and window[1], edges[1]),
+            ("critical total learning time tau*", self.tau_star, errors["tau_star"]),
+            ("critical batch size B* of biased estimators", self.batch_star, errors["batch_star"]),
+        ]
+        if "nash" in self.__dict__:
+            rows.append(("defection is a best reply in the pool", self.nash.is_nash, None))
+        about = (
+            f"gamma {s.gamma:g}, eta {s.eta:g}, updates {s.updates}, effective share of naive learners {s.p_naive:g}"
+        )
+        return table(("", "", "±"), rows, f"Defection certificate: {s.game.name}", about)
 
     @functools.cached_property
     def _parts(self) -> Float[np.ndarray, "2 states scramblings"]:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from typing import Any
 
 #: Sequences of plain numbers up to this length are shown, longer ones counted.
@@ -17,6 +18,30 @@ def brief(value: Any) -> str:
         names = list(getattr(value, "_fields", ()))
     shown = ", ".join(f"{name}={_short(getattr(value, name))}" for name in names)
     return f"{type(value).__name__}({shown})"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", below: str = "") -> str:
+    """A table as HTML, for notebooks: texts are escaped, numbers have four digits, None is a dash.
+
+    Args:
+        heads: of the columns; none where they are all empty.
+        rows: of cells.
+        title: stands above it.
+        below: stands below it.
+    """
+    line = lambda kind, cells: "<tr>" + "".join(f"<{kind}>{_cell(cell)}</{kind}>" for cell in cells) + "</tr>"  # noqa: E731
+    head = f"<thead>{line('th', heads)}</thead>" if any(heads) else ""
+    parts = [
+        f"<b>{escape(title)}</b>" * bool(title),
+        f"<table>{head}<tbody>{''.join(line('td', row) for row in rows)}</tbody></table>",
+    ]
+    return f"<div>{''.join(parts)}{f'<p>{escape(below)}</p>' * bool(below)}</div>"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool | None):
+        return {True: "yes", False: "no", None: "-"}[value]
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
 
 
 def _short(value: Any) -> str:

@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 
 from lapg_theory.game import check_count
 from lapg_theory.game.noise import refuse_noise
-from lapg_theory.game.show import brief
+from lapg_theory.game.show import brief, table
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.metagame.ascent import check_rate, interval, learn, random_pairs
 from lapg_theory.metagame.cooperation import HELD, at
@@ -67,6 +67,12 @@ class AttractorMap:
     boundary: np.ndarray
 
     __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the letters of the attractors in each cell."""
+        heads = [f"{self.over} \\ p_naive", *(f"{p:g}" for p in self.p_naive)]
+        rows = [[f"{value:.4g}", *row] for value, row in zip(self.values, self.names, strict=True)]
+        return table(heads, rows, "Fixed points", "D defection, E extortion, C cooperation; blank: none of them")
 
     @property
     def names(self) -> np.ndarray:
