@@ -133,13 +133,18 @@ def check_folder_name(field: str, name: str) -> None:
     )  # fmt: skip
 
 
-def check_run(field: str, text: str) -> tuple[str, int | None]:
-    """(folder, agent) of `RUN` or `RUN:agent`; no agent stands for all. Raises ValueError for what is neither."""
-    folder, colon, agent = text.rpartition(":")
-    whole, number = (folder, int(agent)) if colon and re.fullmatch("[0-9]{1,4}", agent) else (text, None)
+def check_run(field: str, text: str) -> tuple[str, int | str | None]:
+    """(folder, agent) of `RUN`, `RUN:agent` or `RUN:max(METRIC)`; None stands for all. Raises ValueError for what is neither."""
+    folder, _, agent = text.rpartition(":")
+    whole, which = text, None
+    if re.fullmatch("[0-9]{1,4}", agent):
+        whole, which = folder, int(agent)
+    elif re.fullmatch(r"(max|min)\([^\W\d]\w*\)", agent):
+        whole, which = folder, agent
     good = bool(whole.strip()) and whole.isprintable() and len(whole) <= 1000
-    check(good, field, text, "a run folder, or folder:agent", "as in runs/extorters or runs/extorters:0")
-    return whole, number
+    forms = "a run folder, folder:agent or folder:max(METRIC)"
+    check(good, field, text, forms, "as in runs/extorters, runs/extorters:0 or 'runs/extorters:max(entropy)'")
+    return whole, which
 
 
 def unknown(what: str, name: str, known: list[str]) -> str:

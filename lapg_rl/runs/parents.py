@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lapg_rl import config
 from lapg_rl.config import Config, ModelConfig
-from lapg_rl.config.checks import check_run
+from lapg_rl.config.checks import check_run, unknown
+from lapg_rl.config.schedule import WINDOW
 from lapg_rl.learn.training_step import TrainState
 from lapg_rl.play.company import naive_copies
 from lapg_rl.runs import checkpoint, files
@@ -37,12 +39,14 @@ def read(cfg: Config, field: str) -> Parent:
     Raises:
         ValueError: where there is no such run, checkpoint or agent, or its game, observations or architecture are others.
     """
-    name, agent = check_run(f"pool.{field}", cfg.pool.parents[field])
+    name, named = check_run(f"pool.{field}", cfg.pool.parents[field])
     run = RunFolder(name.replace("{seed}", str(cfg.seed)))
     parent = run.config()
     if what := _differences(parent, cfg, field):
         raise ValueError(f"pool.{field} = {run.path} doesn't fit this run: it differs in {what}")
     there, wanted = parent.pool.agents, cfg.pool.agents
+    state = run.final_state()
+    agent = _outstanding(run, int(state.update), named) if isinstance(named, str) else named
     if agent is not None and agent >= there:
         raise ValueError(f"pool.{field} names agent {agent} of {run.path}, which has {there}; count from 0")
     if agent is None and field == "agents_from" and there not in (1, wanted):
@@ -50,12 +54,23 @@ def read(cfg: Config, field: str) -> Parent:
             f"pool.agents_from = {run.path} has {there} agents, this run {wanted}; name one, as in {run.path}:0, or set "
             f"pool.agents={there}"
         )
-    state = run.final_state()
     chosen = jnp.arange(there) if agent is None else jnp.array([agent])
     meta = checkpoint.meta_of(checkpoint.folder(run.checkpoints, int(state.update)))
     record = {"role": field, "run": str(run.path.resolve()), "agent": agent}
+    record |= {"by": named} if isinstance(named, str) else {}
     record |= {"update": meta["step"], "sha256": meta["sha256"]}
     return Parent(jax.tree.map(lambda x: x[chosen], state.agents), parent, record)
+
+
+def _outstanding(run: RunFolder, done: int, which: str) -> int:
+    """The agent with the most (max), or the least (min), of a metric in the mean over the last `WINDOW` of `done` updates."""
+    order, metric = which.rstrip(")").split("(")
+    rows = [row for row in run.metrics() if row["update"] < done][-WINDOW:]
+    if not rows or not all(isinstance(row.get(metric), list) for row in rows):
+        known = sorted({key for row in rows for key, value in row.items() if isinstance(value, list)})
+        raise ValueError(f"{run.path}: {unknown('metric of agents', metric, known)}")
+    means = np.mean([row[metric] for row in rows], axis=0)
+    return int(np.argmax(means) if order == "max" else np.argmin(means))
 
 
 def _differences(parent: Config, cfg: Config, field: str) -> str:

@@ -173,7 +173,27 @@ def test_a_start_that_was_cut_off_begins_again_from_what_its_parent_is_then(own_
     assert [folder.name for folder in (tmp_path / "run" / "frozen").iterdir()] == ["step_000000006"]
 
 
+def told(parent, folder, rows):
+    """A copy of the parent with these entropies of its agents."""
+    shutil.copytree(parent, folder)
+    lines = [json.dumps({"update": n, "entropy": row}) for n, row in enumerate(rows)]
+    RunFolder(folder).metrics_file.write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_the_agent_that_stands_out_is_copied_to_all(parent, tmp_path):
+    """By the mean of a metric over five updates, those that the checkpoint has seen: 4 of 5 rows, later ones don't count."""
+    run = told(parent, tmp_path / "parent", [[0.0, 0.5], [0.0, 0.5], [0.7, 0.1], [0.7, 0.1], [0.0, 9.0]])
+    for which, agent, policy in (("max", 0, ALLD), ("min", 1, ALLC)):
+        cfg = dataclasses.replace(begun(agents_from=f"{run}:{which}(entropy)"), updates=1)
+        loop.train(cfg, tmp_path / which, quiet=True)
+        np.testing.assert_array_equal(started(tmp_path / which, cfg).agents.logits, jnp.stack([logits(policy)] * 2))
+        (record,) = next(row["parents"] for row in RunFolder(tmp_path / which).provenance() if "parents" in row)
+        assert (record["agent"], record["by"]) == (agent, f"{which}(entropy)")
+
+
 OTHER = {
+    "no metric": ({"agents_from": "PARENT:max(entropi)"}, {}, r"parent: unknown metric of agents"),
     "no run": ({"agents_from": "nowhere"}, {}, r"nowhere holds no run"),
     "no such agent": ({"naive_from": "PARENT:2"}, {}, r"names agent 2 of .*, which has 2; count from 0"),
     "another number": ({"agents_from": "PARENT", "agents": 3}, {}, r"has 2 agents, this run 3; name one"),
