@@ -134,7 +134,7 @@ def check_folder_name(field: str, name: str) -> None:
 
 
 def check_run(field: str, text: str) -> tuple[str, int | str | None]:
-    """(folder, agent) of `RUN`, `RUN:agent` or `RUN:max(METRIC)`; None stands for all. Raises ValueError for what is neither."""
+    """(folder, agent) of `RUN`, `RUN:agent` or `RUN:max(METRIC)`; None stands for all. Raises ValueError for anything else."""
     folder, _, agent = text.rpartition(":")
     whole, which = text, None
     if re.fullmatch("[0-9]{1,4}", agent):
