@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="agents_from",
         metavar="RUN[:agent]",
-        help="agents start as the trained ones of this run, or one of it: RUN:0, 'RUN:max(entropy)'",
+        help="agents start as the trained ones of this run, or one of it: RUN:0, 'RUN:max(reward_vs_naive)'",
     )
     parser.add_argument(
         "--naive-from",

@@ -143,7 +143,7 @@ def check_run(field: str, text: str) -> tuple[str, int | str | None]:
         whole, which = folder, agent
     good = bool(whole.strip()) and whole.isprintable() and len(whole) <= 1000
     forms = "a run folder, folder:agent or folder:max(METRIC)"
-    check(good, field, text, forms, "as in runs/extorters, runs/extorters:0 or 'runs/extorters:max(entropy)'")
+    check(good, field, text, forms, "as in runs/extorters, runs/extorters:0 or 'runs/extorters:max(reward_vs_naive)'")
     return whole, which
 
 
