@@ -142,8 +142,8 @@ def check_run(field: str, text: str) -> tuple[str, int | str | None]:
     elif re.fullmatch(r"(max|min)\([^\W\d]\w*\)", agent):
         whole, which = folder, agent
     good = bool(whole.strip()) and whole.isprintable() and len(whole) <= 1000
-    forms = "a run folder, folder:agent or folder:max(METRIC)"
-    check(good, field, text, forms, "as in runs/extorters, runs/extorters:0 or 'runs/extorters:max(reward_vs_naive)'")
+    remedy = "as in runs/extorters, runs/extorters:0 or 'runs/extorters:max(reward_vs_naive)'"
+    check(good, field, text, "a run folder, or folder:agent", remedy)
     return whole, which
 
 
