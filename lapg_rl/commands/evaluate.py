@@ -16,8 +16,9 @@ from lapg_theory.game import check_count
 
 EPILOGUE = """opponents:
   naive, the name of a fixed strategy (`lapg list strategies`; zd-extort-3 or
-  another factor, always-0 or another action), in the Coin Game a script (ac,
-  ad), or the folder of another run, all of whose agents are met
+  another factor, always-0 or another action), a player of the Axelrod library
+  (axelrod:CLASS), in the Coin Game a script (ac, ad), or the folder of another
+  run, all of whose agents are met
 
 examples:
   lapg evaluate runs/mine                    everything; kept in the run folder

@@ -9,12 +9,14 @@ from typing import Any
 
 EPILOGUE = """--with takes names separated by commas: naive (fresh naive learners) and fixed
 strategies (`lapg list strategies`; zd-extort-3 or another factor, always-0 or
-another action); --with "" plays the runs' agents alone. Runs that differ in
-their seed only are also grouped, with intervals over seeds.
+another action), players of the Axelrod library (axelrod:CLASS); --with "" plays
+the runs' agents alone. Runs that differ in their seed only are also grouped,
+with intervals over seeds.
 
 examples:
   lapg tournament runs/ipd-shaping-small-*
   lapg tournament runs/mine runs/theirs --with tft,naive --out runs/cup
+  lapg tournament runs/mine --with axelrod:TitFor2Tats,axelrod:Gradual
 """
 
 

@@ -14,6 +14,8 @@ from lapg_rl import config
 from lapg_rl.config import Config, PoolConfig
 from lapg_rl.config.tables import is_address
 from lapg_rl.envs.build import matrix_game
+from lapg_rl.interop.axelrod_players import AXELROD, PREFIX, check_game, find_player
+from lapg_rl.interop.host import Side
 from lapg_rl.learn.training_step import TrainState, initial_state
 from lapg_rl.models import memory_one
 from lapg_rl.play.company import fixed_strategy, kind_of, naive_copies
@@ -23,14 +25,15 @@ from lapg_rl.study.names import ALWAYS, NAIVE, strategies
 from lapg_rl.study.names import check_name as check_name
 from lapg_theory.game import MatrixGame, NormalFormGame, named_policy
 
-#: What differs between kinds: only the first two can be the row player, whose parameters are fixed.
-KINDS = ("meta", "fixed", "naive")
+#: In this order a match has its row and its column player: only the first two, whose parameters are fixed, can be the row
+#: player of a compiled match. Players of the last kind make it one that is played on the host.
+KINDS = ("meta", "fixed", "naive", AXELROD)
 
 
 class Entrant(NamedTuple):
     """A player: `policy` is a model (meta), probabilities (fixed), or initial models along a first axis (naive).
 
-    Of a script of a game, whose kind is its name, it is its identity.
+    Of a script of a game, whose kind is its name, it is its identity; of a player of Axelrod's its class.
     """
 
     name: str
@@ -52,16 +55,23 @@ class Entrant(NamedTuple):
 
 
 def meeting(row: Entrant, column: Entrant, count: int, key: Array) -> Meeting:
-    """The match of two players over `count` meta-episodes; the row player must not learn."""
+    """The match of two players over `count` meta-episodes; unless it is played on the host, the row player must not learn."""
+    if column.kind == AXELROD:
+        sides = [Side(p.kind, p.policy if p.kind == AXELROD else p.identities(count)) for p in (row, column)]
+        return Meeting(count, AXELROD, tuple(sides), key)
     return Meeting(row.ego(), column.kind, column.identities(count), key)
 
 
 def fixed(name: str, game: MatrixGame | NormalFormGame) -> Entrant:
-    """A fixed strategy by name: one of `STRATEGIES`, zd-extort-X with another factor X, always-ACTION, or an address.
+    """A fixed strategy by name: one of `STRATEGIES`, zd-extort-X, always-ACTION, an address, or a player axelrod:CLASS.
 
     Raises:
         ValueError: for an action that the game has not, or a strategy of 2x2 games in another one.
     """
+    if name.startswith(PREFIX):
+        found = find_player(name)
+        check_game(name, game, found)
+        return Entrant(name, AXELROD, found)
     count = 2 if isinstance(game, MatrixGame) else game.actions[0]
     if always := ALWAYS.fullmatch(name):
         if (action := int(always[1])) >= count:

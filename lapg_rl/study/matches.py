@@ -14,10 +14,12 @@ from jaxtyping import Array, Float, Int
 
 from lapg_rl.config import Config, LearnerConfig, PoolConfig
 from lapg_rl.envs.build import bare_environment, environment
+from lapg_rl.interop.axelrod_players import AXELROD
+from lapg_rl.interop.host import host_batch
 from lapg_rl.play.company import forgets, kind_of, naive_learner, sizes
 from lapg_rl.play.coplayers import FixedStrategy, MetaAgent
 from lapg_rl.play.metrics import measure
-from lapg_rl.play.rollout import mean_of_played, meta_batch
+from lapg_rl.play.rollout import Trajectory, mean_of_played, meta_batch
 from lapg_rl.study.intervals import short
 from lapg_rl.study.names import scripts
 from lapg_rl.study.records import Player
@@ -46,12 +48,21 @@ def make_play(cfg: Config, coplayer: Any, kind: str = "naive") -> Any:
 
 
 def _play(cfg: Config, coplayer: Any, kind: str) -> Callable[[Any, Any, Array], Tally]:
-    env, bare = environment(cfg, kind), bare_environment(cfg.game)
+    env, tally = environment(cfg, kind), _tally(cfg)
+
+    def play(agent: Any, identities: Any, key: Array) -> Tally:
+        return tally(meta_batch(env, agent, coplayer, identities, key, **sizes(cfg)))
+
+    return play
+
+
+def _tally(cfg: Config) -> Callable[[Sequence[Trajectory]], Tally]:
+    """What both sides' trajectories `[k, b, m, t]` add up to."""
+    bare = bare_environment(cfg.game)
     game = getattr(bare, "game", None)
     states, dilemma = isinstance(game, MatrixGame), isinstance(game, MatrixGame) and game.is_dilemma
 
-    def play(agent: Any, identities: Any, key: Array) -> Tally:
-        sides = meta_batch(env, agent, coplayer, identities, key, **sizes(cfg))
+    def tally(sides: Sequence[Trajectory]) -> Tally:
         mean = functools.partial(mean_of_played, alive=sides[0].alive, axis=(1, 3))
         rewards = jnp.stack([mean(side.rewards) for side in sides])
         means = {}
@@ -65,7 +76,7 @@ def _play(cfg: Config, coplayer: Any, kind: str) -> Callable[[Any, Any, Array], 
         cooperated = jnp.stack([count_cooperation(s, side.actions) for s, side in zip(seen, sides, strict=True)])
         return Tally(rewards, visits, cooperated, means)
 
-    return play
+    return tally
 
 
 def count_cooperation(observations: Float[Array, "k b m t 5"], actions: Int[Array, "k b m t"]) -> Float[Array, "m 5"]:
@@ -92,15 +103,23 @@ def plays(cfg: Config) -> dict[tuple[str, bool], Any]:
 
     Kept, so that runs that differ in nothing else are compiled once.
     """
-    coplayers = {"naive": naive_learner(cfg.naive), "fixed": FixedStrategy(), "meta": MetaAgent(forgets(cfg))}
-    coplayers |= {name: kind_of(cfg, name).coplayer for name in scripts(cfg)}
-    functions = {kind: _play(cfg, coplayer, kind) for kind, coplayer in coplayers.items()}
+    functions = {kind: _play(cfg, coplayer, kind) for kind, coplayer in _coplayers(cfg).items()}
     single = {(kind, False): eqx.filter_jit(function) for kind, function in functions.items()}
     return single | {(kind, True): eqx.filter_jit(eqx.filter_vmap(function)) for kind, function in functions.items()}
 
 
+@functools.cache
+def _coplayers(cfg: Config) -> dict[str, Any]:
+    """What plays each kind of co-player."""
+    coplayers = {"naive": naive_learner(cfg.naive), "fixed": FixedStrategy(), "meta": MetaAgent(forgets(cfg))}
+    return coplayers | {name: kind_of(cfg, name).coplayer for name in scripts(cfg)}
+
+
 class Meeting(NamedTuple):
-    """One match to be played: the row player's policy, the co-player's kind and identities `[k, ...]`, a key."""
+    """One match to be played: the row player's policy, the co-player's kind and identities `[k, ...]`, a key.
+
+    One that is played on the host, of kind "axelrod", has k in the place of the policy and both sides in that of identities.
+    """
 
     policy: Any
     kind: str
@@ -119,9 +138,13 @@ def matches_at_once(cfg: Config, meta_batch: int) -> int:
 
 def play_all(cfg: Config, meetings: Sequence[Meeting], at_once: int = 1) -> Iterator[tuple[int, Tally]]:
     """Play meetings in the sizes of `cfg`: (index, tally) as they finish; those of one shape `at_once` at a time."""
-    play = plays(what_matters(cfg))
+    cfg = what_matters(cfg)
+    play, tally = plays(cfg), _tally(cfg)
     alike: dict[Any, list[int]] = {}
     for index, meeting in enumerate(meetings):
+        if meeting.kind == AXELROD:
+            yield index, tally(host_batch(cfg, meeting.identities, meeting.policy, meeting.key, _coplayers(cfg)))
+            continue
         alike.setdefault(_shape(meeting) if at_once > 1 else index, []).append(index)
     for indices in alike.values():
         for start in range(0, len(indices), at_once):

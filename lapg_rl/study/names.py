@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lapg_rl.config import Config, tables
+from lapg_rl.interop.axelrod_players import PREFIX, find_player
 from lapg_rl.runs import files
 from lapg_rl.runs.folder import RunFolder
 from lapg_theory.game import NAMED, MatrixGame, NormalFormGame
@@ -32,7 +33,10 @@ def is_strategy(name: str) -> bool:
 
 
 def check_name(name: str) -> None:
-    """Refuse what is no fixed strategy and not `naive`. Raises ValueError with near matches."""
+    """Refuse what is no fixed strategy, no player of Axelrod's and not `naive`. Raises ValueError with near matches."""
+    if name.startswith(PREFIX):
+        find_player(name)
+        return
     if name != NAIVE and not is_strategy(name) and not tables.is_address(name):
         raise ValueError(f"unknown co-player {name!r}; {hint(name, [NAIVE, 'always-0'])}, or a run folder")
 

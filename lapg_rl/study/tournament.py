@@ -42,7 +42,7 @@ def tournament(
 
     Args:
         folders: run folders.
-        others: fixed strategies, `zd-extort-X`, `always-ACTION`, `naive`; by default those of `classics`.
+        others: fixed strategies, `zd-extort-X`, `always-ACTION`, `axelrod:CLASS`, `naive`; by default those of `classics`.
         meta_batch: independent meta-episodes a match.
         seed: another seed draws other games.
         show: told after every match how many are done and of how many.
