@@ -27,7 +27,11 @@ autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"ignore-module-all": True}  # the flat interfaces list what other pages document
 apidoc_modules = [
-    {"path": str(Path(__file__).parents[1] / package), "destination": f"api/{package}"}
+    {
+        "path": str(Path(__file__).parents[1] / package),
+        "destination": f"api/{package}",
+        "exclude_patterns": ["**/explorer/app.py"],  # a page of marimo's, which is an extra
+    }
     for package in ("lapg_theory", "lapg_rl")
 ]
 

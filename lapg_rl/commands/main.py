@@ -43,6 +43,7 @@ COMMANDS = {
     "compare": ("lapg_rl.commands.compare", "settings side by side: figures, differences and intervals over seeds"),
     "crossval": ("lapg_rl.commands.crossval", "compare theory and simulation level by level, with verdicts"),
     "oracle": ("lapg_theory.commands.oracle", "exact gradient and estimator expectations of a small shaping problem"),
+    "explore": ("lapg_theory.commands.explore", "the theory of a pool behind sliders, in a browser on this machine"),
     "completion": ("lapg_rl.commands.completion", "a script that lets your shell complete lapg's command lines"),
     "theory": ("lapg_theory.commands.theory", "derive thresholds, fixed points and figures"),
 }
