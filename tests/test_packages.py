@@ -1,6 +1,7 @@
 """Wheel and source distribution: built, installed and used outside of the repository, on every Python that is supported."""
 
 import importlib.util
+import io
 import os
 import re
 import subprocess
@@ -32,10 +33,15 @@ def setup():
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-d", folder], cwd=ROOT, check=True, capture_output=True
-    )
+    """Both packages, built from what is committed: nothing that only lies in this folder gets into them."""
+    folder, source = tmp_path_factory.mktemp("dist"), ROOT
+    if (ROOT / ".git").exists():
+        source = tmp_path_factory.mktemp("checkout")
+        archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
+        with tarfile.open(fileobj=io.BytesIO(archive)) as committed:
+            committed.extractall(source, filter="data")
+    build = [sys.executable, "-m", "hatchling", "build", "-d", folder]
+    subprocess.run(build, cwd=source, check=True, capture_output=True)
     return folder
 
 

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("[ld]*/*.md"))]
 TOLD = [page for page in PAGES if ">>> " in page.read_text() and page.name != "games.md"]  # which has a test of its own
 SLOW = {"load", "others", "paper", "phase", "pool", "seeds"}
+EXTRAS = {"others": ("axelrod", "nashpy", "pyspiel")}
 TINY = ["model.kind=tabular", "updates=2", "meta_batch=2", "batch=2", "inner_episodes=2", "steps=3"]
 
 
@@ -30,7 +31,7 @@ def run(tmp_path_factory):
     "page", [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem in SLOW)) for page in TOLD]
 )
 def test_examples_print_what_the_page_says(page, request, tmp_path, monkeypatch):
-    for package in set(re.findall(r"^>>> import (axelrod|nashpy|pyspiel)", page.read_text(), re.MULTILINE)):
+    for package in EXTRAS.get(page.stem, ()):
         pytest.importorskip(package, reason=f"the page needs {package}, which the group `test` installs")
     monkeypatch.chdir(request.getfixturevalue("run") if "runs/mine" in page.read_text() else tmp_path)
     examples = doctest.DocTestParser().get_doctest(page.read_text(), {}, page.name, str(page), 0)

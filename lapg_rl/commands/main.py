@@ -38,6 +38,7 @@ COMMANDS = {
         "lapg_rl.commands.league",
         "methods x seeds x games: cross-play, exploitability, cost, ranking, on a page",
     ),
+    "export": ("lapg_rl.commands.export", "write a trained agent as a NumPy archive, to be played without JAX"),
     "balance": ("lapg_rl.commands.balance", "compare the future with the current part of each estimator's gradient"),
     "report": ("lapg_rl.commands.report", "turn run folders into one HTML file"),
     "compare": ("lapg_rl.commands.compare", "settings side by side: figures, differences and intervals over seeds"),
@@ -48,7 +49,19 @@ COMMANDS = {
     "theory": ("lapg_theory.commands.theory", "derive thresholds, fixed points and figures"),
 }
 #: Commands that play what run folders and config files describe.
-PLAYING = ("train", "sweep", "evaluate", "watch", "tournament", "exploit", "league", "balance", "report", "crossval")
+PLAYING = (
+    "train",
+    "sweep",
+    "evaluate",
+    "watch",
+    "tournament",
+    "exploit",
+    "league",
+    "export",
+    "balance",
+    "report",
+    "crossval",
+)
 
 
 class _Parser(argparse.ArgumentParser):

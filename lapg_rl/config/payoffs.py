@@ -17,7 +17,7 @@ Table = list[list[int | float]]
 
 
 def canonical(given: Any) -> str:
-    """Tables, as JSON or as nested sequences, as compact JSON; one table where the game is symmetric, empty for empty text.
+    """Tables, as JSON, nested sequences or a file .nfg, as compact JSON; one table where the game is symmetric, else two.
 
     Raises:
         ValueError: for what is no square table of 2 to 16 actions, or two, or holds anything but moderate finite numbers.
@@ -43,7 +43,9 @@ def spelled(game: MatrixGame | NormalFormGame) -> str:
 def _tables(given: Any) -> tuple[Table, Table]:
     """The row player's table and the column player's, both by the row player's action first."""
     found = given.tolist() if hasattr(given, "tolist") else given
-    if isinstance(given, str):
+    if isinstance(given, str) and given.strip().endswith(".nfg"):
+        found = NormalFormGame.from_nfg(given.strip()).payoffs.tolist()
+    elif isinstance(given, str):
         try:
             found = json.loads(given)
         except (ValueError, RecursionError):

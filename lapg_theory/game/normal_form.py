@@ -4,10 +4,12 @@ import dataclasses
 import itertools
 import math
 import numbers
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lapg_theory.game import gambit
 from lapg_theory.game.conventions import COOPERATE
 from lapg_theory.game.horizons import check_count
 from lapg_theory.game.matrix_game import MatrixGame
@@ -72,6 +74,15 @@ class NormalFormGame:
     def __repr__(self) -> str:
         noise = "" if self.noise is None else f", {self.noise}"
         return f"<NormalFormGame {self.name!r}: {self.players} players, actions {self.actions}{noise}>"
+
+    @classmethod
+    def from_nfg(cls, path: str | Path) -> "NormalFormGame":
+        """The game of a file in Gambit's format for strategic games; see `lapg_theory.game.gambit.read_nfg`."""
+        return cls(*gambit.read_nfg(path))
+
+    def to_nfg(self) -> str:
+        """The game as the text of such a file; noise is left out, which the format has not."""
+        return gambit.written(self.payoffs, self.name)
 
     def noisy(self, execution: Any = 0.0, perception: Any = 0.0) -> "NormalFormGame":
         """The same game with execution and perception errors, in place of any that it has; see `lapg_theory.game.noise`."""

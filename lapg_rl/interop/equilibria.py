@@ -1,0 +1,127 @@
+"""What the players of a tournament would do if they could choose whom to be: equilibria and ranks of its table of rewards."""
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lapg_rl.study.standings import Table, Tournament
+from lapg_theory.game import NormalFormGame, check_count
+from lapg_theory.game.show import brief
+
+#: Of a game whose supports are all tried: 2^7 x 2^7 pairs.
+MOST_ACTIONS = 7
+
+
+@dataclasses.dataclass(frozen=True)
+class Equilibrium:
+    """How often each player is chosen in each of the two seats, and what that earns per step."""
+
+    row: dict[str, float]
+    column: dict[str, float]
+    rewards: tuple[float, float]
+
+    __repr__ = brief
+
+
+def _need(package: str, error: Exception) -> ValueError:
+    return ValueError(f'this needs {package} ({error}): pip install "lapg[games]"')
+
+
+def _table(cup: Any) -> Table:
+    table = cup.groups or cup.players if isinstance(cup, Tournament) else cup
+    if not isinstance(table, Table):
+        raise ValueError(f"this needs a tournament or one of its tables, got {table!r:.60}")
+    return table
+
+
+def empirical_game(cup: Any, players: Sequence[str] | None = None) -> tuple[NormalFormGame, list[str]]:
+    """The symmetric game in which each of two people chooses a player of the tournament, and what its actions are.
+
+    Of a tournament with groups it is the groups that are chosen.
+
+    Args:
+        cup: a `Tournament`, or one of its tables.
+        players: which of them, by name; all by default.
+
+    Raises:
+        ValueError: for an unknown name, or two players whose match was not played (as of naive learners among themselves).
+    """
+    table = _table(cup)
+    names = list(table.names if players is None else players)
+    if unknown := [name for name in names if name not in table.names]:
+        raise ValueError(f"no player {unknown[0]!r} in the table; there are {', '.join(table.names)}")
+    chosen = [table.names.index(name) for name in names]
+    own = [[table.rewards[i][j] for j in chosen] for i in chosen]
+    missing = [(names[i], names[j]) for i, row in enumerate(own) for j, cell in enumerate(row) if cell is None]
+    if missing:
+        left = [name for name in names if all(name not in pair for pair in missing)]
+        raise ValueError(f"{' and '.join(missing[0])} did not meet; leave them out: players={left}")
+    rewards = np.array(own, float)
+    return NormalFormGame([rewards, rewards.T], "empirical game"), names
+
+
+def nash(cup: Any, players: Sequence[str] | None = None) -> list[Equilibrium]:
+    """All Nash equilibria of the empirical game, by Nashpy's support enumeration (extra `games`).
+
+    A game in which they are not isolated has more: then it warns, as Nashpy does.
+
+    Args:
+        cup: a `Tournament`, or one of its tables.
+        players: which of them, by name; all by default, at most 7.
+
+    Raises:
+        ValueError: without Nashpy; for more than 7 players; as `empirical_game`.
+    """
+    try:
+        import nashpy
+    except ImportError as error:
+        raise _need("nashpy", error) from None
+    game, names = empirical_game(cup, players)
+    if len(names) > MOST_ACTIONS:
+        raise ValueError(f"players must be at most {MOST_ACTIONS}, got {len(names)}; name some with players=[...]")
+    own, other = np.asarray(game.payoffs)
+    found = []
+    for mixes in nashpy.Game(own, other).support_enumeration():
+        x, y = (np.asarray(mix, float) for mix in mixes)
+        found.append(Equilibrium(_shares(names, x), _shares(names, y), (float(x @ own @ y), float(x @ other @ y))))
+    return found
+
+
+def _shares(names: Sequence[str], mix: np.ndarray) -> dict[str, float]:
+    return {name: float(share) for name, share in zip(names, mix, strict=True) if share > 1e-9}
+
+
+def alpha_rank(
+    cup: Any, players: Sequence[str] | None = None, *, alpha: float | int = 10.0, population: int = 50
+) -> dict[str, float]:
+    """How much of the time a population consists of each player, when mutants are rare: alpha-Rank, by OpenSpiel.
+
+    One population, in which everybody meets everybody, the own kind too: not OpenSpiel's default, which compares two players
+    by their match with each other alone. The ranks are the stationary distribution of the chain of populations of one kind
+    each, the best first. (Omidshafiei et al. 2019, Sci. Rep. 9; Traulsen, Nowak & Pacheco 2006, Phys. Rev. E 74.)
+
+    Args:
+        cup: a `Tournament`, or one of its tables.
+        players: which of them, by name; all by default.
+        alpha: strength of selection, > 0, against rewards per step.
+        population: its size, >= 2.
+
+    Raises:
+        ValueError: without OpenSpiel (extra `games`); for a parameter out of range; as `empirical_game`.
+    """
+    check_count("population", population, least=2)
+    if not 0 < alpha < float("inf"):
+        raise ValueError(f"alpha must be a finite number > 0, got {alpha}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from open_spiel.python.egt import alpharank
+    except ImportError as error:
+        raise _need("open_spiel", error) from None
+    game, names = empirical_game(cup, players)
+    found = alpharank.compute([np.asarray(game.payoffs[0])], population, alpha, use_local_selection_model=False)
+    shares = dict(zip(names, map(float, found[2]), strict=True))
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
