@@ -11,6 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 import lapg_rl
 
 sys.path.insert(0, str(Path(__file__).parent))
+import figures
 import reference
 
 project = "lapg"
@@ -66,13 +67,16 @@ def _example(match):
 
 
 def generate(app):
-    """Write the pages that say what the code says: commands, keys of a config, names."""
+    """Write the pages that say what the code says (commands, keys of a config, names) and the figures that it draws."""
     folder = Path(app.srcdir) / "generated"
     folder.mkdir(exist_ok=True)
     for name, text in reference.PAGES.items():
         page = folder / f"{name}.md"
         if not page.exists() or page.read_text() != text():
             page.write_text(text())
+    for name, drawn in figures.FIGURES.items():
+        if not (folder / f"{name}.svg").exists():
+            (folder / f"{name}.svg").write_text(drawn())
 
 
 def setup(app):
