@@ -28,7 +28,7 @@ SETTINGS = ("batch", "inner_episodes", "steps")
 
 
 def tournament(
-    folders: Sequence[Path],
+    folders: Sequence[str | Path],
     others: Sequence[str] | None = None,
     *,
     meta_batch: int = 64,
@@ -90,14 +90,14 @@ def _settings(cfg: Config) -> dict[str, Any]:
 
 
 def _players(
-    folders: Sequence[Path], others: Sequence[str] | None, meta_batch: int, seed: int
+    folders: Sequence[str | Path], others: Sequence[str] | None, meta_batch: int, seed: int
 ) -> tuple[list[Entrant], list[list[int]], Config]:
     """All players, the indices of each run's, and the config that the play follows."""
     for name in others or ():
         entrants.check_name(name)
-    folders = runs_in(folders)
-    labels = entrants.labels(folders)
-    configs = [RunFolder(folder).trusted_config() for folder in folders]
+    paths = runs_in([Path(folder) for folder in folders])
+    labels = entrants.labels(paths)
+    configs = [RunFolder(folder).trusted_config() for folder in paths]
     if not configs:
         raise ValueError("no runs to play; name at least one run folder")
     for label, cfg in zip(labels, configs, strict=True):
@@ -110,7 +110,7 @@ def _players(
     entrants.check_compatible((labels[0], configs[0]), zip(labels[1:], configs[1:], strict=True), NAIVE in others)
     players: list[Entrant] = []
     runs = []
-    for folder, label in zip(folders, labels, strict=True):
+    for folder, label in zip(paths, labels, strict=True):
         agents = entrants.agents(folder, label)
         runs.append(list(range(len(players), len(players) + len(agents))))
         players += agents
