@@ -204,7 +204,7 @@ def test_a_real_kernel_shows_progress_and_survives_an_interrupt(tmp_path):
     pytest.importorskip("ipykernel", reason="needs nbclient and ipykernel")
     cells = [
         "import _thread, lapg_rl as rl\nfrom lapg_rl.runs.notebook import Notebook",
-        f"cfg = rl.override(rl.preset('ipd-shaping-small'), {[*SMALL, 'updates=6', 'checkpoint_every=1']})",
+        f"cfg = rl.override(rl.preset('ipd-shaping-small'), {[*SMALL[1:], 'updates=6', 'checkpoint_every=1']})",
         INTERRUPTED,
         "Notebook.show = old\nrl.train(cfg, 'run').update",
         "rl.RunFolder('run')",
