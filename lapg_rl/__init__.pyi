@@ -10,6 +10,7 @@ from .config.tables import GAMES as GAMES
 from .config.tables import MODELS as MODELS
 from .envs import CleanUp as CleanUp
 from .envs import CoinGame as CoinGame
+from .envs import IteratedGroupGame as IteratedGroupGame
 from .envs import IteratedMatrixGame as IteratedMatrixGame
 from .estimators import ESTIMATORS as ESTIMATORS
 from .estimators import Estimator as Estimator

@@ -16,12 +16,18 @@ Signal = Float[Array, "b m t"]
 
 @runtime_checkable
 class Environment(Protocol):
-    """A game of two players, as pure functions on pytrees; player 0 is the row player. What is a property here may be a field.
+    """A game of two players, or more, as pure functions on pytrees; player 0 is the row player.
+
+    What is a property here may be a field.
 
     If it likes it also has `binary` (players see zeros and ones only; trajectories then keep them as bytes), `bounds`
     (`(low, high)` of all numbers that players see) and `game` (the `MatrixGame` that it repeats: its observations then start
     with the one-hot of s0, CC, CD, DC, DD; or the `NormalFormGame` of k actions: with that of the start and the k^2 joint
     actions, own action first).
+
+    More than two: it has `players`, n, which `game.players` of the config then is, too; where 2 stands below it is n. Player 0
+    is the ego; its co-players sit in the order of their kinds, so seats should be alike, or dealt by `reset`. It may have
+    `group`, the `AnonymousGame` that it repeats: observations then start with the one-hot of a policy's 2 n + 1 entries.
 
     Inner episodes that may end before their T steps are over: it has `ends = True` and `step` gives a fourth value, `done`,
     whether that step was the last. The rest of the T steps is then no play: rewards and what players see are 0 and nothing is
@@ -131,7 +137,7 @@ class Kind(NamedTuple):
 
 
 class Others(NamedTuple):
-    """What n co-players got in one meta-episode, in the agents' scale of rewards; for estimators that read it.
+    """What n co-players, one less than the players, got in one meta-episode, in the agents' scale of rewards.
 
     Attributes:
         rewards: theirs.
@@ -192,6 +198,11 @@ class Logger(Protocol):
     def close(self) -> None:
         """The run is over, or interrupted."""
         ...
+
+
+def players_of(env: Any) -> int:
+    """How many players an environment has; 2 where it does not say."""
+    return getattr(env, "players", 2)
 
 
 def check_protocol(what: str, value: Any, protocol: type[T]) -> T:

@@ -13,12 +13,14 @@ from lapg_rl.study import records
 from lapg_rl.study.names import check_opponents
 from lapg_rl.study.records import Evaluation, Match, Player
 from lapg_theory.game import check_count
+from lapg_theory.game.show import state_names
 
 EPILOGUE = """opponents:
   naive, the name of a fixed strategy (`lapg list strategies`; zd-extort-3 or
   another factor, always-0 or another action), a player of the Axelrod library
   (axelrod:CLASS), in the Coin Game a script (ac, ad), or the folder of another
-  run, all of whose agents are met
+  run, all of whose agents are met; in a group naive or a strategy in all other
+  seats, or in each of them, as naive+alld
 
 examples:
   lapg evaluate runs/mine                    everything; kept in the run folder
@@ -65,9 +67,9 @@ def table(folder: Path, evaluation: Evaluation) -> str:
     """The evaluation as text: rewards, what was done early and late, extortion."""
     if any(not match.own.signature for match in evaluation.matches):
         return _measured(folder, evaluation)
-    dilemma = any(match.own.cooperation_curve for match in evaluation.matches)
-    what = "cooperation after s0, CC, CD, DC, DD" if dilemma else "action 0 at first, after 00, 01, 10, 11"
-    letter = "C" if dilemma else "0"
+    told = any(match.own.cooperation_curve or "cooperation" in match.own.measures for match in evaluation.matches)
+    what, letter = ("cooperation", "C") if told else ("action 0", "0")
+    what += f" after {', '.join(state_names(len(evaluation.matches[0].own.signature), told))}"
     lines = [
         f"{folder} after {evaluation.updates} updates; {evaluation.meta_batch} meta-episodes a match; rewards per step "
         "± standard error",

@@ -7,7 +7,10 @@ from lapg_rl.config import payoffs as tables_of
 from lapg_rl.config import tables
 from lapg_rl.config.checks import LARGE, check, check_counts, check_kinds, check_positive, clipped, unknown
 from lapg_rl.config.tables import GAMES, ZOO
-from lapg_theory.game import MatrixGame, NormalFormGame, prisoners_dilemma
+from lapg_theory.game import AnonymousGame, MatrixGame, NormalFormGame, prisoners_dilemma, public_goods
+
+#: Of a group: every co-player is a policy that acts, and learns if it is naive.
+MOST_PLAYERS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +90,8 @@ class GameConfig:
 
     Attributes:
         kind: "ipd", the iterated prisoner's dilemma; "matrix", any repeated game of two players, by `name` or `payoffs`;
-            "cleanup", CleanUp-lite; "coin", the Coin Game; or the address `package.module:function` of a function without
-            arguments that returns an environment (`lapg_rl.interfaces`).
+            "public-goods", that of `players`; "cleanup", CleanUp-lite; "coin", the Coin Game; or the address
+            `package.module:function` of a function without arguments that returns an environment (`lapg_rl.interfaces`).
         T: temptation, of a player who defects against a cooperator; T > R > P > S.
         R: reward of mutual cooperation.
         P: punishment of mutual defection.
@@ -98,6 +101,11 @@ class GameConfig:
             player's and the column player's, both with the row player's action down. In Python and TOML they may be lists.
         factory: with kind "custom": that address.
         stop: probability that an inner episode ends after a step, before its T steps are over; 0: never.
+        players: N, of the public goods game and of an environment of yours: an agent meets N - 1 co-players at once.
+        factor: of the public goods game: by which contributions are multiplied before all share them; 1 < factor < players.
+        cost: of the public goods game: what a contribution costs.
+        execution: of a repeated game: chance that an action is not the one intended, in [0, 1/2).
+        perception: of a repeated game: chance that a player sees a co-player's last action wrongly, in [0, 1/2).
         cleanup: of CleanUp-lite.
         coin: of the Coin Game.
     """
@@ -111,6 +119,11 @@ class GameConfig:
     payoffs: Any = ""  # text, once it is checked
     factory: str = ""
     stop: float = 0.0
+    players: int = 2
+    factor: float = 1.6
+    cost: float = 1.0
+    execution: float = 0.0
+    perception: float = 0.0
     cleanup: CleanUpConfig = dataclasses.field(default_factory=CleanUpConfig)
     coin: CoinConfig = dataclasses.field(default_factory=CoinConfig)
 
@@ -127,6 +140,8 @@ class GameConfig:
         check(
             0 <= self.stop < 1, "game.stop", self.stop, "in [0, 1)", "it is the probability of an end after each step"
         )
+        self._check_noise()
+        self._check_group()
         self._check_dilemma()
         self._check_free()
         if (self.kind == "custom") != bool(self.factory):
@@ -139,6 +154,50 @@ class GameConfig:
         how = "the name of a function, as package.module:function"
         check(named, "game.factory", self.factory, how, "the module is installed or in the working folder")
 
+    def _check_noise(self):
+        for field in ("execution", "perception"):
+            value = getattr(self, field)
+            check(
+                0 <= value < 0.5,
+                f"game.{field}",
+                value,
+                "in [0, 1/2)",
+                "at 1/2 nothing depends on what is done or seen",
+            )
+            if value and not tables.row(self.kind, GAMES).matrix:
+                raise ValueError(
+                    f"game.{field} = {value} is noise of a repeated game, but game.kind = {self.kind}; set it to 0"
+                )
+
+    @property
+    def noisy(self) -> bool:
+        """Whether actions slip or observations err."""
+        return bool(self.execution or self.perception)
+
+    def _check_group(self):
+        check_counts("game", self, MOST_PLAYERS, "players", least=2)
+        row, given = tables.row(self.kind, GAMES), type(self)
+        if not (row.group or self.is_custom or self.players == 2):
+            raise ValueError(
+                f"game.kind = {self.kind} is a game of two players, got game.players = {self.players}; set "
+                "game.kind=public-goods for a group, or name an environment of yours"
+            )
+        if not row.group:
+            if other := [field for field in ("factor", "cost") if getattr(self, field) != getattr(given, field)]:
+                raise ValueError(
+                    f"game.{other[0]} = {getattr(self, other[0])} is of a public goods game, but game.kind = {self.kind}; set "
+                    "game.kind=public-goods, or leave it out"
+                )
+            return
+        check_positive("game", self, "it is what a contribution costs", "cost")
+        bound = f"between 1 and game.players = {self.players}, exclusive"
+        remedy = (
+            "from 1 down all are worse off if all contribute, from the number of players up contributing pays at once"
+        )
+        check(
+            1 < self.factor < self.players, "game.factor", self.factor, bound, f"it is no dilemma otherwise: {remedy}"
+        )
+
     def _check_dilemma(self):
         for field in "TRPS":
             value = getattr(self, field)
@@ -146,7 +205,13 @@ class GameConfig:
             check(abs(value) <= LARGE, f"game.{field}", value, bound, "rescale")
         T, R, P, S = self.T, self.R, self.P, self.S
         table = tables_of.canonical([[R, S], [T, P]])
-        free = tables.row(self.kind, GAMES).free
+        row = tables.row(self.kind, GAMES)
+        if row.group and (given := [field for field in "TRPS" if getattr(self, field) != getattr(type(self), field)]):
+            raise ValueError(
+                f"game.{given[0]} = {getattr(self, given[0])} is of no use with game.kind = {self.kind}; set game.factor and "
+                "game.cost, or game.kind=ipd"
+            )
+        free = row.free
         if free and (given := [field for field in "TRPS" if getattr(self, field) != getattr(type(self), field)]):
             raise ValueError(
                 f"game.{given[0]} = {getattr(self, given[0])} is of no use with game.kind = {self.kind}; give all payoffs at "
@@ -183,11 +248,20 @@ class GameConfig:
         row = tables.row(self.kind, GAMES)
         if not row.matrix:
             return None
+        if row.group:
+            return _of_two(public_goods(2, self.factor, self.cost)) if self.players == 2 else None
         if not row.free:
             return prisoners_dilemma(self.T, self.R, self.P, self.S)
         if self.payoffs:
             return tables_of.game_of(self.payoffs)
         return tables.find("game.name", self.name, ZOO)()
+
+    @property
+    def group(self) -> AnonymousGame | None:
+        """The game of three or more players that is repeated, in which the number of cooperators counts; or None."""
+        if not tables.row(self.kind, GAMES).group or self.players == 2:
+            return None
+        return public_goods(self.players, self.factor, self.cost)
 
     @property
     def matrix(self) -> MatrixGame | None:
@@ -205,6 +279,8 @@ class GameConfig:
         row = tables.row(self.kind, GAMES)
         if row.free:
             return ZOO[self.name].label if self.name else f"{row.label} {clipped(self.payoffs)}"
+        if row.group:
+            return f"{row.label} of {self.players} players (factor {self.factor:g}, cost {self.cost:g})"
         if not row.section:
             return row.label or self.factory
         return f"{row.label} on {getattr(self, row.section).grid}"
@@ -220,3 +296,8 @@ class GameConfig:
             told = f"{self.kind} ({self.title})" if self.matrix else self.kind
             raise ValueError(f"this needs a run of the iterated prisoner's dilemma, but here game.kind = {told}")
         return game
+
+
+def _of_two(game: AnonymousGame) -> MatrixGame:
+    """A group of two as the prisoner's dilemma that it is."""
+    return prisoners_dilemma(game.defector[1], game.cooperator[1], game.defector[0], game.cooperator[0])

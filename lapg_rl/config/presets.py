@@ -78,6 +78,21 @@ COIN = GameConfig(kind="coin")
 COIN_LEARNER = LearnerConfig(learning_rate=3e-3, gamma=0.96, advantages="normalised", reward_scale=0.1)
 COIN_NAIVE = NaiveConfig(optimiser="sgd", learning_rate=0.1, gamma=0.96, reward_scale=0.1)
 
+#: Three players, of which each earns two thirds of every contribution of 1.
+GROUP = GameConfig(kind="public-goods", players=3, factor=2.0)
+#: Memory-one learners that toss coins at first and take plain gradient steps, at rate 8 in log-odds on returns per step:
+#: those of `lapg_theory.shaping.group`, but for the noise of 16 games.
+GROUP_NAIVE = NaiveConfig(
+    model="tabular",
+    learning_rate=4.0,
+    optimiser="sgd",
+    clip_norm=1e9,
+    gamma=1.0,
+    value_coef=0.25,
+    normalize_advantages=False,
+    reward_scale=1.0,
+)
+
 #: What each preset is; "published": a table in the appendix of Meulemans et al. (2025).
 ABOUT = {
     "ipd-shaping": "published: an agent against naive learners",
@@ -94,6 +109,8 @@ ABOUT = {
     "cleanup-shaping-small": "in minutes on a core: 3 x 2 cells, 16 steps",
     "cleanup-mixed-small": "in minutes on a core: 3 x 3 cells, 32 steps, PPO",
     "cleanup-alone": "the one-player game by plain PPO, on which the rest rests",
+    "public-goods-small": "in minutes on a core: three players, two naive learners",
+    "public-goods-mixed-small": "the same in mixed groups: each seat naive or aware",
     "coin": "as in the leagues of POLA and LOQA: 3 x 3 cells, 16 steps",
     "coin-small": "coin in five minutes on a core: two agents, few games",
 }
@@ -193,6 +210,23 @@ PRESETS: Mapping[str, Config] = _Presets(
                 reward_scale=0.1,
             ),
             naive=NaiveConfig(learning_rate=0.0, reward_scale=0.1),
+        ),
+        "public-goods-small": Config(
+            name="public-goods-small",
+            game=GROUP,
+            updates=160,
+            meta_batch=24,
+            learner=LearnerConfig(learning_rate=1e-3),
+            naive=GROUP_NAIVE,
+        ),
+        "public-goods-mixed-small": Config(
+            name="public-goods-mixed-small",
+            game=GROUP,
+            updates=300,
+            meta_batch=16,
+            learner=LearnerConfig(learning_rate=1e-3),
+            naive=GROUP_NAIVE,
+            pool=PoolConfig(p_naive=0.5, agents=3),
         ),
         "coin": Config(
             name="coin",

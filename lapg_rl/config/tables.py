@@ -26,9 +26,10 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class EstimatorRow(Row):
-    """An estimator; `episodic`: the horizon of its credits is the inner episode."""
+    """An estimator; `episodic`: the horizon of its credits is the inner episode; `pairs`: it is for games of two players."""
 
     episodic: bool = False
+    pairs: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +59,14 @@ class ModelRow(Row):
 class GameRow(Row):
     """A game; `matrix`: a repeated game of two players by its payoffs; `section`: of its config.
 
-    `free`: its payoffs are any, by the keys `name` or `payoffs`, and not those of a dilemma, by T, R, P and S.
+    `free`: its payoffs are any, by the keys `name` or `payoffs`, and not those of a dilemma, by T, R, P and S. `group`: it is
+    a dilemma of `game.players` players, by `factor` and `cost`.
     """
 
     matrix: bool = False
     section: str = ""
     free: bool = False
+    group: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +117,7 @@ ESTIMATORS = {
         about="now / B + past * the other's",
     ),
     "loqa": EstimatorRow(
-        "lapg_rl.estimators:loqa", "LOQA", episodic=True, about="the same; learns the other's action values"
+        "lapg_rl.estimators:loqa", "LOQA", episodic=True, pairs=True, about="the same; learns the other's action values"
     ),
 }
 
@@ -147,7 +150,8 @@ ALGORITHMS = {
         | {"learner.memory": ("inner_episode", "it differentiates through single inner episodes")}
         | {"naive.optimiser": ("sgd", "it differentiates through plain gradient steps")}
         | {"naive.normalize_advantages": (False, "it differentiates through plain gradient steps")}
-        | {"game.stop": (0, "it replays inner episodes of full length")},
+        | {"game.stop": (0, "it replays inner episodes of full length")}
+        | {"game.players": (2, "it replays the updates of one co-player")},
     ),
     "shaper": AlgorithmRow(
         "lapg_rl.learn.algorithms:shaper",
@@ -211,6 +215,13 @@ GAMES = {
         matrix=True,
         free=True,
         about="any repeated game of two; key game.name or game.payoffs",
+    ),
+    "public-goods": GameRow(
+        "lapg_rl.envs.build:repeated",
+        "public goods game",
+        matrix=True,
+        group=True,
+        about="for game.players; keys game.factor, game.cost",
     ),
 }
 
@@ -326,6 +337,8 @@ METRICS = {
     "{measure}_vs_{kind}": "what the game measures, as cooperation",
     "{kind}_{measure}": "the same of the co-player",
     "{measure}_discrepancy_vs_{kind}": "mean difference between the two players",
+    "{kind}_in_{group}_reward": "in a mixed group, as naive+meta, of those of that kind",
+    "{kind}_in_{group}_{measure}": "what the game measures of them",
     "length_vs_{kind}": "steps of an inner episode that may end early",
     "policy_loss": "mean over epochs and minibatches",
     "value_loss": "half the mean squared error of the values",

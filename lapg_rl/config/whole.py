@@ -5,6 +5,7 @@ import dataclasses
 from lapg_rl.config import tables
 from lapg_rl.config.checks import LAST_SEED, MANY, check, check_counts, check_folder_name, check_kinds
 from lapg_rl.config.game import GameConfig
+from lapg_rl.config.groups import Members, least_multiple, name_of, shares_of_groups
 from lapg_rl.config.pool import NAMES, PoolConfig
 from lapg_rl.config.schedule import stage_configs
 from lapg_rl.config.sections import LearnerConfig, ModelConfig, NaiveConfig, check_required
@@ -75,6 +76,7 @@ class Config:
             "meta_batch", self.meta_batch, f"a multiple of learner.minibatches = {self.learner.minibatches}", remedy,
         )  # fmt: skip
         self._check_shares()
+        self._check_groups()
         self._check_seats()
         names = self.learner.estimators
         if len(names) not in (1, self.pool.agents):
@@ -98,7 +100,8 @@ class Config:
             if kind == "meta":
                 continue
             field = f"pool.p_{kind}" if kind in KEYED else f"pool.coplayers: {kind}"
-            if share and tables.row(kind, COPLAYERS).matrix and self.game.matrix is None and not self.game.is_custom:
+            by_states = self.game.matrix is not None or self.game.group is not None
+            if share and tables.row(kind, COPLAYERS).matrix and not by_states and not self.game.is_custom:
                 what = f"game.kind = {self.game.kind}" + (f" ({self.game.title})" if self.game.repeated else "")
                 raise ValueError(f"{field} is a share of strategies for 2x2 matrix games, but {what}; set it to 0")
             of_game = tables.row(kind, COPLAYERS).game
@@ -107,12 +110,37 @@ class Config:
                     f"{field} is a share of a script for game.kind = {of_game}, but game.kind = {self.game.kind}; set it to 0 "
                     f"or game.kind={of_game}"
                 )
+            if self.game.players > 2:
+                continue  # groups are counted, see `_check_groups`
             games = share * self.meta_batch
             if abs(games - round(games)) > 1e-9 * self.meta_batch or (share > 0 and not round(games)):
                 near = sorted({max(int(games), 0), min(int(games) + 1, self.meta_batch)})
                 raise ValueError(
                     f"{field} * meta_batch must be an integer, got {games:.9g}; change meta_batch, or take a share that "
                     f"fits meta_batch = {self.meta_batch}: {' or '.join(repr(n / self.meta_batch) for n in near)}"
+                )
+
+    def _check_groups(self):
+        """Every group of co-players is met in a whole number of meta-episodes, and what is for two players is left out."""
+        if self.game.players == 2:
+            return
+        if self.pool.reveal:
+            raise ValueError(
+                f"pool.reveal tells an agent the kind of its one co-player, but game.players = {self.game.players}; set "
+                "pool.reveal=false"
+            )
+        if pairs := [name for name in self.learner.estimators if tables.row(name, ESTIMATORS).pairs]:
+            raise ValueError(
+                f"learner.estimator = {pairs[0]} models the one co-player of a game of two, but game.players = "
+                f"{self.game.players}; choose another estimator"
+            )
+        shares = shares_of_groups(self.pool.shares, self.game.players - 1)
+        for members, share in shares.items():
+            if (share * self.meta_batch).denominator != 1:
+                least = least_multiple(list(shares.values()))
+                raise ValueError(
+                    f"seats drawn by the shares in pool make the group {name_of(members)} {share} of the meta-episodes, "
+                    f"which is no whole number of meta_batch = {self.meta_batch}; take a multiple of {least}, or other shares"
                 )
 
     def _check_seats(self):
@@ -133,7 +161,7 @@ class Config:
             )
 
     def _check_look_ahead(self):
-        check_required(self.learner.algorithm, {"game.stop": self.game.stop})
+        check_required(self.learner.algorithm, {"game.stop": self.game.stop, "game.players": self.game.players})
         if not self.pool.p_naive:
             return
         naive = {f"naive.{f.name}": getattr(self.naive, f.name) for f in dataclasses.fields(self.naive)}
@@ -158,8 +186,21 @@ class Config:
             )
 
     @property
+    def groups(self) -> dict[str, Members]:
+        """The kinds of those whom an agent meets at once, by what metrics call them; one each in a game of two players."""
+        if self.game.players == 2:
+            return {kind: (kind,) for kind in self.shares}
+        return {name_of(members): members for members in shares_of_groups(self.pool.shares, self.game.players - 1)}
+
+    @property
     def shares(self) -> dict[str, int]:
-        """How many of the `meta_batch` meta-episodes are played against each kind of co-player that is met at all."""
+        """How many of the `meta_batch` meta-episodes are played against each kind of co-player that is met at all.
+
+        In games of more players against each of `groups`.
+        """
+        if self.game.players > 2:
+            found = shares_of_groups(self.pool.shares, self.game.players - 1)
+            return {name_of(members): int(share * self.meta_batch) for members, share in found.items()}
         shares = {kind: round(share * self.meta_batch) for kind, share in self.pool.shares.items()}
         return {kind: count for kind, count in shares.items() if count}
 

@@ -6,17 +6,20 @@ from lapg_rl.config import Config, GameConfig, tables
 from lapg_rl.config.loading import load, made
 from lapg_rl.envs.cleanup import CleanUp
 from lapg_rl.envs.coin import CoinGame
+from lapg_rl.envs.group_game import IteratedGroupGame
 from lapg_rl.envs.matrix_game import IteratedMatrixGame
 from lapg_rl.envs.reveal import Reveal
 from lapg_rl.envs.stopping import Stopping
-from lapg_rl.interfaces import Environment, check_protocol
+from lapg_rl.interfaces import Environment, check_protocol, players_of
 from lapg_theory.game import MatrixGame, NormalFormGame
 
 
-def repeated(game: GameConfig) -> IteratedMatrixGame:
+def repeated(game: GameConfig) -> IteratedMatrixGame | IteratedGroupGame:
     """The repeated game with the payoffs of the section."""
+    if game.group is not None:
+        return IteratedGroupGame(game.group.noisy(game.execution, game.perception))
     assert game.repeated is not None
-    return IteratedMatrixGame(game.repeated)
+    return IteratedMatrixGame(game.repeated.noisy(game.execution, game.perception))
 
 
 def cleanup(game: GameConfig) -> CleanUp:
@@ -41,8 +44,12 @@ def custom(game: GameConfig) -> Environment:
             f"{field} must name a function without arguments that returns an environment, as package.module:function, got "
             f"{address!r}"
         )
-    env = made(field, address, load(field, address))
-    return check_protocol(f"what {address!r} returned", env, Environment)
+    env = check_protocol(f"what {address!r} returned", made(field, address, load(field, address)), Environment)
+    if (there := players_of(env)) != game.players:
+        raise ValueError(
+            f"what {address!r} returned has {there} players, but game.players = {game.players}; set game.players={there}"
+        )
+    return env
 
 
 def bare_environment(game: GameConfig) -> Environment:
@@ -64,11 +71,16 @@ def repeated_game(game: GameConfig) -> MatrixGame | NormalFormGame:
     """The game of two players that is repeated. Raises ValueError for other environments, which have no such strategies."""
     found = matrix_game(game)
     if found is None:
-        raise ValueError(f"this needs a run of a repeated game of two players, but here game.kind = {game.kind}")
+        more = f", game.players = {game.players}" if game.players > 2 else ""
+        raise ValueError(f"this needs a run of a repeated game of two players, but here game.kind = {game.kind}{more}")
     return found
 
 
 def matrix_game(game: GameConfig) -> MatrixGame | NormalFormGame | None:
-    """The game that is repeated, which is what fixed strategies and exact theory speak of; None for other environments."""
+    """The game that is repeated, which is what fixed strategies and exact theory speak of; None for other environments.
+
+    It is without noise, which is the environment's.
+    """
     env: Any = bare_environment(game)
-    return getattr(env, "game", None)
+    found = getattr(env, "game", None)
+    return found if found is None or found.noise is None else found.noisy()

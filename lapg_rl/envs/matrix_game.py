@@ -7,15 +7,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from lapg_rl.envs.noise import mistaken
 from lapg_theory.game import MatrixGame, NormalFormGame, state_index
-from lapg_theory.game.noise import refuse_noise
 
 
 class IteratedMatrixGame(eqx.Module):
     """A repeated game of two players with k actions each; both see the last joint action, own action first, as a one-hot.
 
     The one-hot has 1 + k^2 entries: the start, then the joint actions (0, 0), (0, 1), ..., own action first; in a 2x2 game
-    that is s0, CC, CD, DC, DD. Arrays that concern both players have the player as their first axis: 0 is the row player.
+    that is s0, CC, CD, DC, DD. Arrays that concern both players have the player as their first axis: 0 is the row player. With
+    noise observations are of what was done, as far as it was seen; the actions that a trajectory holds are those intended.
 
     Example:
         >>> import jax, jax.numpy as jnp, lapg_rl as rl, lapg_theory as lt
@@ -38,14 +39,13 @@ class IteratedMatrixGame(eqx.Module):
         """Play `game`: its payoff tables become `payoffs[player, row action, column action]`.
 
         Raises:
-            ValueError: for a game of another number of players than two, of unequal numbers of actions, or with noise.
+            ValueError: for a game of another number of players than two, or of unequal numbers of actions.
         """
-        refuse_noise(game, "agents are trained", "lapg_theory derives what noise does")
         if isinstance(game, NormalFormGame):
             if game.players != 2 or len(set(game.actions)) != 1:
                 raise ValueError(f"an iterated matrix game has two players with the same number of actions, got {game}")
             row, column = game.payoffs.tolist()
-            game = MatrixGame(row, column, game.name) if game.actions == (2, 2) else game
+            game = MatrixGame(row, column, game.name, game.noise) if game.actions == (2, 2) else game
         self.game = game
         tables = game.payoffs if isinstance(game, NormalFormGame) else [game.row, game.column]
         self.payoffs = jnp.asarray(tables, jnp.float32)
@@ -61,8 +61,12 @@ class IteratedMatrixGame(eqx.Module):
         self, state: None, actions: Int[Array, " 2"], key: Array
     ) -> tuple[None, Float[Array, "2 o"], Float[Array, " 2"]]:
         """Play one joint action: `(state, observations, rewards)`."""
-        del key
-        seen = state_index(actions, actions[::-1], self.num_actions)
+        others, noise = actions[::-1], self.game.noise
+        if noise is not None:
+            slip_key, look_key = jax.random.split(key)
+            actions = mistaken(actions, noise.execution, self.num_actions, slip_key)
+            others = mistaken(actions[::-1], noise.perception, self.num_actions, look_key)
+        seen = state_index(actions, others, self.num_actions)
         return state, jax.nn.one_hot(seen, self.observation_size), self.payoffs[:, actions[0], actions[1]]
 
     def measures(self, observations: Float[Array, "... o"], actions: Int[Array, "..."]) -> dict[str, Any]:

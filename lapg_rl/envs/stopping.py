@@ -24,6 +24,7 @@ class Stopping(eqx.Module):
     num_actions, observation_size = inherited("num_actions"), inherited("observation_size")
     binary = inherited("binary", False)  # one-hots are zeros and ones, too
     shared, compared, game = inherited("shared"), inherited("compared"), inherited("game", None)
+    players, group = inherited("players", 2), inherited("group", None)
 
     def measures(self, observations: Num[Array, "... o"], actions: Int[Array, "..."]) -> Any:
         """What the environment itself measures."""

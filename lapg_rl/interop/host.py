@@ -100,7 +100,15 @@ def host_batch(cfg: Config, sides: tuple[Side, Side], count: int, key: Array, co
         count: meta-episodes, k.
         key: a PRNG key.
         coplayers: by kind the object that plays it.
+
+    Raises:
+        ValueError: for a game with noise, in which players of Axelrod's would be told what was intended, not what was done.
     """
+    if cfg.game.noisy:
+        raise ValueError(
+            f"game.execution = {cfg.game.execution}, game.perception = {cfg.game.perception}: players of the Axelrod library "
+            "meet agents in games without noise only; leave them out"
+        )
     shape, (*side_keys, key) = (count, cfg.batch), jax.random.split(key, 3)
     (reset, step, ends), episodes = _game(cfg), []
     players = [

@@ -2,7 +2,7 @@
 
 import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -40,11 +40,13 @@ def in_sequences(x: Shaped[Array, "k b m t ..."], config: LearnerConfig) -> Shap
     return x.reshape(len(x), -1, length, *x.shape[4:])
 
 
-def others_of(other: Trajectory, config: LearnerConfig, value_scale: float = 1.0) -> Others:
-    """What the only co-player got, `[k, 1, b, m, t]`; `value_scale` takes its values to the agents' scale of rewards."""
-    values = other.values if other.alive is None else other.values * other.alive
-    parts = (other.rewards * config.reward_scale, values * value_scale, jnp.exp(other.log_probs))
-    return Others(*(x[:, None] for x in parts))
+def others_of(others: Sequence[Trajectory], config: LearnerConfig, value_scales: Sequence[float] = (1.0,)) -> Others:
+    """What n co-players got, `[k, n, b, m, t]`; `value_scales` take their values to the agents' scale of rewards."""
+    parts = []
+    for other, value_scale in zip(others, value_scales, strict=True):
+        values = other.values if other.alive is None else other.values * other.alive
+        parts.append((other.rewards * config.reward_scale, values * value_scale, jnp.exp(other.log_probs)))
+    return Others(*(jnp.stack(x, axis=1) for x in zip(*parts, strict=True)))
 
 
 def credited(

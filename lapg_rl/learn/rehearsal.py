@@ -16,6 +16,7 @@ from lapg_rl.config import Config
 from lapg_rl.config.loading import described, first_line
 from lapg_rl.envs.build import bare_environment
 from lapg_rl.estimators import estimator
+from lapg_rl.interfaces import players_of
 from lapg_rl.learn.credit import SEEN, credited, others_of
 from lapg_rl.learn.training_step import initial_state, make_train_step, run_key
 from lapg_rl.play.company import Company, fixed_strategy, kind_of
@@ -31,13 +32,13 @@ def rehearse(config: Config) -> None:
     if not config.addresses:
         return
     for name in config.pool.strategies:
-        _tried("pool.fixed", name, lambda name=name: fixed_strategy(name))
+        _tried("pool.fixed", name, lambda name=name: fixed_strategy(name, config.game.players))
     _tried("game.kind", config.game.factory or config.game.kind, lambda: _environment(config))
     for model in {config.model, config.naive_model}:
         _tried("model.kind", model.kind, lambda model=model: _model(config, model))
     for name in dict.fromkeys(config.estimators):
         _tried("learner.estimator", name, lambda name=name: _estimator(name, config))
-    for name in config.shares:
+    for name in dict.fromkeys(kind for members in config.groups.values() for kind in members):
         _tried("pool.coplayers", name, lambda name=name: _coplayer(config, name))
     everything = ", ".join(config.addresses)
     key = run_key(config)
@@ -63,7 +64,8 @@ def _due(what: str, got: Any, shape: tuple[int, ...]) -> None:
 
 def _environment(config: Config) -> None:
     env = bare_environment(config.game)
-    key, actions = jax.random.key(0), jnp.zeros(2, jnp.int32)
+    players = players_of(env)
+    key, actions = jax.random.key(0), jnp.zeros(players, jnp.int32)
     state, seen = eqx.filter_eval_shape(env.reset, key)
     after, then, rewards, *done = eqx.filter_eval_shape(env.step, state, actions, key)
     if bool(done) != getattr(env, "ends", False) or (done and env.one_hot):
@@ -74,8 +76,8 @@ def _environment(config: Config) -> None:
     if done:
         _due("done of step", done[0], ())
     for when, observations in (("reset", seen), ("step", then)):
-        _due(f"the observations of {when}", observations, (2, env.observation_size))
-    _due("the rewards of step", rewards, (2,))
+        _due(f"the observations of {when}", observations, (players, env.observation_size))
+    _due("the rewards of step", rewards, (players,))
     if (one := _shapes(state)) != (other := _shapes(after)):
         raise ValueError(f"step must give a state like that of reset, {one!r:.80}, got {other!r:.80}")
     if env.num_actions < 2:
@@ -84,7 +86,7 @@ def _environment(config: Config) -> None:
     if missing := {*env.shared, *env.compared} - set(measured):
         raise ValueError(f"measures must give {', '.join(sorted(missing))}, which shared or compared name")
     for name, value in measured.items():
-        _due(f"the measure {name} of two players", value, (2,))
+        _due(f"the measure {name} of {'two' if players == 2 else players} players", value, (players,))
 
 
 def _shapes(tree: Any) -> Any:
@@ -112,7 +114,7 @@ def _estimator(name: str, config: Config) -> None:
     chosen, drawn = estimator(name), jax.random.normal(jax.random.key(0), (1, 2, 3, 4))
     for what, rewards in (("random rewards", drawn), ("rewards that are all 0", jnp.zeros_like(drawn))):
         played = Trajectory(drawn, drawn, rewards, -jnp.abs(drawn), drawn)
-        others = dict.fromkeys(SEEN, others_of(played, config.learner))
+        others = dict.fromkeys(SEEN, others_of([played], config.learner))
         for learns in (True, False):
             credits, _ = credited(chosen, played, config.learner, learns, others)
             _due("the credits for rewards of shape [2, 3, 4]", credits[0], (2, 3, 4))

@@ -8,13 +8,14 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from lapg_rl.config import Config, NaiveConfig, tables
+from lapg_rl.config.groups import Members
 from lapg_rl.config.loading import load, made
 from lapg_rl.envs.build import environment
 from lapg_rl.interfaces import CoPlayer, Kind, check_protocol
 from lapg_rl.optimisers import make_optimiser
-from lapg_rl.play.coplayers import FixedStrategy, MetaAgent, NaiveLearner
+from lapg_rl.play.coplayers import FixedStrategy, Group, MetaAgent, NaiveLearner
 from lapg_rl.play.rollout import Trajectory, meta_batch
-from lapg_theory.game import NAMED, check_policy
+from lapg_theory.game import NAMED, check_policy, group_strategy
 
 
 class Company(NamedTuple):
@@ -27,16 +28,23 @@ class Company(NamedTuple):
 
 
 class Played(NamedTuple):
-    """Meta-episodes against one kind of co-player: both sides' trajectories `[k, b, m, t]`, and who the co-players were.
+    """Meta-episodes against one kind of co-player, or one group: trajectories `[k, b, m, t]`, and who the co-players were.
 
-    `learns`: whether those co-players learnt. `value_scale`: see `Kind`.
+    Attributes:
+        own: the agent's.
+        others: the co-players', one in a game of two.
+        members: the kind of each of them.
+        identities: of the co-player, or of a `Group`.
+        learns: whether any of them learnt.
+        value_scales: of each, see `Kind`.
     """
 
     own: Trajectory
-    other: Trajectory
+    others: tuple[Trajectory, ...]
+    members: tuple[str, ...]
     identities: Any
-    learns: bool = False
-    value_scale: float = 1.0
+    learns: bool
+    value_scales: tuple[float, ...]
 
 
 def naive_learner(config: NaiveConfig) -> NaiveLearner:
@@ -73,14 +81,26 @@ def meta(config: Config) -> Kind:
     return Kind(MetaAgent(forgets(config)), lambda company, count, key: _others(config, company, count, key))
 
 
-def fixed_strategy(name: str) -> tuple[float, ...]:
-    """The five probabilities of a named strategy, or of an address. Raises ValueError where there are none."""
+def fixed_strategy(name: str, players: int = 2) -> tuple[float, ...]:
+    """The five probabilities of a named strategy, or of an address; in a group of n players 2 n + 1.
+
+    Raises:
+        ValueError: where there are none.
+    """
+    if players > 2:
+        found = load("pool.fixed", name) if tables.is_address(name) else group_strategy(name, players)
+        if np.shape(found) != (2 * players + 1,) or not all(0 <= p <= 1 for p in np.asarray(found, float)):
+            raise ValueError(
+                f"{name} must be {2 * players + 1} probabilities for a group of {players}, got {found!r:.60}"
+            )
+        return tuple(found)
     return NAMED[name] if name in NAMED else tuple(check_policy(name, load("pool.fixed", name)))
 
 
 def fixed(config: Config) -> Kind:
     """The strategies of `pool.fixed`, each equally often: from a drawn one on, in turn."""
-    table = jnp.array(np.array([fixed_strategy(name) for name in config.pool.strategies]), jnp.float32)
+    found = [fixed_strategy(name, config.game.players) for name in config.pool.strategies]
+    table = jnp.array(np.array(found), jnp.float32)
 
     def draw(company: Company, count: int, key: Array) -> Any:
         del company
@@ -91,8 +111,8 @@ def fixed(config: Config) -> Kind:
 
 def memory_one(config: Config) -> Kind:
     """Memory-one strategies drawn uniformly from the cube, a new one each meta-episode."""
-    del config
-    return Kind(FixedStrategy(), lambda company, count, key: jax.random.uniform(key, (count, 5)))
+    entries = 2 * config.game.players + 1
+    return Kind(FixedStrategy(), lambda company, count, key: jax.random.uniform(key, (count, entries)))
 
 
 def frozen(config: Config) -> Kind:
@@ -143,13 +163,40 @@ def _keys(config: Config, key: Array) -> dict[str, tuple[Array, Array]]:
 def play_pool(config: Config, agent: Any, company: Company, key: Array) -> dict[str, Played]:
     """Play an agent's `meta_batch` meta-episodes against every kind of co-player that it meets.
 
-    The shares of the kinds are exact, not drawn. Agents are met uniformly, with replacement, and never oneself; so are the
-    initial policies of naive learners.
+    The shares of the kinds, and of the groups in a game of more players, are exact, not drawn. Agents are met uniformly, with
+    replacement, and never oneself; so are the initial policies of naive learners.
     """
     keys, played = _keys(config, key), {}
     for name, count in config.shares.items():
+        if config.game.players > 2:
+            played[name] = _play_group(config, agent, company, config.groups[name], count, key)
+            continue
         kind, (draw_key, play_key) = kind_of(config, name), keys[name]
         identities = kind.draw(company, count, draw_key)
-        sides = meta_batch(environment(config, name), agent, kind.coplayer, identities, play_key, **sizes(config))
-        played[name] = Played(*sides, identities, kind.learns, kind.value_scale)
+        own, *others = meta_batch(
+            environment(config, name), agent, kind.coplayer, identities, play_key, **sizes(config)
+        )
+        played[name] = Played(own, tuple(others), (name,), identities, kind.learns, (kind.value_scale,))
     return played
+
+
+def _play_group(config: Config, agent: Any, company: Company, members: Members, count: int, key: Array) -> Played:
+    """The meta-episodes of an agent with one group of co-players, each of whom is drawn for itself, seat by seat."""
+    places = {kind: n for n, kind in enumerate([*tables.COPLAYERS, *config.pool.others])}
+    key = jax.random.fold_in(key, 2**17)
+    for member in members:  # so a kind that is added at the end changes no other group
+        key = jax.random.fold_in(key, places[member])
+    play_key, *draw_keys = jax.random.split(key, 1 + len(members))
+    names = list(dict.fromkeys(members))
+    kinds = {name: kind_of(config, name) for name in names}
+    drawn = [kinds[m].draw(company, count, k) for m, k in zip(members, draw_keys, strict=True)]
+    identities = tuple(
+        jax.tree.map(
+            lambda *seats: jnp.stack(seats, axis=1), *(d for d, m in zip(drawn, members, strict=True) if m == name)
+        )
+        for name in names
+    )
+    group = Group(tuple(kinds[name].coplayer for name in names), tuple(members.count(name) for name in names))
+    own, *others = meta_batch(environment(config), agent, group, identities, play_key, **sizes(config))
+    scales = tuple(kinds[m].value_scale for m in members)
+    return Played(own, tuple(others), members, identities, any(k.learns for k in kinds.values()), scales)

@@ -1,4 +1,7 @@
-"""Play meta-episodes: an ego against co-players that may learn at every inner-episode boundary. No ego gradients."""
+"""Play meta-episodes: an ego against co-players that may learn at every inner-episode boundary. No ego gradients.
+
+Among more than two players the co-players are one `lapg_rl.play.coplayers.Group`, which sees and acts along an axis of seats.
+"""
 
 from typing import Any, NamedTuple
 
@@ -7,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num, Shaped
 
+from lapg_rl.interfaces import players_of
 from lapg_rl.machine import devices
 from lapg_theory.game.show import brief
 
@@ -65,14 +69,14 @@ def meta_episode(
     inner_episodes: int,
     steps: int,
     forget: bool = False,
-) -> tuple[Trajectory, Trajectory]:
-    """One meta-episode: `batch` parallel runs of inner episodes, one after the other, against one co-player.
+) -> tuple[Trajectory, ...]:
+    """One meta-episode: `batch` parallel runs of inner episodes, one after the other, against one co-player or a group.
 
     Args:
-        env: an environment (see `lapg_rl.envs`) of two players; the ego is the row player.
+        env: an environment (see `lapg_rl.envs`); the ego is player 0, in a game of two the row player.
         ego: the ego's policy; its memory runs through the whole meta-episode, unless it is to `forget`.
         coplayer: an object with `init(identity, batch)`, `act(state, observations)` and
-            `end_of_inner_episode(state, trajectory)`; see `lapg_rl.play.coplayers`.
+            `end_of_inner_episode(state, trajectory)`; see `lapg_rl.play.coplayers`. Among more than two players a `Group`.
         identity: which co-player it is: a pytree that `coplayer.init` understands (initial parameters, say).
         key: a PRNG key.
         batch: B, the number of parallel runs.
@@ -81,7 +85,7 @@ def meta_episode(
         forget: clear the ego's memory at the start of each inner episode.
 
     Returns:
-        `(ego trajectory, co-player trajectory)`, both with leading axes `[b, m, t]`.
+        `(ego trajectory, co-player trajectory)`, both with leading axes `[b, m, t]`; in a group one a player.
 
     Example:
         >>> import jax, jax.numpy as jnp, lapg_rl as rl, lapg_theory as lt
@@ -91,16 +95,22 @@ def meta_episode(
         >>> own.rewards.shape, int(other.actions.sum())
         ((2, 3, 4), 0)
     """
-    ends = getattr(env, "ends", False)
+    ends, players = getattr(env, "ends", False), players_of(env)
+    # one co-player has no axis of seats; what is recorded of a group has one after that of the games
+    group = players > 2
+    rest = slice(1, None) if group else 1
+
+    def by_seat(alive):
+        return jnp.broadcast_to(alive[:, None], (batch, players - 1)) if group and ends else alive
 
     def one_step(carry, inputs):
         env_state, seen, ego_state, co_state, alive = carry
         uniforms, env_key = inputs
         ego_state, (logits, values) = jax.vmap(lambda s, o: ego.step(s, o))(ego_state, seen[:, 0])
         own, own_log_prob = choose(logits, uniforms[0])
-        co_state, (co_logits, co_values) = coplayer.act(co_state, seen[:, 1])
-        other, other_log_prob = choose(co_logits, uniforms[1])
-        actions = jnp.stack([own, other], axis=1)
+        co_state, (co_logits, co_values) = coplayer.act(co_state, seen[:, rest])
+        other, other_log_prob = choose(co_logits, uniforms[rest].T)
+        actions = jnp.concatenate([jnp.expand_dims(x, 1) if x.ndim == 1 else x for x in (own, other)], axis=1)
         env_state, following, rewards, *done = jax.vmap(env.step)(env_state, actions, jax.random.split(env_key, batch))
         after = alive
         if ends:  # what an environment says after its end does not matter
@@ -110,7 +120,7 @@ def meta_episode(
         kept = seen.astype(jnp.uint8) if getattr(env, "binary", False) else seen
         record = (
             Trajectory(kept[:, 0], own, rewards[:, 0], own_log_prob, values, alive),
-            Trajectory(kept[:, 1], other, rewards[:, 1], other_log_prob, co_values, alive),
+            Trajectory(kept[:, rest], other, rewards[:, rest], other_log_prob, co_values, by_seat(alive)),
         )
         return (env_state, following, ego_state, co_state, after), record
 
@@ -119,7 +129,7 @@ def meta_episode(
         ego_state = broadcast_state(ego.initial_state(), batch) if forget else ego_state
         reset_key, action_key, step_key = jax.random.split(key, 3)
         env_state, seen = jax.vmap(env.reset)(jax.random.split(reset_key, batch))
-        uniforms = jax.random.uniform(action_key, (steps, 2, batch))
+        uniforms = jax.random.uniform(action_key, (steps, players, batch))
         carry = (env_state, seen, ego_state, co_state, jnp.ones(batch, bool) if ends else None)
         carry, record = jax.lax.scan(one_step, carry, (uniforms, jax.random.split(step_key, steps)))
         record = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), record)  # t b ... -> b t ...
@@ -128,13 +138,14 @@ def meta_episode(
 
     start = (broadcast_state(ego.initial_state(), batch), coplayer.init(identity, batch))
     _, record = jax.lax.scan(one_inner_episode, start, jax.random.split(key, inner_episodes))
-    return jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), record)  # m b t ... -> b m t ...
+    own, others = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), record)  # m b t ... -> b m t ...
+    return own, *(
+        [jax.tree.map(lambda x, n=n: x[:, :, :, n], others) for n in range(players - 1)] if group else [others]
+    )
 
 
-def meta_batch(
-    env: Any, ego: Any, coplayer: Any, identities: Any, key: Array, **sizes: Any
-) -> tuple[Trajectory, Trajectory]:
-    """Independent meta-episodes against each of `identities` (leading axis k): trajectories `[k, b, m, t]`.
+def meta_batch(env: Any, ego: Any, coplayer: Any, identities: Any, key: Array, **sizes: Any) -> tuple[Trajectory, ...]:
+    """Independent meta-episodes against each of `identities` (leading axis k): trajectories `[k, b, m, t]`, one a player.
 
     In a step that is spread over devices each of them plays its part, and all get the trajectories of all.
 

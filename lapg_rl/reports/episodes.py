@@ -1,9 +1,9 @@
-"""One inner episode of CleanUp-lite, recorded and shown: as text, as a GIF, as an HTML page."""
+"""One inner episode, recorded; of CleanUp-lite also shown: as text, as a GIF, as an HTML page."""
 
 import io
 import json
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,18 +12,21 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from lapg_rl.config.checks import check_draws
-from lapg_rl.envs import CleanUp
+from lapg_rl.envs import CleanUp, IteratedGroupGame, IteratedMatrixGame
 from lapg_rl.envs.build import bare_environment, environment
 from lapg_rl.envs.cleanup import ACTIONS, ZAP
-from lapg_rl.play.company import forgets, naive_learner, sizes
-from lapg_rl.play.coplayers import MetaAgent
+from lapg_rl.play.company import sizes
 from lapg_rl.play.rollout import meta_batch
+from lapg_rl.reports.courses import Course, course_of
 from lapg_rl.runs import files
 from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants
 from lapg_rl.study.entrants import NAIVE, Entrant
+from lapg_rl.study.matches import coplayer_of
+from lapg_rl.study.names import seats_of
 
 #: Recordings draw from keys that neither training nor evaluations use: `fold_in(run key, KEY_OFFSET + seed)`.
 KEY_OFFSET = 2**31 + 2**30
@@ -54,34 +57,36 @@ class Episode(NamedTuple):
 
 def record(
     folder: str | Path, opponent: str = NAIVE, *, agent: int = 0, inner_episode: int | None = None, seed: int = 0
-) -> Episode:
+) -> Episode | Course:
     """Play one meta-episode of a run's agent and keep one inner episode of its first trajectory, by default the last.
 
     Args:
         folder: a run folder.
         opponent: `naive`, for a naive learner such as the agent meets in training, or the number of an agent of the run,
-            which may be the same one.
+            which may be the same one; in a group who sits in all other seats, or in each of them: `naive+0`.
         agent: which agent of the run is A.
         inner_episode: counted from 0.
         seed: another seed draws another game.
 
     Raises:
-        ValueError: for a run of another game than CleanUp-lite, or an agent or inner episode that it has not.
+        ValueError: for a run of another game than CleanUp-lite or a repeated one, or an agent or inner episode that it has
+            not.
 
     Example:
         >>> import lapg_rl as rl
-        >>> rl.record(run)  # this run is of another game
-        Traceback (most recent call last):
-        ValueError: only CleanUp-lite can be watched, ...
+        >>> course = rl.record(run)
+        >>> course.players, len(course.actions[0])
+        (['agent 0', 'naive learner'], 2)
     """
     check_draws("seed", seed)
     run = RunFolder(folder)
     cfg = run.trusted_config()
     game = bare_environment(cfg.game)
-    if not isinstance(game, CleanUp):
+    if not isinstance(game, CleanUp | IteratedMatrixGame | IteratedGroupGame):
         stop = f", game.stop = {cfg.game.stop}" if cfg.game.stop else ""
         raise ValueError(
-            f"only CleanUp-lite can be watched, episodes of full length, but {run.path} has game.kind = {cfg.game.kind}{stop}"
+            f"only CleanUp-lite and repeated games can be watched, episodes of full length, but {run.path} has game.kind = "
+            f"{cfg.game.kind}{stop}"
         )
     chosen = cfg.inner_episodes - 1 if inner_episode is None else inner_episode
     if not 0 <= chosen < cfg.inner_episodes:
@@ -89,27 +94,42 @@ def record(
     pool = entrants.agents(run.path)
     if not 0 <= agent < len(pool):
         raise ValueError(f"agent must be between 0 and {len(pool) - 1}, got {agent}")
-    learns = opponent == NAIVE
-    other = entrants.naive_of(cfg, run.final_state(), agent) if learns else _opponent(pool, opponent)
-    coplayer = naive_learner(cfg.naive) if learns else MetaAgent(forgets(cfg))
-    env = environment(cfg, other.kind)
+    seats = seats_of(opponent, cfg.game.players - 1) if cfg.game.players > 2 else [(opponent, 1)]
+    naive = entrants.naive_of(cfg, run.final_state(), agent)
+    key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
+    others = [(_drawn(naive, key) if name == NAIVE else _opponent(pool, name), count) for name, count in seats]
+    meeting = entrants.meeting(pool[agent], others if cfg.game.players > 2 else others[0][0], 1, key)
+    env, coplayer = environment(cfg, others[0][0].kind), coplayer_of(cfg, meeting.kind)
 
     @eqx.filter_jit
     def play(policy, identities, key):
         sides = meta_batch(env, policy, coplayer, identities, key, **sizes(cfg))
         return [(s.observations[0, 0, chosen], s.actions[0, 0, chosen], s.rewards[0, 0, chosen]) for s in sides]
 
-    key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
-    first = jax.random.randint(key, (), 0, len(jax.tree.leaves(other.policy)[0])) if learns else 0
-    identities = jax.tree.map(lambda x: x[first][None] if learns else x[None], other.policy)
-    played = play(pool[agent].policy, identities, key)
-    (seen, *_), actions, rewards = played[0], *([side[n] for side in played] for n in (1, 2))
-    met = "a naive learner" if learns else "agent " + opponent
-    if learns and cfg.pool.naive_start == "dynamic":
-        met += " that started as a copy of an agent"
-    title = f"agent {agent} (A) against {met} (B), inner episode {chosen}"
-    frames = frames_of(game, np.asarray(seen), np.stack(actions, -1), np.stack(rewards, -1))
-    return Episode(title, game.rows, game.columns, frames)
+    played = play(meeting.policy, meeting.identities, key)
+    seen, actions, rewards = (np.stack([np.asarray(side[n]) for side in played]) for n in range(3))
+    start = " that started as a copy of an agent" if cfg.pool.naive_start == "dynamic" else ""
+    met = [f"naive learner{start}" if name == NAIVE else f"agent {name}" for name, n in seats for _ in range(n)]
+    if not isinstance(game, CleanUp):
+        title, dilemma = (
+            f"agent {agent} against {' and '.join(met)}, inner episode {chosen}",
+            "cooperation" in measures(game),
+        )
+        return course_of(title, [f"agent {agent}", *met], actions, rewards, dilemma)
+    title = f"agent {agent} (A) against {'a ' * (seats[0][0] == NAIVE)}{met[0]} (B), inner episode {chosen}"
+    return Episode(title, game.rows, game.columns, frames_of(game, seen[0], actions.T, rewards.T))
+
+
+def measures(game: IteratedMatrixGame | IteratedGroupGame) -> Iterable[str]:
+    """The names of what a repeated game measures."""
+    return game.measures(jnp.zeros((1, game.observation_size)), jnp.zeros(1, int))
+
+
+def _drawn(naive: Entrant, key: Array) -> Entrant:
+    """The naive learners in an order that begins with a drawn one."""
+    there = len(jax.tree.leaves(naive.policy)[0])
+    order = (jax.random.randint(key, (), 0, there) + jnp.arange(there)) % there
+    return naive._replace(policy=jax.tree.map(lambda x: x[order], naive.policy))
 
 
 def _opponent(pool: Sequence[Entrant], name: str) -> Entrant:

@@ -11,6 +11,7 @@ from lapg_rl.study.records import Prediction
 from lapg_rl.study.results import Result
 from lapg_theory.game import look
 from lapg_theory.game.look import CYCLE, DASHED, INK, SKY, SOFT, panels
+from lapg_theory.game.show import state_names
 
 Groups = Mapping[str, Sequence[Result]]
 
@@ -186,10 +187,11 @@ def signature_bars(axes: Any, groups: Groups, prediction: Prediction | None) -> 
             range(5), policies[len(policies) // 2], "D", markerfacecolor="white", markeredgecolor=INK, markersize=7,
             markeredgewidth=1.4, label="theory: best memory-one policy",
         )  # fmt: skip
-    dilemma = all(m.own.cooperation_curve for results in groups.values() for m in _naive_matches(results))
-    after = ("CC", "CD", "DC", "DD") if dilemma else ("00", "01", "10", "11")
+    sides = [m.own for results in groups.values() for m in _naive_matches(results)]
+    dilemma = all(side.cooperation_curve or "cooperation" in side.measures for side in sides)
+    names = state_names(max((len(side.signature) for side in sides), default=5), dilemma)
     axes.set(ylim=(-0.04, 1.04), ylabel=f"frequency of {'cooperation' if dilemma else 'action 0'}")
-    axes.set_xticks(range(5), ["first\nstep", *(f"after\n{state}" for state in after)])
+    axes.set_xticks(range(len(names)), ["first\nstep", *(f"after\n{state}" for state in names[1:])])
     axes.grid(axis="x", visible=False)
 
 

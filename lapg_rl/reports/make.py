@@ -88,8 +88,8 @@ def gather(folders: Iterable[Path], complete: bool = True, say: Say = _silent) -
                 say(f"evaluating {folder} ...")
                 evaluate_run(folder)
             game = result.config.game
-            predictable = (
-                game.dilemma and not game.stop and not result.config.pool.naive_from
+            predictable = game.dilemma and not (
+                game.stop or game.noisy or result.config.pool.naive_from
             )  # theory's learners are new
             if result.prediction is None and result.config.inner_episodes > 1 and predictable:
                 predict_run(folder, say)

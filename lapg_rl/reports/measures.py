@@ -17,8 +17,8 @@ from lapg_rl.study.records import Prediction
 from lapg_rl.study.results import LAST
 
 READING = f"Means over the last {LAST} updates and over seeds, per step."
-#: The rest of a metric's name -> whose it is.
-SUFFIXES = tuple(f"_vs_{kind}" for kind in tables.COPLAYERS)
+#: In the names of metrics that say what an agent gets or does.
+VERSUS = "_vs_"
 
 
 def lead(cfg: Config) -> str:
@@ -27,7 +27,8 @@ def lead(cfg: Config) -> str:
     return (
         f"{title[0].upper()}{title[1:]}{_payoffs(cfg)}, in {cfg.inner_episodes} inner episodes of {cfg.steps} steps and "
         f"{cfg.batch} parallel games with "
-        f"one co-player. Naive co-players learn after each inner episode; the agents ({cfg.model.kind}) are trained on all."
+        f"{'one co-player' if cfg.game.players == 2 else f'{cfg.game.players - 1} co-players'}. "
+        f"Naive co-players learn after each inner episode; the agents ({cfg.model.kind}) are trained on all."
     )
 
 
@@ -42,7 +43,7 @@ def _payoffs(cfg: Config) -> str:
 
 def shown(results: Sequence[Any]) -> list[str]:
     """The metrics that the game's own figures show: rewards first, then what the environment measures."""
-    names = [name for name in results[0].metrics if name.endswith(SUFFIXES) and all(name in r.last for r in results)]
+    names = [name for name in results[0].metrics if VERSUS in name and all(name in r.last for r in results)]
     rewards = [name for name in names if name.startswith("reward")]
     return rewards + sorted(name for name in names if name not in rewards)
 
@@ -115,7 +116,8 @@ def signature(groups: Groups, prediction: Prediction | None) -> str:
         return ""
     caption = (
         "How often an agent takes action 0 against naive learners in the first step of an inner episode, and after each joint "
-        "action (its own first). Whiskers: range over seeds; faint bars: states that make up less than 2 % of its steps."
+        "action (its own first; in a group C2 is own C with two others that cooperated). Whiskers: range over seeds; faint "
+        "bars: states that make up less than 2 % of its steps."
     )
     return "<h2>What the agents learnt to do</h2>" + figure(draw(figures.signature, groups, prediction), caption)
 

@@ -114,7 +114,7 @@ def _measure(config: Config) -> Any:
     @eqx.filter_jit
     def measure(policy: Any, naive_policies: Any, key: Array) -> dict[str, Parts]:
         company = Company(jnp.array(0), None, naive_policies)
-        return gradient_parts(policy, play_pool(config, policy, company, key)["naive"][0], config)
+        return gradient_parts(policy, play_pool(config, policy, company, key)["naive"].own, config)
 
     return measure
 

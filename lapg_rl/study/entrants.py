@@ -23,7 +23,7 @@ from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study.matches import Meeting
 from lapg_rl.study.names import ALWAYS, NAIVE, strategies
 from lapg_rl.study.names import check_name as check_name
-from lapg_theory.game import MatrixGame, NormalFormGame, named_policy
+from lapg_theory.game import AnonymousGame, MatrixGame, NormalFormGame, named_policy
 
 #: In this order a match has its row and its column player: only the first two, whose parameters are fixed, can be the row
 #: player of a compiled match. Players of the last kind make it one that is played on the host.
@@ -42,10 +42,14 @@ class Entrant(NamedTuple):
     config: Config | None = None
     agent: int | None = None
 
-    def identities(self, count: int) -> Any:
-        """What `count` meta-episodes need to play against this player; naive initialisations come equally often."""
+    def identities(self, count: int, seat: int = 0) -> Any:
+        """What `count` meta-episodes need to play against this player; naive initialisations come equally often.
+
+        Several of them in one group, by `seat`, start differently, in changing pairs.
+        """
         if self.kind == NAIVE:
-            drawn = jnp.arange(count) % len(jax.tree.leaves(self.policy)[0])
+            there, episode = len(jax.tree.leaves(self.policy)[0]), jnp.arange(count)
+            drawn = (episode + seat * (1 + episode // there)) % there
             return jax.tree.map(lambda x: x[drawn], self.policy)
         return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), self.policy)
 
@@ -54,20 +58,36 @@ class Entrant(NamedTuple):
         return memory_one(self.policy) if self.kind == "fixed" else self.policy
 
 
-def meeting(row: Entrant, column: Entrant, count: int, key: Array) -> Meeting:
-    """The match of two players over `count` meta-episodes; unless it is played on the host, the row player must not learn."""
-    if column.kind == AXELROD:
+def meeting(row: Entrant, column: Entrant | Sequence[tuple[Entrant, int]], count: int, key: Array) -> Meeting:
+    """The match of two players over `count` meta-episodes; unless it is played on the host, the row player must not learn.
+
+    Args:
+        row: player 0.
+        column: the other; in a group who sits in the other seats, each with the number of its seats.
+        count: of meta-episodes.
+        key: a PRNG key.
+    """
+    if isinstance(column, Entrant) and column.kind == AXELROD:
         sides = [Side(p.kind, p.policy if p.kind == AXELROD else p.identities(count)) for p in (row, column)]
         return Meeting(count, AXELROD, tuple(sides), key)
-    return Meeting(row.ego(), column.kind, column.identities(count), key)
+    if isinstance(column, Entrant):
+        return Meeting(row.ego(), column.kind, column.identities(count), key)
+    kinds = tuple((entrant.kind, seats) for entrant, seats in column)
+    stack = lambda *seats: jnp.stack(seats, axis=1)  # noqa: E731
+    identities = [
+        jax.tree.map(stack, *(entrant.identities(count, seat) for seat in range(seats))) for entrant, seats in column
+    ]
+    return Meeting(row.ego(), kinds, tuple(identities), key)
 
 
-def fixed(name: str, game: MatrixGame | NormalFormGame) -> Entrant:
+def fixed(name: str, game: MatrixGame | NormalFormGame | AnonymousGame) -> Entrant:
     """A fixed strategy by name: one of `STRATEGIES`, zd-extort-X, always-ACTION, an address, or a player axelrod:CLASS.
 
     Raises:
         ValueError: for an action that the game has not, or a strategy of 2x2 games in another one.
     """
+    if isinstance(game, AnonymousGame):
+        return Entrant(name, "fixed", jnp.array(fixed_strategy(name, game.players), jnp.float32))
     if name.startswith(PREFIX):
         found = find_player(name)
         check_game(name, game, found)

@@ -3,20 +3,22 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lapg_rl.config import Config
 from lapg_rl.config.checks import check_draws
+from lapg_rl.config.groups import name_of
 from lapg_rl.envs.build import matrix_game, repeated_game
 from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants, intervals
 from lapg_rl.study.entrants import Entrant
 from lapg_rl.study.intervals import short
 from lapg_rl.study.matches import Meeting, describe, discrepancies, matches_at_once, play_all
-from lapg_rl.study.names import NAIVE, check_opponents, scripts, strategies
+from lapg_rl.study.names import GROUP_STRATEGIES, NAIVE, check_opponents, scripts, seats_of, strategies
 from lapg_rl.study.records import Evaluation, ExtortionFit, Match, PayoffLine
 from lapg_theory.game import MatrixGame, check_count, nearest_extortioner
 
@@ -35,13 +37,14 @@ def evaluate(
     Unless told otherwise, each agent of the pool meets fresh naive learners and every agent of the pool, itself included; in a
     repeated game also its fixed strategies (`lapg_rl.study.names.strategies`), in a prisoner's dilemma `meta_batch` random
     memory-one strategies, which give its payoff line; in the Coin Game the scripts. Where the players' seats differ no agent
-    takes the column player's, in which none has learnt. Naive learners start as in training, from the run's own
+    takes the column player's, in which none has learnt. In a group the one opponent sits in all other seats, and mixed groups
+    of learners and agents are met as in training. Naive learners start as in training, from the run's own
     initialisations or as copies of the other agents, each equally often.
 
     Args:
         folder: a run folder.
         opponents: whom to meet instead: `naive`, names of fixed strategies or of scripts of the game, other run folders (all
-            their agents).
+            their agents). In a group `naive` or a strategy in all other seats, or who sits there: `naive+alld`.
         meta_batch: independent meta-episodes a match; sizes within a meta-episode are those of the run.
         seed: another seed draws other games.
 
@@ -62,7 +65,9 @@ def evaluate(
     pool = [agent._replace(name=f"agent {agent.agent}") for agent in entrants.agents(run.path)]
     game = matrix_game(cfg.game)
     dilemma = game if isinstance(game, MatrixGame) and game.is_dilemma else None
-    if opponents is None:
+    if cfg.game.players > 2:
+        met = _groups(opponents, cfg, pool)
+    elif opponents is None:
         fixed = [entrants.fixed(name, game) for name in strategies(game)] if game else []
         fixed += [entrants.script(name, cfg) for name in scripts(cfg)]
         met = [LEARNERS, *fixed, *(pool if game is None or game.is_symmetric else ())]
@@ -77,6 +82,10 @@ def evaluate(
             played.append((index, CLOUD, Meeting(agent.policy, "fixed", drawn, jax.random.fold_in(own_key, 1))))
         for salt, other in enumerate(met, start=2):
             salted = jax.random.fold_in(own_key, salt)
+            if isinstance(other, Seats):
+                seats = [(naive if one is LEARNERS else one, n) for one, n in other.seats]
+                played.append((index, other.name, entrants.meeting(agent, seats, meta_batch, salted)))
+                continue
             other = naive if other is LEARNERS else other
             played.append((index, other.name, entrants.meeting(agent, other, meta_batch, salted)))
     tallies = dict(play_all(cfg, [meeting for *_, meeting in played], matches_at_once(cfg, meta_batch)))
@@ -90,6 +99,36 @@ def evaluate(
     signatures = [(m.own.signature, m.agent) for m in matches if m.opponent == NAIVE]
     fits = [fit for s in signatures if dilemma and (fit := fit_extortion(dilemma, *s)) is not None]
     return Evaluation(int(state.update), meta_batch, seed, matches, lines, fits, cfg.pool.naive_start)
+
+
+class Seats(NamedTuple):
+    """Who sits in the other seats of a group, each with the number of its seats; `name` is what a match calls them."""
+
+    name: str
+    seats: list[tuple[Entrant, int]]
+
+
+def _groups(opponents: Sequence[str] | None, cfg: Config, pool: Sequence[Entrant]) -> list[Seats]:
+    """The groups that an agent meets: those that were asked for, or learners, strategies, each agent, and as in training."""
+    game, others = cfg.game.group, cfg.game.players - 1
+
+    def entrant(name: str) -> Entrant:
+        if name == NAIVE:
+            return LEARNERS
+        if game is None:
+            raise ValueError(f"{name} is a strategy of a repeated group, but here game.kind = {cfg.game.kind}")
+        return entrants.fixed(name, game)
+
+    if opponents is not None:
+        return [Seats(name, [(entrant(one), n) for one, n in seats_of(name, others)]) for name in opponents]
+    found = [Seats(name, [(entrant(name), others)]) for name in (NAIVE, *(GROUP_STRATEGIES if game else ()))]
+    found += [Seats(agent.name, [(agent, others)]) for agent in pool]
+    for members in cfg.groups.values():
+        if set(members) == {NAIVE, "meta"}:
+            learners, rest = members.count(NAIVE), members.count("meta")
+            name = name_of(members)
+            found += [Seats(name.replace("meta", agent.name), [(LEARNERS, learners), (agent, rest)]) for agent in pool]
+    return found
 
 
 def fit_extortion(game: MatrixGame, signature: Sequence[float | None], agent: int = 0) -> ExtortionFit | None:

@@ -17,7 +17,7 @@ from lapg_rl.envs.build import bare_environment, environment
 from lapg_rl.interop.axelrod_players import AXELROD
 from lapg_rl.interop.host import host_batch
 from lapg_rl.play.company import forgets, kind_of, naive_learner, sizes
-from lapg_rl.play.coplayers import FixedStrategy, MetaAgent
+from lapg_rl.play.coplayers import FixedStrategy, Group, MetaAgent
 from lapg_rl.play.metrics import measure
 from lapg_rl.play.rollout import Trajectory, mean_of_played, meta_batch
 from lapg_rl.study.intervals import short
@@ -32,23 +32,28 @@ STEP_BYTES = 256
 class Tally(NamedTuple):
     """What two players did in `[k]` meta-episodes, over the parallel trajectories; player 0 is the row player.
 
-    `visits` and `cooperated` are of a 2x2 game, else None. `measures` holds what the environment measures; it is empty for a
-    prisoner's dilemma, of which the other two tell more.
+    In a group the second player stands for all co-players: means, and for visits sums, over them. `visits` and `cooperated`
+    are of a 2x2 game or a group, s states in its own view, else None. `measures` holds what the environment measures; it is
+    empty for a prisoner's dilemma, of which the other two tell more.
     """
 
     rewards: Float[Array, "2 k m"]  # per step
-    visits: Float[Array, "2 m 5"] | None  # how often each player was in each state, own view
-    cooperated: Float[Array, "2 m 5"] | None  # how often it took action 0 there
+    visits: Float[Array, "2 m s"] | None  # how often each player was in each state, own view
+    cooperated: Float[Array, "2 m s"] | None  # how often it took action 0 there
     measures: dict[str, Float[Array, "2 k m"]]  # per step
 
 
-def make_play(cfg: Config, coplayer: Any, kind: str = "naive") -> Any:
+#: A kind of co-player; in a group the kinds in the other seats in their order, each with the number of its seats.
+CoPlayers = str | tuple[tuple[str, int], ...]
+
+
+def make_play(cfg: Config, coplayer: Any, kind: CoPlayers = "naive") -> Any:
     """The jitted `play(agent, identities, key) -> Tally` against one kind of co-player, in the sizes of `cfg`."""
     return eqx.filter_jit(_play(cfg, coplayer, kind))
 
 
-def _play(cfg: Config, coplayer: Any, kind: str) -> Callable[[Any, Any, Array], Tally]:
-    env, tally = environment(cfg, kind), _tally(cfg)
+def _play(cfg: Config, coplayer: Any, kind: CoPlayers) -> Callable[[Any, Any, Array], Tally]:
+    env, tally = environment(cfg, kind if isinstance(kind, str) else "naive"), _tally(cfg)
 
     def play(agent: Any, identities: Any, key: Array) -> Tally:
         return tally(meta_batch(env, agent, coplayer, identities, key, **sizes(cfg)))
@@ -57,29 +62,35 @@ def _play(cfg: Config, coplayer: Any, kind: str) -> Callable[[Any, Any, Array], 
 
 
 def _tally(cfg: Config) -> Callable[[Sequence[Trajectory]], Tally]:
-    """What both sides' trajectories `[k, b, m, t]` add up to."""
+    """What the trajectories `[k, b, m, t]` of the agent and its co-players add up to."""
     bare = bare_environment(cfg.game)
-    game = getattr(bare, "game", None)
-    states, dilemma = isinstance(game, MatrixGame), isinstance(game, MatrixGame) and game.is_dilemma
+    game, group = getattr(bare, "game", None), getattr(bare, "group", None)
+    states = 2 * group.players + 1 if group else 5 if isinstance(game, MatrixGame) else 0
+    dilemma = isinstance(game, MatrixGame) and game.is_dilemma
 
     def tally(sides: Sequence[Trajectory]) -> Tally:
-        mean = functools.partial(mean_of_played, alive=sides[0].alive, axis=(1, 3))
-        rewards = jnp.stack([mean(side.rewards) for side in sides])
+        own, *others = sides
+        mean = functools.partial(mean_of_played, alive=own.alive, axis=(1, 3))
+
+        def both(of_one: Callable[[Any], Any], share: bool = True) -> Array:
+            theirs = [of_one(side) for side in others]
+            return jnp.stack([of_one(own), sum(theirs[1:], start=theirs[0]) / (len(theirs) if share else 1)])
+
+        rewards = both(lambda side: mean(side.rewards))
         means = {}
         if not dilemma:
-            found = [measure(bare, side) for side in sides]
-            means = {name: jnp.stack([mean(f[name]) for f in found]) for name in found[0]}
+            names = jax.eval_shape(lambda: measure(bare, own))
+            means = {name: both(lambda side, n=name: mean(measure(bare, side)[n])) for name in names}
         if not states:
             return Tally(rewards, None, None, means)
-        seen = [side.observations[..., :5] for side in sides]
-        visits = jnp.stack([s.sum(axis=(0, 1, 3)) for s in seen])
-        cooperated = jnp.stack([count_cooperation(s, side.actions) for s, side in zip(seen, sides, strict=True)])
+        visits = both(lambda side: side.observations[..., :states].sum(axis=(0, 1, 3)), share=False)
+        cooperated = both(lambda side: count_cooperation(side.observations[..., :states], side.actions), share=False)
         return Tally(rewards, visits, cooperated, means)
 
     return tally
 
 
-def count_cooperation(observations: Float[Array, "k b m t 5"], actions: Int[Array, "k b m t"]) -> Float[Array, "m 5"]:
+def count_cooperation(observations: Float[Array, "k b m t s"], actions: Int[Array, "k b m t"]) -> Float[Array, "m s"]:
     """How often action 0 was taken in each inner episode and state."""
     return jnp.einsum("kbmto,kbmt->mo", observations, (actions == 0).astype(observations.dtype))
 
@@ -97,15 +108,21 @@ def what_matters(cfg: Config) -> Config:
     )
 
 
+def coplayer_of(cfg: Config, kind: CoPlayers) -> Any:
+    """How co-players of a kind play, or those in the seats of a group."""
+    if isinstance(kind, str):
+        return _coplayers(cfg)[kind]
+    return Group(tuple(coplayer_of(cfg, one) for one, _ in kind), tuple(count for _, count in kind))
+
+
 @functools.cache
-def plays(cfg: Config) -> dict[tuple[str, bool], Any]:
-    """The play against each kind of co-player, for one match or (True) for several at once, along a leading axis.
+def play_of(cfg: Config, kind: CoPlayers, several: bool) -> Any:
+    """The play against a kind of co-player, for one match or for several at once, along a leading axis.
 
     Kept, so that runs that differ in nothing else are compiled once.
     """
-    functions = {kind: _play(cfg, coplayer, kind) for kind, coplayer in _coplayers(cfg).items()}
-    single = {(kind, False): eqx.filter_jit(function) for kind, function in functions.items()}
-    return single | {(kind, True): eqx.filter_jit(eqx.filter_vmap(function)) for kind, function in functions.items()}
+    function = _play(cfg, coplayer_of(cfg, kind), kind)
+    return eqx.filter_jit(eqx.filter_vmap(function) if several else function)
 
 
 @functools.cache
@@ -122,7 +139,7 @@ class Meeting(NamedTuple):
     """
 
     policy: Any
-    kind: str
+    kind: CoPlayers
     identities: Any
     key: Array
 
@@ -139,7 +156,7 @@ def matches_at_once(cfg: Config, meta_batch: int) -> int:
 def play_all(cfg: Config, meetings: Sequence[Meeting], at_once: int = 1) -> Iterator[tuple[int, Tally]]:
     """Play meetings in the sizes of `cfg`: (index, tally) as they finish; those of one shape `at_once` at a time."""
     cfg = what_matters(cfg)
-    play, tally = plays(cfg), _tally(cfg)
+    tally = _tally(cfg)
     alike: dict[Any, list[int]] = {}
     for index, meeting in enumerate(meetings):
         if meeting.kind == AXELROD:
@@ -151,12 +168,12 @@ def play_all(cfg: Config, meetings: Sequence[Meeting], at_once: int = 1) -> Iter
             chunk = indices[start : start + at_once]
             if at_once == 1:
                 policy, kind, identities, key = meetings[chunk[0]]
-                yield chunk[0], play[kind, False](policy, identities, key)
+                yield chunk[0], play_of(cfg, kind, False)(policy, identities, key)
                 continue
             padded = (chunk * at_once)[:at_once]  # one compiled shape; what is played twice is dropped
             inputs = [(meetings[i].policy, meetings[i].identities, meetings[i].key) for i in padded]
             policies, identities, keys = jax.tree.map(lambda *x: jnp.stack(x), *inputs)
-            tallies = play[meetings[chunk[0]].kind, True](policies, identities, keys)
+            tallies = play_of(cfg, meetings[chunk[0]].kind, True)(policies, identities, keys)
             yield from ((i, jax.tree.map(lambda x, n=n: x[n], tallies)) for n, i in enumerate(chunk))
 
 

@@ -16,6 +16,10 @@ NAIVE = "naive"
 ALWAYS = re.compile(r"always-(\d{1,2})")
 #: The fixed strategies that every evaluation of a dilemma meets: the named ones, and an extortioner.
 STRATEGIES = (*NAMED, "zd-extort-3")
+#: The fixed strategies that every evaluation of a group meets.
+GROUP_STRATEGIES = ("allc", "alld", "tft", "grim", "random")
+#: Of a group: so many seats, and who sits there.
+_PART = re.compile(r"(\d{0,2})([^\d].*)")
 
 
 def strategies(game: MatrixGame | NormalFormGame | None) -> tuple[str, ...]:
@@ -25,6 +29,25 @@ def strategies(game: MatrixGame | NormalFormGame | None) -> tuple[str, ...]:
     if isinstance(game, MatrixGame):
         return STRATEGIES if game.is_dilemma else tuple(NAMED)
     return (*(f"always-{action}" for action in range(game.actions[0])), "random")
+
+
+def seats_of(text: str, others: int) -> list[tuple[str, int]]:
+    """Who sits in the other seats of a group, and in how many: `naive` in all of them, `naive+alld`, `2naive+0` (agent 0).
+
+    Raises:
+        ValueError: where that is another number of seats.
+    """
+    if text.isdigit() or ((whole := _PART.fullmatch(text)) and not whole[1] and "+" not in text):
+        return [(text, others)]
+    parts = text.split("+")
+    read = [(part, 1) if part.isdigit() else _PART.fullmatch(part) for part in parts]
+    found = [one if isinstance(one, tuple) else (one[2], int(one[1] or 1)) for one in read if one]
+    if len(found) != len(parts) or sum(count for _, count in found) != others:
+        raise ValueError(
+            f"{text!r} must name who sits in the {others} other seats, as in naive for all of them or "
+            f"naive+{others - 1 if others > 2 else ''}alld"
+        )
+    return found
 
 
 def is_strategy(name: str) -> bool:
@@ -53,6 +76,13 @@ def check_opponents(names: Iterable[str], cfg: Config) -> list[Path]:
     A name is a strategy before it is a folder. Raises ValueError with near matches, or as `RunFolder.check_trained`.
     """
     runs = []
+    if cfg.game.players > 2:
+        names = [part for name in names for part, _ in seats_of(name, cfg.game.players - 1)]
+        for name in names:
+            if name not in (NAIVE, *GROUP_STRATEGIES) and (name.startswith(PREFIX) or not tables.is_address(name)):
+                known = f"{NAIVE}, {', '.join(GROUP_STRATEGIES)}, or an address of 2 n + 1 probabilities"
+                raise ValueError(f"unknown co-player {name!r} for a group; known: {known}")
+        return []
     for name in names:
         if name in (NAIVE, *STRATEGIES, *strategies(cfg.game.repeated), *scripts(cfg)):
             continue

@@ -18,6 +18,8 @@ Record = TypeVar("Record")
 class Player:
     """One side of a match; curves run over the inner episodes, signatures over the states s0, CC, CD, DC, DD.
 
+    In a group of n over the 2 n + 1 states of `lapg_theory.game.AnonymousGame`, and the co-players are one side together.
+
     A signature holds the frequency of cooperation in each state, None where the state was never visited; in other 2x2 games
     than a prisoner's dilemma that of action 0, in others it is empty. `error` is the standard error of `reward` over the
     independent meta-episodes (None for one). Where cooperating has no meaning its curve is empty, and `measures` has curves
@@ -234,6 +236,11 @@ def load(kind: type[Record], folder: Path) -> Record | None:
     return record
 
 
+def _one_of_states(lengths: set[int]) -> bool:
+    """Whether all signatures are of one game of n players, with 2 n + 1 states."""
+    return len(lengths) == 1 and min(lengths) >= 5 and min(lengths) % 2 == 1
+
+
 def _misshapen(record: Any) -> str:
     """What is wrong with the lengths of a record's lists, or nothing."""
     if isinstance(record, Evaluation):
@@ -242,7 +249,7 @@ def _misshapen(record: Any) -> str:
             lengths = {len(curve) for s in sides for curve in (s.reward_curve, *s.measures.values())}
             names = {tuple(sorted(s.measures)) for s in sides}
             states = {len(x) for s in sides for x in (s.signature, s.first_signature, s.last_signature, s.visits)}
-            good = len(lengths) == len(names) == 1 and 0 not in lengths and states in ({0}, {5})
+            good = len(lengths) == len(names) == 1 and 0 not in lengths and (states == {0} or _one_of_states(states))
             return "" if good else "its lists do not fit each other"
         curves = {len(curve) for side in sides for curve in (side.reward_curve, side.cooperation_curve)}
         states = {

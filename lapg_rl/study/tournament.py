@@ -84,8 +84,9 @@ def classics(game: MatrixGame | NormalFormGame) -> tuple[str, ...]:
 
 
 def _settings(cfg: Config) -> dict[str, Any]:
-    free = config.tables.row(cfg.game.kind, config.tables.GAMES).free
-    keys = (*(f"game.{name}" for name in (("kind", "name", "payoffs") if free else "TRPS")), *SETTINGS)
+    row = config.tables.row(cfg.game.kind, config.tables.GAMES)
+    names = ("kind", "name", "payoffs") if row.free else ("kind", "players", "factor", "cost") if row.group else "TRPS"
+    keys = (*(f"game.{name}" for name in names), *SETTINGS)
     return {key: value for key, value in config.flat(cfg).items() if key in keys}
 
 

@@ -60,3 +60,10 @@ def _short(value: Any) -> str:
         return f"{type(value).__name__}(...)"
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:70]}..."
+
+
+def state_names(count: int, dilemma: bool) -> tuple[str, ...]:
+    """What the states of a signature are called: by joint actions, or in a group by the own one and how many others did C."""
+    if count == 5:
+        return "s0", *(("CC", "CD", "DC", "DD") if dilemma else ("00", "01", "10", "11"))
+    return "s0", *(f"{own}{n}" for own in ("CD" if dilemma else "01") for n in range(count // 2 - 1, -1, -1))

@@ -109,7 +109,7 @@ def test_training_passes_the_co_players_rewards_to_those_that_read_them():
     play = eqx.filter_jit(lambda agent, key: company.play_pool(cfg, agent, met, key))
     played = play(jax.tree.map(lambda x: x[0], agents), jax.random.key(0))
     for kind, side in played.items():
-        others = credit.others_of(side.other, cfg.learner, side.value_scale)
+        others = credit.others_of(side.others, cfg.learner, side.value_scales)
         found = credit.experience(side.own, side.learns, cfg.learner, 0, seen={"others": others})
         scale = {"naive": 2.0, "fixed": 0.0, "meta": 1.0}[kind]
         np.testing.assert_allclose(others.values, scale * 0.3 * np.ones(others.values.shape), rtol=1e-6)
@@ -141,7 +141,7 @@ def test_an_estimator_of_the_user_s_may_read_them_and_no_other_gets_them():
     )
     table = {"mine:Kind": Kind(), "mine:selfish": selfish}
     settings = LearnerConfig(estimator="mine:Kind,mine:selfish", reward_scale=1.0, clip=0.2)
-    others = credit.others_of(other, settings)
+    others = credit.others_of([other], settings)
     for agent, shared in enumerate((0.2, 0.0)):
         found = credit.experience(own, True, settings, agent, table, {"others": others})
         expected = 2 * (own.rewards + shared * other.rewards).reshape(3, 2, 8)

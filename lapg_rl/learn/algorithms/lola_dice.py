@@ -150,8 +150,8 @@ def lola_gradient(config: Config, agent: Any, company: Company, key: Array) -> t
     played = play_pool(config, agent, company, key)
     found = []
     for kind, side in played.items():
-        own, other, identities, learns, _ = side
-        part = _aware(config, agent, identities, own, other) if learns else _unaware(config, agent, own)
+        own, (other,) = side.own, side.others
+        part = _aware(config, agent, side.identities, own, other) if side.learns else _unaware(config, agent, own)
         found.append(jax.tree.map(lambda x, s=config.shares[kind] / config.meta_batch: s * x, part))
     gradient, metrics = jax.tree.map(lambda *x: sum(x), *found)
     return gradient, metrics | describe_play(config, played)

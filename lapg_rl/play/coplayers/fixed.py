@@ -10,7 +10,8 @@ from lapg_rl.play.rollout import Trajectory
 class FixedStrategy(eqx.Module):
     """Never learns; its identity in `init` is its five cooperation probabilities (s0, CC, CD, DC, DD, own view).
 
-    In a game of k actions it is a table [1 + k^2, k]: the probability of each action at the start and after each joint one.
+    In a game of k actions it is a table [1 + k^2, k]: the probability of each action at the start and after each joint one. In
+    an anonymous group of n it is 2 n + 1 cooperation probabilities, in the order of `AnonymousGame`.
     """
 
     def init(self, identity: Float[Array, "*s"], batch: int) -> Float[Array, "*s"]:
@@ -26,7 +27,7 @@ class FixedStrategy(eqx.Module):
         if state.ndim == 2:
             logits = jnp.log(jnp.clip(observations[:, : len(state)] @ state, 1e-7, 1))
             return state, (logits, jnp.zeros(len(observations)))
-        cooperate = jnp.clip(observations[:, :5] @ state, 1e-7, 1 - 1e-7)
+        cooperate = jnp.clip(observations[:, : len(state)] @ state, 1e-7, 1 - 1e-7)
         logits = jnp.stack([jnp.log(cooperate), jnp.log1p(-cooperate)], axis=-1)
         return state, (logits, jnp.zeros(len(observations)))
 
