@@ -21,6 +21,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--game", metavar="NAME", help="a 2x2 game with its default payoffs: stag_hunt, chicken, matching_pennies, ...")
     text = "of a symmetric game (default 2,1,0,-1), or tables of any 2x2 game as game.payoffs takes them: [[4,0],[3,2]]"
     add("--payoffs", metavar="T,R,P,S", help=text)
+    add("--players", type=int, metavar="N", help="a public goods game of so many players (L0, L1, L3)")
+    add("--factor", metavar="R", help="of it: by which contributions of 1 are multiplied (default 8/5)")
+    text = "chance that {} (default 0; L0, L1, L3)"
+    add("--execution", type=float, metavar="E", help=text.format("an action slips"))
+    add("--perception", type=float, metavar="D", help=text.format("an action is seen wrongly"))
     add("--ego", metavar="s0,CC,CD,DC,DD", help="the agent's probabilities of cooperating, own view")
     add("--naive", metavar="s0,CC,CD,DC,DD", help="the co-player's at first, in its own view")
     add("--gamma", type=float, help="discount of the games that stop at random (L0)")
@@ -58,6 +63,19 @@ def _budget(text: str) -> float:
         raise ValueError(f"--budget must be {', '.join(BUDGETS)} or a number, got {text!r}") from None
 
 
+def _group(arguments: argparse.Namespace) -> Any:
+    """The public goods game of --players and --factor. Raises ValueError where that is no dilemma, or with another game."""
+    from lapg_rl.config import GameConfig
+    from lapg_rl.crossval.setting import numbers
+    from lapg_theory.game import public_goods
+
+    if given := next((f"--{name}" for name in ("game", "payoffs") if getattr(arguments, name)), None):
+        raise ValueError(f"--players {arguments.players} is about a public goods game, got {given} as well; give one")
+    (factor,) = numbers("factor", arguments.factor or "8/5", 1)
+    GameConfig(kind="public-goods", players=arguments.players, factor=float(factor))  # refuses what is no dilemma
+    return public_goods(arguments.players, factor)
+
+
 def _game(name: str | None, payoffs: str | None) -> Any:
     """The 2x2 game of --game or --payoffs. Raises ValueError for both at once, or a game of more actions."""
     from lapg_rl.config import GameConfig
@@ -79,10 +97,15 @@ def setting_of(arguments: argparse.Namespace):
     """The setting that the options describe."""
     from lapg_rl.crossval.setting import Setting, numbers
 
-    given: dict[str, Any] = {"game": _game(arguments.game, arguments.payoffs), "budget": _budget(arguments.budget)}
+    if arguments.factor is not None and arguments.players is None:
+        raise ValueError(f"--factor {arguments.factor} is of a public goods game; say of how many with --players")
+    game = _game(arguments.game, arguments.payoffs) if arguments.players is None else _group(arguments)
+    if arguments.execution is not None or arguments.perception is not None:
+        game = game.noisy(arguments.execution or 0.0, arguments.perception or 0.0)
+    given: dict[str, Any] = {"game": game, "budget": _budget(arguments.budget)}
     for name in ("ego", "naive"):
         if (text := getattr(arguments, name)) is not None:
-            given[name] = numbers(name, text, 5)
+            given[name] = numbers(name, text, 2 * (arguments.players or 2) + 1)
     if arguments.alpha is not None:
         (given["alpha"],) = numbers("alpha", arguments.alpha, 1)
     for name in ("gamma", "steps", "inner_episodes", "batch", "seed", "false_alarms"):
@@ -101,7 +124,9 @@ def run(arguments: argparse.Namespace) -> int:
         for kind, (words, _) in SABOTAGES.items():
             print(f"{kind:18} {words}; to be noticed by {', '.join(sorted(EXPECTED[kind]))}")
         return 0
-    setting, codes = setting_of(arguments), ladder.chosen(arguments.level)
+    setting = setting_of(arguments)
+    codes = ladder.chosen(arguments.level or ([] if setting.plain else ladder.GENERAL))
+    ladder.check_general(setting, codes)
     if arguments.sabotage not in (None, *SABOTAGES):
         raise ValueError(f"unknown sabotage {arguments.sabotage!r}; known: {', '.join(SABOTAGES)}")
     if arguments.model not in ("tabular", "gru", "hawk"):

@@ -23,8 +23,8 @@ def panels(columns: int, height: float = 3.6) -> tuple[Any, Any]:
     return figure, axes[0]
 
 
-def _states(axes: Any) -> None:
-    axes.set_xticks(range(5), STATES)
+def _states(axes: Any, names: Sequence[str] = STATES) -> None:
+    axes.set_xticks(range(len(names)), names)
     axes.axhline(0, color=SOFT, linewidth=0.8)
 
 
@@ -53,13 +53,19 @@ def play(level: Level) -> Any:
 def learner(level: Level) -> Any:
     """Mean update, covariance against the batch, and the direction of the variants."""
     figure, (left, middle, right) = panels(3)
-    mean, spread = level.data["mean"], level.data["covariance"]
-    left.bar(range(5), mean["exact"], 0.6, color=THEORY, alpha=0.3, label="exact gradient")
+    mean, spread, names = level.data["mean"], level.data["covariance"], level.data.get("states", STATES)
+    left.bar(range(len(names)), mean["exact"], 0.6, color=THEORY, alpha=0.3, label="exact gradient")
     left.errorbar(
-        range(5), mean["sampled"], 2 * np.array(mean["error"]), fmt="o", markersize=4, color=BLUE, label="mean update"
+        range(len(names)),
+        mean["sampled"],
+        2 * np.array(mean["error"]),
+        fmt="o",
+        markersize=4,
+        color=BLUE,
+        label="mean update",
     )
     left.set(title="Mean of an update", ylabel="change of log-odds, rate 1")
-    _states(left)
+    _states(left, names)
     left.legend()
     middle.loglog(spread["batches"], spread["exact"], color=THEORY, linewidth=1, label="exact / B")
     middle.errorbar(
@@ -77,9 +83,9 @@ def learner(level: Level) -> Any:
     middle.legend()
     for offset, (variant, colour) in enumerate(zip(level.data["variants"], (BLUE, GREEN, ORANGE), strict=True)):
         unit = np.array(variant["mean"]) / np.linalg.norm(variant["mean"])
-        right.bar(np.arange(5) + 0.26 * (offset - 1), unit, 0.24, color=colour, label=variant["name"])
+        right.bar(np.arange(len(names)) + 0.26 * (offset - 1), unit, 0.24, color=colour, label=variant["name"])
     right.set(title="Direction of the mean update")
-    _states(right)
+    _states(right, names)
     right.legend(fontsize=8)
     return figure
 
@@ -102,8 +108,9 @@ def exact(level: Level) -> Any:
 def sampled(level: Level) -> Any:
     """Deviations from prediction and from the gradient in standard errors, and the approach to the analytic limit."""
     figure, (left, right) = panels(2)
+    names = level.data.get("states", STATES)
     for offset, score in enumerate(level.data["scores"]):
-        x = np.arange(5) + 0.22 * (offset - 1)
+        x = np.arange(len(names)) + 0.22 * (offset - 1)
         colour = COLOURS[score["name"]]
         left.plot(x, score["z"], "o", markersize=4, color=colour, label=NAMES[score["name"]])
         left.plot(x, score["z_gradient"], "x", markersize=5, color=colour)
@@ -112,7 +119,7 @@ def sampled(level: Level) -> Any:
     left.axhspan(-2, 2, color=THEORY, alpha=0.1, linewidth=0)
     left.set_yscale("symlog", linthresh=3)
     left.set(title=f"Deviation in standard errors, B = {level.data['batch']}")
-    _states(left)
+    _states(left, names)
     left.legend(fontsize=8)
     data = level.data
     k = int(np.argmax(np.abs(np.array(data["oracle"][-1]) - np.array(data["batch_unaware"][-1]))))
@@ -129,7 +136,7 @@ def sampled(level: Level) -> Any:
     x = [1 / p["batch"] for p in data["points"]]
     y, error = (np.array([p[key][k] for p in data["points"]]) for key in ("mean", "error"))
     right.errorbar(x, y, 2 * error, fmt="s", markersize=4, color=BLUE, mfc="white", label="sampled LAPG")
-    right.set(title=f"Slope after {STATES[k]} against 1/B", xlabel="1 / B")
+    right.set(title=f"Slope after {names[k]} against 1/B", xlabel="1 / B")
     right.legend(fontsize=8)
     return figure
 

@@ -46,6 +46,20 @@ TRAINED = {
     "L7": Rung("l7_basin", "Basin", "Does each schedule of a mixed pool lead where the exact dynamics say it does?"),
 }
 RUNGS = LEVELS | TRAINED
+#: Those that are also about more players than two, and about noise.
+GENERAL = ("L0", "L1", "L3")
+
+
+def check_general(setting: Setting, codes: Iterable[str]) -> None:
+    """Refuse levels that are about two players without noise in other games. Raises ValueError."""
+    if setting.plain:
+        return
+    if other := [code for code in codes if code not in GENERAL]:
+        what = f"{setting.game.name} of {setting.players_count} players"
+        noise = "" if setting.game.noise is None else f" with {setting.game.noise}"
+        raise ValueError(
+            f"{other[0]} is about 2x2 games without noise, but this is {what}{noise}; take --level {','.join(GENERAL)}"
+        )
 
 
 def chosen(names: Iterable[str]) -> list[str]:

@@ -19,7 +19,7 @@ from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.verdict import POWER, Level
 from lapg_rl.reports import html
 from lapg_rl.reports.figures import draw
-from lapg_theory.game import look
+from lapg_theory.game import AnonymousGame, MatrixGame, look
 
 COLOURS = {"confirmed": "#009E73", "refuted": "#D55E00", "underpowered": "#E69F00"}
 
@@ -43,12 +43,17 @@ def plain(setting: Setting) -> dict[str, Any]:
     game = setting.game
     payoffs = (
         list(map(str, game.trps))
-        if game.is_symmetric
-        else [list(map(str, own)) for own in (game.row_payoffs, game.column_payoffs)]
+        if isinstance(game, MatrixGame) and game.is_symmetric
+        else [list(map(str, own)) for own in setting.payoffs]
     )
+    noise = {} if game.noise is None else {"execution": game.noise.execution, "perception": game.noise.perception}
+    if isinstance(game, AnonymousGame):
+        payoffs = [list(map(str, own)) for own in (game.cooperator, game.defector)]
+        noise = {"players": game.players} | noise
     names = ("gamma", "steps", "inner_episodes", "batch", "budget", "seed", "false_alarms")
     return {
         "payoffs": payoffs,
+        **noise,
         "ego": [str(p) for p in setting.ego],
         "naive": [str(p) for p in setting.naive],
         "alpha": str(setting.rate),
@@ -176,7 +181,18 @@ def _section(level: Level, drawing: Any) -> str:
     )
 
 
-def _payoffs(told: list[Any]) -> str:
+def _payoffs(setting: Setting, told: list[Any]) -> str:
+    noise = "" if setting.game.noise is None else f", with {setting.game.noise}"
+    if isinstance(setting.game, AnonymousGame):
+        own, other = (", ".join(f"{float(x):g}" for x in row) for row in told)
+        return (
+            f"{setting.players_count} players{noise}; with 0, 1, ... cooperating co-players C pays {own} and D {other}. A "
+            "co-player like the one that is spoken of sits in every other seat"
+        )
+    return _payoffs_of_two(told) + noise
+
+
+def _payoffs_of_two(told: list[Any]) -> str:
     if isinstance(told[0], str):
         return f"(T, R, P, S) = ({', '.join(told)})"
     row, column = (", ".join(own) for own in told)
@@ -186,10 +202,10 @@ def _payoffs(told: list[Any]) -> str:
 def _lead(setting: Setting, sabotage: str | None) -> str:
     data = plain(setting)
     said = (
-        f"{_payoffs(data['payoffs'])}; inner episodes of {setting.steps} steps, {setting.inner_episodes} "
-        f"of them in a meta-episode, {setting.batch} games in a minibatch; an agent that cooperates after s0, CC, CD, DC, DD "
-        f"with probability {', '.join(data['ego'])}, a co-player that begins with {', '.join(data['naive'])} and learns at "
-        f"rate {data['alpha']}. Budget {setting.budget:g}, seed {setting.seed}."
+        f"{_payoffs(setting, data['payoffs'])}; inner episodes of {setting.steps} steps, {setting.inner_episodes} "
+        f"of them in a meta-episode, {setting.batch} games in a minibatch; an agent that cooperates after "
+        f"{', '.join(setting.states)} with probability {', '.join(data['ego'])}, a co-player that begins with "
+        f"{', '.join(data['naive'])} and learns at rate {data['alpha']}. Budget {setting.budget:g}, seed {setting.seed}."
     )
     if sabotage:
         reds = ", ".join(sorted(EXPECTED[sabotage]))

@@ -49,6 +49,11 @@ def predict(cfg: Config) -> Prediction:
             f"inner_episodes is {cfg.inner_episodes}, so naive learners never act on what they learnt; a prediction "
             "needs at least 2"
         )
+    if cfg.game.noisy:
+        raise ValueError(
+            f"game.execution is {cfg.game.execution}, game.perception {cfg.game.perception}, but predictions are about games "
+            "without noise; leave them at 0"
+        )
     if cfg.game.stop:
         raise ValueError(
             f"game.stop is {cfg.game.stop}, but predictions are about inner episodes of full length; leave it at 0"

@@ -1,4 +1,4 @@
-"""What a cross-validation is about: a game, a pair of memory-one players, sizes, a budget, and a false-alarm rate."""
+"""What a cross-validation is about: a game, memory-one players, sizes, a budget, and a false-alarm rate."""
 
 import dataclasses
 import functools
@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lapg_theory.game import FiniteHorizon, MatrixGame, check_count, prisoners_dilemma
+from lapg_theory.game import AnonymousGame, FiniteHorizon, MatrixGame, check_count, prisoners_dilemma
+from lapg_theory.game.show import state_names
 from lapg_theory.oracle.episodes import number
 
 BUDGETS = {"small": 0.25, "medium": 1.0, "large": 8.0}
@@ -17,14 +18,25 @@ EGO = (Fraction(1, 3), Fraction(2, 3), Fraction(1, 4), Fraction(1, 2), Fraction(
 NAIVE = (Fraction(1, 2), Fraction(3, 5), Fraction(1, 4), Fraction(2, 3), Fraction(1, 3))
 
 
+def policies_of(players: int) -> dict[str, tuple[Fraction, ...]]:
+    """The policies that a group of so many has by default: chances that differ in every state."""
+    others = range(players - 1, -1, -1)
+    ego = [Fraction(1, 3), *(Fraction(2 + 3 * j, 3 * players + 2) for j in others)]
+    naive = [Fraction(1, 2), *(Fraction(1 + j, players + 2) for j in others)]
+    return {
+        "ego": (*ego, *(Fraction(1 + 2 * j, 3 * players) for j in others)),
+        "naive": (*naive, *(Fraction(2 + j, 2 * players) for j in others)),
+    }
+
+
 @dataclasses.dataclass(frozen=True)
 class Setting:
     """The question of a cross-validation; every level reads what it needs.
 
     Attributes:
-        game: the 2x2 game.
-        ego: P(cooperate | s0, CC, CD, DC, DD) of the learning-aware agent, strictly between 0 and 1.
-        naive: the same of the co-player, at first, in its own view.
+        game: a 2x2 game, or an anonymous one of n players; with noise or without.
+        ego: P(cooperate | s0, CC, CD, DC, DD) of the learning-aware agent, strictly between 0 and 1; in a group 2 n + 1.
+        naive: the same of the co-player, or of each of them, at first, in its own view.
         gamma: discount of the play of level L0 that stops at random.
         steps: T.
         inner_episodes: M.
@@ -39,7 +51,7 @@ class Setting:
         ValueError: for a size that is no count, a policy that does not explore, or a rate out of range.
     """
 
-    game: MatrixGame = dataclasses.field(default_factory=lambda: prisoners_dilemma(*map(Fraction, (2, 1, 0, -1))))
+    game: Any = dataclasses.field(default_factory=lambda: prisoners_dilemma(*map(Fraction, (2, 1, 0, -1))))
     ego: tuple[Any, ...] = EGO
     naive: tuple[Any, ...] = NAIVE
     gamma: float = 0.9
@@ -52,7 +64,11 @@ class Setting:
     false_alarms: float = 0.001
 
     def __post_init__(self):
-        for name, payoffs in (("ego", self.game.row_payoffs), ("naive", self.game.column_payoffs)):
+        if isinstance(self.game, AnonymousGame):
+            for name, policy in policies_of(self.game.players).items():
+                if len(getattr(self, name)) != len(policy) and getattr(self, name) == getattr(type(self), name):
+                    object.__setattr__(self, name, policy)
+        for name, payoffs in zip(("ego", "naive"), self.payoffs, strict=True):
             if len(set(payoffs)) == 1:
                 raise ValueError(
                     f"all payoffs of the {name} are {payoffs[0]}: nothing depends on play, so there is nothing to compare; "
@@ -66,9 +82,11 @@ class Setting:
             raise ValueError(f"seed must be below 2^32 = {2**32:,}, got {self.seed}")
         for name in ("ego", "naive"):
             policy = getattr(self, name)
-            if len(policy) != 5 or not all(0 < p < 1 for p in policy):
+            entries = 2 * self.players_count + 1
+            if len(policy) != entries or not all(0 < p < 1 for p in policy):
+                count = "five" if entries == 5 else str(entries)
                 raise ValueError(
-                    f"{name} needs five probabilities strictly between 0 and 1 (s0, CC, CD, DC, DD), got "
+                    f"{name} needs {count} probabilities strictly between 0 and 1 ({', '.join(self.states)}), got "
                     f"{', '.join(map(str, policy))}; both players must explore"
                 )
         for name, value, high in (
@@ -80,6 +98,28 @@ class Setting:
                 raise ValueError(f"{name} must lie strictly between 0 and {high}, got {value}")
         if not 0 < self.false_alarms <= 0.5:
             raise ValueError(f"false_alarms must lie in (0, 0.5], got {self.false_alarms}; the usual choice is 0.001")
+
+    @property
+    def players_count(self) -> int:
+        """How many players the game has."""
+        return self.game.players if isinstance(self.game, AnonymousGame) else 2
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a game of two players without noise, which all levels are about."""
+        return isinstance(self.game, MatrixGame) and self.game.noise is None
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """What the entries of a policy are called."""
+        return state_names(2 * self.players_count + 1, dilemma=True)
+
+    @property
+    def payoffs(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """All that the ego, and a co-player, may earn in a step."""
+        if isinstance(self.game, AnonymousGame):
+            return ((*self.game.cooperator, *self.game.defector),) * 2
+        return self.game.row_payoffs, self.game.column_payoffs
 
     @property
     def horizon(self) -> FiniteHorizon:
@@ -98,12 +138,14 @@ class Setting:
         What a minibatch moves it by has the size of rate times payoff: a fixed rate would make of a game in larger units
         another one, with a noisier learner that is clipped.
         """
-        return Fraction(1, 10) / _largest(self.game.column_payoffs) if self.alpha is None else self.alpha
+        return (
+            (Fraction(1, 10) / _largest(self.payoffs[1])).limit_denominator(10**6) if self.alpha is None else self.alpha
+        )
 
     @property
     def time(self) -> float:
         """How long the agent of level L4 climbs: 16 over its largest payoff, for the same path in any units."""
-        return float(16 / _largest(self.game.row_payoffs))
+        return float(16 / _largest(self.payoffs[0]))
 
     @property
     def eta(self) -> float:

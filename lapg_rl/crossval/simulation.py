@@ -14,15 +14,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from lapg_rl.config import LearnerConfig, NaiveConfig
-from lapg_rl.envs import IteratedMatrixGame
+from lapg_rl.envs import IteratedGroupGame, IteratedMatrixGame
 from lapg_rl.estimators import ESTIMATORS
 from lapg_rl.learn.credit import experience
 from lapg_rl.learn.losses import loss
 from lapg_rl.models import Tabular
 from lapg_rl.play.company import naive_learner
-from lapg_rl.play.coplayers import NaiveLearner
+from lapg_rl.play.coplayers import Group, NaiveLearner
 from lapg_rl.play.rollout import Trajectory, meta_batch
-from lapg_theory.game import MatrixGame
+from lapg_theory.game import AnonymousGame, MatrixGame
 
 #: Plain policy gradient: the loss whose gradient is the estimator's, with nothing added, clipped or normalised.
 PLAIN = LearnerConfig(
@@ -54,6 +54,11 @@ def learner(config: NaiveConfig) -> NaiveLearner:
     return naive_learner(config)
 
 
+def environment_of(game: MatrixGame | AnonymousGame) -> IteratedMatrixGame | IteratedGroupGame:
+    """The environment that repeats a game."""
+    return IteratedGroupGame(game) if isinstance(game, AnonymousGame) else IteratedMatrixGame(game)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Simulation:
     """What the levels take from `lapg_rl`: how to build the environment, the table of estimators, the co-players.
@@ -61,7 +66,7 @@ class Simulation:
     `schedule` is the order in which what changes in the course of training, [updates, ...], is gone through.
     """
 
-    make_env: Callable[[MatrixGame], Any] = IteratedMatrixGame
+    make_env: Callable[[Any], Any] = environment_of
     estimators: Mapping[str, Callable[..., Any]] = dataclasses.field(default_factory=lambda: ESTIMATORS)
     coplayer: Callable[[Any], Any] = _unchanged
     schedule: Callable[[np.ndarray], np.ndarray] = _unchanged
@@ -77,20 +82,25 @@ def repeated(tree: Any, count: int) -> Any:
 
 def play(
     simulation: Simulation,
-    game: MatrixGame,
+    game: MatrixGame | AnonymousGame,
     ego: Any,
     coplayer: Any,
     identity: Any,
     key: Array,
     count: int,
     **sizes: int,
-) -> tuple[Trajectory, Trajectory]:
-    """`count` meta-episodes of `ego` against the same co-player, by the production rollout: `[k, b, m, t]`."""
-    env = simulation.make_env(game)
-    return meta_batch(env, ego, simulation.coplayer(coplayer), repeated(identity, count), key, **sizes)
+) -> tuple[Trajectory, ...]:
+    """`count` meta-episodes of `ego` against the same co-player, by the production rollout: `[k, b, m, t]`.
+
+    In a group such a co-player sits in every other seat, and there is a trajectory for each.
+    """
+    env, player = simulation.make_env(game), simulation.coplayer(coplayer)
+    if isinstance(game, AnonymousGame):
+        player, identity = Group((player,), (game.players - 1,)), (repeated(identity, game.players - 1),)
+    return meta_batch(env, ego, player, repeated(identity, count), key, **sizes)
 
 
-def estimates(simulation: Simulation, ego: Tabular, own: Trajectory, estimator: str) -> Float[Array, "k 5"]:
+def estimates(simulation: Simulation, ego: Tabular, own: Trajectory, estimator: str) -> Float[Array, "k s"]:
     """Each meta-episode's estimate of the gradient of the shaping return in the ego's log-odds, by the production loss.
 
     The loss is a mean over the M T steps of credits that are scaled by B (see `lapg_rl.learn.losses`), so its gradient is

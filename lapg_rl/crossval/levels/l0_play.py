@@ -1,5 +1,6 @@
 """Level L0, play: sampled returns and occupancies of memory-one pairs against the exact ones."""
 
+import dataclasses
 import math
 
 import jax
@@ -13,8 +14,9 @@ from lapg_rl.crossval.statistics import compare_means, joined
 from lapg_rl.crossval.verdict import Level, Sampled
 from lapg_rl.models import memory_one
 from lapg_rl.play.coplayers import FixedStrategy
-from lapg_theory import exact_returns, occupancy
-from lapg_theory.game import GTFT, WSLS, Discounted, Horizon
+from lapg_theory import exact_returns, general_returns, occupancy
+from lapg_theory.game import GTFT, WSLS, AnonymousGame, Discounted, FiniteHorizon, Horizon, group_strategy
+from lapg_theory.game.noise import Noise, counts_seen
 
 GAMES = 2**14
 #: A deviation that must not go unseen: this share of the payoff range, or of the steps.
@@ -26,8 +28,41 @@ TAIL = 1e-6
 def pairs(setting: Setting) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The pairs that are played: the setting's, in both seats, and two strategies with trembling hands."""
     ego, naive = setting.players
-    tremble = [0.1 + 0.8 * np.array(p) for p in (GTFT, WSLS)]
-    return {"ego, naive": (ego, naive), "naive, ego": (naive, ego), "GTFT, WSLS": (tremble[0], tremble[1])}
+    group = isinstance(setting.game, AnonymousGame)
+    known = [group_strategy(name, setting.players_count) for name in ("tft", "grim")] if group else (GTFT, WSLS)
+    tremble = [0.1 + 0.8 * np.array(p) for p in known]
+    name = "TFT, grim" if group else "GTFT, WSLS"
+    return {"ego, naive": (ego, naive), "naive, ego": (naive, ego), name: (tremble[0], tremble[1])}
+
+
+def exact_rewards(setting: Setting, pair: tuple, horizon: Horizon) -> Float[np.ndarray, " 2"]:
+    """Rewards per step of the ego and of its co-player, or the mean of those that all play so."""
+    p, q = pair
+    if isinstance(setting.game, AnonymousGame):
+        own, *others = general_returns(setting.game, [p] + [q] * (setting.players_count - 1), horizon) / horizon.weight
+        return np.array([own, np.mean(others)])
+    return np.array(exact_returns(setting.game, p, q, horizon)) / horizon.weight
+
+
+def exact_shares(setting: Setting, pair: tuple, horizon: Horizon) -> Float[np.ndarray, " states"]:
+    """Shares of the steps in which the ego does C, then D, and sees all, ..., none of the others cooperate."""
+    n, shares, noise = setting.players_count, [], setting.game.noise
+    if not isinstance(setting.game, AnonymousGame):
+        p, q = pair if noise is None else map(noise.acted, pair)
+        done = np.asarray(occupancy(p, q, horizon))
+        return done if noise is None else _as_seen(done, noise, n)
+    for own in range(2):  # a game that pays 1 in one state, and nothing else, returns how often it comes
+        for cooperating in range(n - 1, -1, -1):
+            pays = np.zeros((2, n))
+            pays[own, cooperating] = 1
+            there = dataclasses.replace(setting.game, cooperator=pays[0], defector=pays[1])
+            shares.append(exact_rewards(dataclasses.replace(setting, game=there), pair, horizon)[0])
+    return np.array(shares) if noise is None else _as_seen(np.array(shares), noise, n)
+
+
+def _as_seen(shares: np.ndarray, noise: Noise, n: int) -> np.ndarray:
+    """Shares of what is done as shares of what the ego sees of it."""
+    return (shares.reshape(2, n) @ np.array(counts_seen(noise.perception, n - 1))).ravel()
 
 
 @compiled
@@ -36,17 +71,22 @@ def _outcomes(
 ) -> tuple[Int[Array, "n t"], Float[Array, "n t 2"]]:
     batch, steps = sizes
     coplayer = FixedStrategy()
-    own, other = play(
+    own, *others = play(
         simulation, game, memory_one(p), coplayer, q, key, count, batch=batch, inner_episodes=1, steps=steps
     )
-    rewards = jnp.stack([own.rewards, other.rewards], axis=-1)
-    return (2 * own.actions + other.actions).reshape(-1, steps), rewards.reshape(-1, steps, 2)
+    others = jax.tree.map(lambda *x: jnp.stack(x), *others)
+    rewards = jnp.stack([own.rewards, others.rewards.mean(0)], axis=-1)
+    outcomes = (1 + len(others.actions)) * own.actions + others.actions.sum(0)
+    if game.noise is not None:  # what was done is told by what is seen next, which nobody does after the last step
+        later = own.observations[..., 1:, :].argmax(-1) - 1
+        outcomes = jnp.concatenate([later, jnp.full_like(later[..., :1], -1)], axis=-1)
+    return outcomes.reshape(-1, steps), rewards.reshape(-1, steps, 2)
 
 
 def _sums(
     simulation: Simulation, setting: Setting, pair: tuple, horizon: Horizon, key: Array, games: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Counts of the outcomes [n, 4] and summed rewards [n, 2] of whole games.
+    """Counts of the outcomes [n, states] and summed rewards [n, 2] of whole games.
 
     A discounted game stops after each step with probability 1 - gamma, which makes sums discounted sums.
     """
@@ -62,7 +102,7 @@ def _sums(
         if isinstance(horizon, Discounted):
             length = jax.random.geometric(stop_key, 1 - horizon.gamma, outcomes.shape[:1])
             alive = np.arange(steps) < np.asarray(length)[:, None]
-        seen = (np.asarray(outcomes)[..., None] == np.arange(4)) & alive[..., None]
+        seen = (np.asarray(outcomes)[..., None] == np.arange(2 * setting.players_count)) & alive[..., None]
         return seen.sum(1), (np.asarray(rewards) * alive[..., None]).sum(1)
 
     return collected(sample, key, games // batch, batch * steps)
@@ -73,25 +113,29 @@ def _compare(simulation: Simulation, setting: Setting, horizon: Horizon, key: Ar
     discounted = isinstance(horizon, Discounted)
     games = setting.samples(GAMES)
     rule = f"stopped at random, gamma {horizon.gamma:g}" if discounted else f"over {setting.steps} steps"
-    scale = np.array(
-        [max(map(float, r)) - min(map(float, r)) for r in (setting.game.row_payoffs, setting.game.column_payoffs)]
-    )
+    scale = np.array([max(map(float, r)) - min(map(float, r)) for r in setting.payoffs])
     returns, shares, shown = [], [], []
     for n, (name, pair) in enumerate(pairs(setting).items()):
-        exact = np.array(exact_returns(setting.game, *pair, horizon)) / horizon.weight
-        visits = np.asarray(occupancy(*pair, horizon))
+        steps = horizon  # those whose outcome is seen
+        if setting.game.noise is not None and not discounted:
+            steps = FiniteHorizon(setting.steps - 1)
+        exact, visits = exact_rewards(setting, pair, horizon), exact_shares(setting, pair, steps)
         counts, _ = _sums(simulation, setting, pair, horizon, jax.random.fold_in(key, 2 * n), games)
         _, sums = _sums(simulation, setting, pair, horizon, jax.random.fold_in(key, 2 * n + 1), games)
-        counts, sums = counts / horizon.weight, sums / horizon.weight
+        counts, sums = counts / steps.weight, sums / horizon.weight
         returns.append(compare_means("", sums, exact, SHARE * np.diag(scale), ""))
-        shares.append(compare_means("", counts, visits, SHARE * (np.eye(4) - np.roll(np.eye(4), 1, 1)), ""))
+        shares.append(
+            compare_means("", counts, visits, SHARE * (np.eye(len(visits)) - np.roll(np.eye(len(visits)), 1, 1)), "")
+        )
         for kind, sample, truth in (("return", sums, exact), ("share", counts, visits)):
             error = sample.std(0) / math.sqrt(len(sample))
             shown.append({"pair": name, "rule": rule, "kind": kind, "exact": truth.tolist(),
                           "sampled": sample.mean(0).tolist(), "error": error.tolist()})  # fmt: skip
     checks = [
         joined(f"returns of both players, {rule}", returns, f"one return off by {SHARE:.0%} of the payoff range"),
-        joined(f"shares of CC, CD, DC, DD, {rule}", shares, f"{SHARE:.0%} of the steps in another state"),
+        joined(
+            f"shares of {', '.join(setting.states[1:])}, {rule}", shares, f"{SHARE:.0%} of the steps in another state"
+        ),
     ]
     return checks, shown
 

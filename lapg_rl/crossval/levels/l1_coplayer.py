@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from lapg_rl.config import NaiveConfig
-from lapg_rl.crossval.setting import Setting
+from lapg_rl.crossval.setting import Setting, logits
 from lapg_rl.crossval.simulation import (
     HONEST,
     Simulation,
@@ -22,14 +22,15 @@ from lapg_rl.crossval.simulation import (
 from lapg_rl.crossval.statistics import compare_means, joined, quadratic
 from lapg_rl.crossval.verdict import Level
 from lapg_rl.models import memory_one
+from lapg_theory import float64, general_returns, oracle
 from lapg_theory.exact.gradients import returns_and_gradients
-from lapg_theory.game import COOPERATE, FiniteHorizon
+from lapg_theory.game import COOPERATE, AnonymousGame, FiniteHorizon
 from lapg_theory.oracle import episodes as ep
 
 UPDATES = 2**14
 BATCHES = (1, 4, 16)
-#: The covariance is enumerated over the 4^T inner episodes: at most this many steps.
-MOST_STEPS = 5
+#: The covariance is enumerated over all inner episodes: at most this many steps, and episodes.
+MOST_STEPS, MOST_EPISODES = 5, 5000
 PLAIN = plain_learner(1.0)
 #: The same learner with one thing after another as in the published settings.
 VARIANTS = {
@@ -42,10 +43,10 @@ VARIANTS = {
 @compiled
 def _updates(
     simulation: Simulation, game, p: Array, q: Array, key: Array, coplayer: Any, count: int, sizes: tuple[int, int]
-) -> Float[Array, "n 5"]:
+) -> Float[Array, "n s"]:
     batch, steps = sizes
     naive, first = simulation.coplayer(coplayer), memory_one(q)
-    _, seen = play(
+    _, seen, *_ = play(
         simulation, game, memory_one(p), coplayer, first, key, count, batch=batch, inner_episodes=1, steps=steps
     )
 
@@ -60,7 +61,7 @@ def _updates(
 def sampled_updates(
     simulation: Simulation, setting: Setting, config: NaiveConfig, key: Array, count: int, batch: int, steps: int
 ) -> np.ndarray:
-    """[n, 5]: how much one update of the production naive learner moves its log-odds, from independent minibatches."""
+    """[n, states]: how much one update of the production naive learner moves its log-odds, from independent minibatches."""
     p, q = (jnp.asarray(x, jnp.float32) for x in setting.players)
     sample = lambda k, n: _updates(simulation, setting.game, p, q, k, learner(config), n, (batch, steps))  # noqa: E731
     return collected(sample, key, count, batch * steps)
@@ -68,13 +69,40 @@ def sampled_updates(
 
 def exact_gradient(setting: Setting, steps: int) -> np.ndarray:
     """Slope of the co-player's return per step in its own log-odds."""
+    if isinstance(setting.game, AnonymousGame):
+        return _slope_in_group(setting, steps)
     found = returns_and_gradients(setting.game, *setting.players, FiniteHorizon(steps), space="probability")
     q = setting.players[1]
     return q * (1 - q) * np.asarray(found.column_by_q) / steps
 
 
+def _slope_in_group(setting: Setting, steps: int) -> np.ndarray:
+    """The same in a group: the first of the learners moves, the others stay."""
+    horizon, (p, q) = FiniteHorizon(steps), setting.players
+    others = [q] * (setting.players_count - 2)
+    with float64():
+
+        def earned(theta):
+            return general_returns(setting.game, [p, jax.nn.sigmoid(theta), *others], horizon)[1] / steps
+
+        return np.asarray(jax.grad(earned)(jnp.asarray(logits(q))))
+
+
+def enumerated_steps(setting: Setting) -> int:
+    """The steps of the inner episodes over which the covariance is a sum."""
+    if setting.plain:
+        return min(setting.steps, MOST_STEPS)
+    policies = [setting.ego] + [setting.naive] * (setting.players_count - 1)
+    for steps in range(min(setting.steps, MOST_STEPS), 1, -1):
+        if oracle.general.size(setting.game, len(policies), steps) <= MOST_EPISODES:
+            return steps
+    return 1
+
+
 def exact_covariance(setting: Setting, steps: int) -> np.ndarray:
-    """[5, 5] covariance of the update from one trajectory, as a sum over all 4^T inner episodes."""
+    """[states, states] covariance of the update from one trajectory, as a sum over all inner episodes: 4^T in a 2x2 game."""
+    if not setting.plain:
+        return _covariance_of_branches(setting, steps)
     p, q = ep.policy("ego", setting.ego), ep.policy("naive", setting.naive)
     payoffs = tuple(ep.number(value) for value in setting.game.column_payoffs)
     chances, steps_taken = [], []
@@ -87,6 +115,18 @@ def exact_covariance(setting: Setting, steps: int) -> np.ndarray:
     chance, step = np.array(chances), np.array(steps_taken)
     mean = chance @ step
     return (chance[:, None] * step).T @ step - np.outer(mean, mean)
+
+
+def _covariance_of_branches(setting: Setting, steps: int) -> np.ndarray:
+    """The same in a group, or with noise, for the first of the learners."""
+    p, q = setting.players
+    played = oracle.general.branches(setting.game, [p] + [q] * (setting.players_count - 1), steps)
+    states, actions = played.states[:, 1], played.actions[:, 1]
+    to_go = played.rewards[:, 1, ::-1].cumsum(1)[:, ::-1]
+    pushes = ((actions == COOPERATE) - q[states]) * to_go / steps
+    step = np.einsum("ets,et->es", np.eye(len(q))[states], pushes)
+    mean = played.chance @ step
+    return (played.chance[:, None] * step).T @ step - np.outer(mean, mean)
 
 
 def _mean(simulation: Simulation, setting: Setting, key: Array):
@@ -103,7 +143,7 @@ def _mean(simulation: Simulation, setting: Setting, key: Array):
 
 def _covariance(simulation: Simulation, setting: Setting, key: Array):
     """The squared distance of an update from its mean, in units of the exact covariance over B, is its rank on average."""
-    steps = min(setting.steps, MOST_STEPS)
+    steps = enumerated_steps(setting)
     mean, covariance = exact_gradient(setting, steps), exact_covariance(setting, steps)
     parts, traces = [], []
     for n, batch in enumerate(BATCHES):
@@ -111,7 +151,7 @@ def _covariance(simulation: Simulation, setting: Setting, key: Array):
             simulation, setting, PLAIN, jax.random.fold_in(key, n), setting.samples(UPDATES), batch, steps
         )
         away = sample - mean
-        rank = quadratic(np.zeros(5), covariance)[1]
+        rank = quadratic(np.zeros(len(mean)), covariance)[1]
         distance = batch * np.einsum("ni,ij,nj->n", away, np.linalg.pinv(covariance, 1e-10, hermitian=True), away)
         parts.append(compare_means("", distance[:, None], [rank], [0.1 * rank], ""))
         squares = (away**2).sum(1)
@@ -149,5 +189,5 @@ def level(setting: Setting, simulation: Simulation = HONEST) -> Level:
         "returns in the minibatch (and centre by its mean, which acts as a baseline). Adam's first step has the length of "
         "its learning rate in every logit, whatever the slope.",
     )
-    data = {"mean": shown_mean, "covariance": shown_covariance, "variants": variants}
+    data = {"states": setting.states, "mean": shown_mean, "covariance": shown_covariance, "variants": variants}
     return Level("L1", (mean, covariance), data, notes, setting.false_alarms)

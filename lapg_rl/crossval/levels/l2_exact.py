@@ -31,8 +31,13 @@ HISTORIES_AT_ONCE = 2**12
 
 
 @derived
-def expectations(setting: Setting, batch: int) -> oracle.Expectations:
-    """The oracle's expectations at T = M = 2 against the REINFORCE learner of the setting."""
+def expectations(setting: Setting, batch: int) -> Any:
+    """The oracle's expectations at T = M = 2 against the REINFORCE learner of the setting, or one in each other seat."""
+    if not setting.plain:
+        p, q = setting.players
+        learners = [q] * (setting.players_count - 1)
+        sizes = {"steps": STEPS, "batch": batch, "rate": float(setting.rate)}
+        return oracle.general_expectations(setting.game, p, learners, **sizes)
     rule = oracle.Reinforce(setting.game, setting.rate)
     sizes = {"steps": STEPS, "inner_episodes": EPISODES, "batch": batch}
     return oracle.expectations(setting.game, setting.ego, setting.naive, **sizes, update=rule)
@@ -48,7 +53,7 @@ def vector(values: Any) -> np.ndarray:
     return np.array([float(value) for value in values])
 
 
-def bias(found: oracle.Expectations) -> np.ndarray:
+def bias(found: Any) -> np.ndarray:
     """What batch-unaware credits miss of the gradient."""
     return vector(found.gradient) - vector(found.batch_unaware)
 

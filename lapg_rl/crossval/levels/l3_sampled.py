@@ -20,7 +20,7 @@ from lapg_rl.crossval.simulation import HONEST, Simulation, collected, compiled,
 from lapg_rl.crossval.statistics import compare_means, fitted_slope, joined
 from lapg_rl.crossval.verdict import Exact, Level, Sampled
 from lapg_rl.models import memory_one
-from lapg_theory import exact_returns, float64, oracle
+from lapg_theory import exact_returns, float64, general_returns, oracle
 from lapg_theory.game import COOPERATE, FiniteHorizon
 from lapg_theory.oracle import episodes as ep
 
@@ -28,8 +28,6 @@ ESTIMATORS = ("lapg", "batch_unaware", "mfos")
 META_EPISODES = 2**17
 #: Batch sizes at which the oracle gives the gap to the limit, and larger ones at which only sampling reaches it.
 ENUMERATED, SAMPLED = (1, 2, 3, 4), (8, 16)
-#: The largest batch at which an estimator is compared with the oracle.
-MOST = 4
 
 
 @compiled
@@ -43,16 +41,16 @@ def _estimates(
     estimator: str,
     count: int,
     sizes: tuple[int],
-) -> Float[Array, "k 5"]:
+) -> Float[Array, "k s"]:
     ego = memory_one(p)
-    own, _ = play(simulation, game, ego, coplayer, q, key, count, batch=sizes[0], inner_episodes=EPISODES, steps=STEPS)
+    own, *_ = play(simulation, game, ego, coplayer, q, key, count, batch=sizes[0], inner_episodes=EPISODES, steps=STEPS)
     return estimates(simulation, ego, own, estimator)
 
 
 def sampled_estimates(
     simulation: Simulation, setting: Setting, estimator: str, key: Array, count: int, batch: int
 ) -> np.ndarray:
-    """[k, 5] estimates of independent meta-episodes against the REINFORCE learner."""
+    """[k, states] estimates of independent meta-episodes against the REINFORCE learner."""
     p, q = (jnp.asarray(x, jnp.float32) for x in setting.players)
     sample = lambda k, n: _estimates(  # noqa: E731
         simulation, setting.game, p, q, k, reinforce(setting), estimator, n, (batch,)
@@ -65,12 +63,18 @@ def limit(setting: Setting) -> np.ndarray:
     """The shaping gradient of an infinite batch, in the ego's log-odds, by autodiff through the exact returns."""
     horizon, learner = FiniteHorizon(STEPS), reinforce(setting)
 
+    def returns(p, q, others):
+        """Of all, where the first of the learners plays q and the others what they all play."""
+        if setting.plain:
+            return exact_returns(setting.game, p, q, horizon)
+        return general_returns(setting.game, [p, q] + [others] * (setting.players_count - 2), horizon)
+
     def total(theta, q):
         p, found = jax.nn.sigmoid(theta), jnp.zeros(())
         for episode in range(EPISODES):
-            found = found + exact_returns(setting.game, p, q, horizon)[0]
+            found = found + returns(p, q, q)[0]
             if episode + 1 < EPISODES:
-                uphill = jax.grad(lambda q: exact_returns(setting.game, p, q, horizon)[1])(q)
+                uphill = jax.grad(lambda moved, q=q: returns(p, moved, q)[1])(q)
                 q = jnp.clip(q + learner.alpha * uphill, learner.clip, 1 - learner.clip)
         return found
 
@@ -79,9 +83,20 @@ def limit(setting: Setting) -> np.ndarray:
         return np.asarray(jax.grad(total)(jnp.asarray(logits(p)), jnp.asarray(q)))
 
 
+def batches_of(setting: Setting) -> tuple[int, ...]:
+    """The batch sizes at which the expectations are enumerated: fewer where an inner episode has more ways to go."""
+    if setting.plain:
+        return ENUMERATED
+    episodes = oracle.general.size(setting.game, setting.players_count, STEPS)
+    most = oracle.general.MOST_BATCHES
+    return tuple(
+        b for b in ENUMERATED if b == 1 or math.comb(episodes + b - 1, b) <= most // 10 or (b == 2 and episodes < 1500)
+    )
+
+
 def _against_oracle(simulation: Simulation, setting: Setting, key: Array) -> tuple[list[Sampled], list[dict[str, Any]]]:
     """Mean of each estimator, and variance of LAPG, each from meta-episodes of its own."""
-    batch = min(setting.batch, MOST)
+    batch = min(setting.batch, batches_of(setting)[-1])
     told, keys = expectations(setting, batch), jax.random.split(key, len(ESTIMATORS) + 1)
     count, checks, shown = setting.samples(META_EPISODES), [], []
     for name, k in zip(ESTIMATORS, keys, strict=False):
@@ -91,6 +106,8 @@ def _against_oracle(simulation: Simulation, setting: Setting, key: Array) -> tup
         error = sample.std(0) / np.sqrt(len(sample))
         shown.append({"name": name, "z": ((sample.mean(0) - truth) / error).tolist(),
                       "z_gradient": ((sample.mean(0) - vector(told.gradient)) / error).tolist()})  # fmt: skip
+    if not setting.plain:
+        return checks, shown
     spread = vector(told.variance["lapg"])
     squares = (sampled_estimates(simulation, setting, "lapg", keys[-1], count, batch) - vector(told.lapg)) ** 2
     checks.append(
@@ -104,6 +121,8 @@ def unclipped_rate(setting: Setting) -> float:
 
     A minibatch moves it by a mean of what its single inner episodes would, so these are all that matters.
     """
+    if not setting.plain:
+        return _unclipped_by_branches(setting)
     q, clip, rate = ep.policy("naive", setting.naive), oracle.Reinforce(setting.game, 0).clip, math.inf
     payoffs = tuple(ep.number(value) for value in setting.game.column_payoffs)
     for episode in ep.episodes(STEPS):
@@ -115,19 +134,31 @@ def unclipped_rate(setting: Setting) -> float:
     return max(rate, 0.0)
 
 
+def _unclipped_by_branches(setting: Setting) -> float:
+    p, q = setting.players
+    played = oracle.general.branches(setting.game, [p] + [q] * (setting.players_count - 1), STEPS)
+    states, clip = played.states[:, 1], reinforce(setting).clip
+    to_go = played.rewards[:, 1, ::-1].cumsum(1)[:, ::-1]
+    pushes = np.where(played.actions[:, 1] == COOPERATE, 1 / q[states], -1 / (1 - q[states])) * to_go
+    step = np.einsum("ets,et->es", np.eye(len(q))[states], pushes)
+    room = np.where(step > 0, 1 - clip - q, q - clip)
+    return max(float((room / np.maximum(np.abs(step), 1e-300)).min()), 0.0)
+
+
 def _gap(setting: Setting) -> tuple[Exact, np.ndarray | None, list[list[float]]]:
     """The oracle's gap to the limit as a power of B; the coefficient of 1/B, if it is one; the oracle's gradients."""
-    told = [vector(expectations(setting, batch).gradient) for batch in ENUMERATED]
+    sizes = batches_of(setting)
+    told = [vector(expectations(setting, batch).gradient) for batch in sizes]
     gaps = [gradient - limit(setting) for gradient in told]
     lengths = np.linalg.norm(gaps, axis=1)
-    slope, _ = fitted_slope(ENUMERATED, lengths, lengths)
-    away, name = abs(slope + 1), f"oracle minus analytic gradient, B = {ENUMERATED[0]} to {ENUMERATED[-1]}"
+    slope, _ = fitted_slope(sizes, lengths, lengths)
+    away, name = abs(slope + 1), f"oracle minus analytic gradient, B = {sizes[0]} to {sizes[-1]}"
     gradients, effect = [gradient.tolist() for gradient in told], "a gap that does not shrink"
     if setting.rate > unclipped_rate(setting):
         words = f"{name}: exponent {slope:.3f}, none predicted where minibatches are clipped"
         return Exact(words, away, max(1.0, away), 1.0, effect), None, gradients
     check = Exact(f"{name}: exponent {slope:.3f}, predicted -1", away, 0.1, 1.0, effect)
-    return check, ENUMERATED[-1] * gaps[-1], gradients
+    return check, sizes[-1] * gaps[-1], gradients
 
 
 def _towards_limit(
@@ -135,7 +166,8 @@ def _towards_limit(
 ) -> tuple[Sampled, list[dict[str, Any]]]:
     """LAPG at batch sizes beyond the oracle's, against the analytic gradient plus the gap that the oracle predicts."""
     count, parts, shown = setting.samples(META_EPISODES // 4), [], []
-    missed = bias(expectations(setting, MOST)) * MOST / (MOST - 1)
+    most = batches_of(setting)[-1]
+    missed = bias(expectations(setting, most)) * most / (most - 1)
     for n, batch in enumerate(SAMPLED):
         sample = sampled_estimates(simulation, setting, "lapg", jax.random.fold_in(key, n), count, batch)
         expected = limit(setting) + coefficient / batch
@@ -151,9 +183,12 @@ def level(setting: Setting, simulation: Simulation = HONEST) -> Level:
     keys = jax.random.split(jax.random.fold_in(jax.random.key(setting.seed), 3), 2)
     checks, scores = _against_oracle(simulation, setting, keys[0])
     gap, coefficient, told = _gap(setting)
-    blind = [vector(expectations(setting, batch).batch_unaware).tolist() for batch in ENUMERATED]
-    data = {"scores": scores, "batch": min(setting.batch, MOST), "limit": limit(setting).tolist(), "coefficient": None,
-            "batches": ENUMERATED, "oracle": told, "batch_unaware": blind, "points": []}  # fmt: skip
+    sizes = batches_of(setting)
+    blind = [vector(expectations(setting, batch).batch_unaware).tolist() for batch in sizes]
+    data = {"states": setting.states,
+            "scores": scores, "batch": min(setting.batch, sizes[-1]),
+            "limit": limit(setting).tolist(), "coefficient": None,
+            "batches": sizes, "oracle": told, "batch_unaware": blind, "points": []}  # fmt: skip
     if coefficient is None:
         note = (
             "Some minibatches carry a probability of the co-player to its bound. Oracle and training clip alike, so what "
@@ -164,7 +199,7 @@ def level(setting: Setting, simulation: Simulation = HONEST) -> Level:
     far, points = _towards_limit(simulation, setting, coefficient, keys[1])
     note = (
         "Predicted systematic gap: at finite B the gradient is not the analytic shaping gradient, but c/B away from it, "
-        "because the co-player's step is noisy. c comes from the oracle at B = 4; sampled gradients at larger B are "
+        f"because the co-player's step is noisy. c comes from the oracle at B = {sizes[-1]}; sampled gradients at larger B are "
         "compared with limit and gap together."
     )
     data |= {"coefficient": coefficient.tolist(), "points": points}
