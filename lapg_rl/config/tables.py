@@ -337,7 +337,7 @@ METRICS = {
     "{measure}_vs_{kind}": "what the game measures, as cooperation",
     "{kind}_{measure}": "the same of the co-player",
     "{measure}_discrepancy_vs_{kind}": "mean difference between the two players",
-    "{kind}_in_{group}_reward": "in a mixed group, as naive+meta, of those of that kind",
+    "{kind}_in_{group}_reward": "of that kind in a mixed group: naive+meta",
     "{kind}_in_{group}_{measure}": "what the game measures of them",
     "length_vs_{kind}": "steps of an inner episode that may end early",
     "policy_loss": "mean over epochs and minibatches",
