@@ -32,19 +32,24 @@ class Played(NamedTuple):
 
     Attributes:
         own: the agent's.
-        others: the co-players', one in a game of two.
-        members: the kind of each of them.
+        other: the co-player's; of a group the first one's.
         identities: of the co-player, or of a `Group`.
         learns: whether any of them learnt.
         value_scales: of each, see `Kind`.
+        more: those of the rest of a group; the kinds of all are those of `Config.groups`.
     """
 
     own: Trajectory
-    others: tuple[Trajectory, ...]
-    members: tuple[str, ...]
+    other: Trajectory
     identities: Any
-    learns: bool
-    value_scales: tuple[float, ...]
+    learns: bool = False
+    value_scales: tuple[float, ...] = (1.0,)
+    more: tuple[Trajectory, ...] = ()
+
+    @property
+    def others(self) -> tuple[Trajectory, ...]:
+        """Those of all co-players."""
+        return self.other, *self.more
 
 
 def naive_learner(config: NaiveConfig) -> NaiveLearner:
@@ -154,10 +159,14 @@ def _keys(config: Config, key: Array) -> dict[str, tuple[Array, Array]]:
     numbers of no run without it.
     """
     first, kinds = jax.random.split(key, 4), list(tables.COPLAYERS)
-    places = {kind: n if n < 4 else 2**16 + n for n, kind in enumerate(kinds)}
-    places |= {kind: 4 + n for n, kind in enumerate(config.pool.others)}
-    later = [(kind, jax.random.split(jax.random.fold_in(key, n))) for kind, n in places.items() if n >= 2]
+    later = [(kind, jax.random.split(jax.random.fold_in(key, n))) for kind, n in _places(config).items() if n >= 2]
     return {kinds[0]: (first[0], first[2]), kinds[1]: (first[1], first[3])} | {kind: (k[0], k[1]) for kind, k in later}
+
+
+def _places(config: Config) -> dict[str, int]:
+    """A number for each kind that stays the same when kinds are added."""
+    places = {kind: n if n < 4 else 2**16 + n for n, kind in enumerate(tables.COPLAYERS)}
+    return places | {kind: 4 + n for n, kind in enumerate(config.pool.others)}
 
 
 def play_pool(config: Config, agent: Any, company: Company, key: Array) -> dict[str, Played]:
@@ -173,17 +182,14 @@ def play_pool(config: Config, agent: Any, company: Company, key: Array) -> dict[
             continue
         kind, (draw_key, play_key) = kind_of(config, name), keys[name]
         identities = kind.draw(company, count, draw_key)
-        own, *others = meta_batch(
-            environment(config, name), agent, kind.coplayer, identities, play_key, **sizes(config)
-        )
-        played[name] = Played(own, tuple(others), (name,), identities, kind.learns, (kind.value_scale,))
+        own, other = meta_batch(environment(config, name), agent, kind.coplayer, identities, play_key, **sizes(config))
+        played[name] = Played(own, other, identities, kind.learns, (kind.value_scale,))
     return played
 
 
 def _play_group(config: Config, agent: Any, company: Company, members: Members, count: int, key: Array) -> Played:
     """The meta-episodes of an agent with one group of co-players, each of whom is drawn for itself, seat by seat."""
-    places = {kind: n for n, kind in enumerate([*tables.COPLAYERS, *config.pool.others])}
-    key = jax.random.fold_in(key, 2**17)
+    places, key = _places(config), jax.random.fold_in(key, 2**17)
     for member in members:  # so a kind that is added at the end changes no other group
         key = jax.random.fold_in(key, places[member])
     play_key, *draw_keys = jax.random.split(key, 1 + len(members))
@@ -197,6 +203,6 @@ def _play_group(config: Config, agent: Any, company: Company, members: Members, 
         for name in names
     )
     group = Group(tuple(kinds[name].coplayer for name in names), tuple(members.count(name) for name in names))
-    own, *others = meta_batch(environment(config), agent, group, identities, play_key, **sizes(config))
+    own, first, *more = meta_batch(environment(config), agent, group, identities, play_key, **sizes(config))
     scales = tuple(kinds[m].value_scale for m in members)
-    return Played(own, tuple(others), members, identities, any(k.learns for k in kinds.values()), scales)
+    return Played(own, first, identities, any(k.learns for k in kinds.values()), scales, tuple(more))

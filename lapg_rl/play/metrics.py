@@ -42,8 +42,9 @@ def describe_play(config: Config, played: dict[str, Played]) -> dict[str, Float[
                 own_means = mean(mine[measured], own.alive, (1, 2, 3))
                 apart = jnp.abs(own_means - _over(theirs, lambda x, n=measured, a=own.alive: mean(x[n], a, (1, 2, 3))))
                 figures[f"{measured}_discrepancy_vs_{kind}"] = apart.mean()
-        for member in dict.fromkeys(side.members) if len(set(side.members)) > 1 else ():
-            these = [n for n, m in enumerate(side.members) if m == member]
+        members = config.groups[name]
+        for member in dict.fromkeys(members) if len(set(members)) > 1 else ():
+            these = [n for n, m in enumerate(members) if m == member]
             label = f"{member.rpartition(':')[2]}_in_{kind}"
             figures[f"{label}_reward"] = _over([side.others[n] for n in these], lambda x: mean(x.rewards, x.alive))
             for measured in (m for m in mine if m not in env.shared):

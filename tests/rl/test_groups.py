@@ -186,7 +186,7 @@ def test_a_mixed_pool_plays_every_group_its_share_of_the_games():
     assert {name: side.own.rewards.shape for name, side in played.items()} == {
         name: (count, 2, 2, 3) for name, count in cfg.shares.items()
     }
-    assert {name: (side.members, bool(side.learns)) for name, side in played.items()} == {
+    assert {name: (cfg.groups[name], bool(side.learns)) for name, side in played.items()} == {
         "naive": (("naive", "naive"), True), "naive+meta": (("naive", "meta"), True), "meta": (("meta", "meta"), False)
     }  # fmt: skip
     met = []

@@ -150,7 +150,7 @@ def lola_gradient(config: Config, agent: Any, company: Company, key: Array) -> t
     played = play_pool(config, agent, company, key)
     found = []
     for kind, side in played.items():
-        own, (other,) = side.own, side.others
+        own, other = side.own, side.other
         part = _aware(config, agent, side.identities, own, other) if side.learns else _unaware(config, agent, own)
         found.append(jax.tree.map(lambda x, s=config.shares[kind] / config.meta_batch: s * x, part))
     gradient, metrics = jax.tree.map(lambda *x: sum(x), *found)

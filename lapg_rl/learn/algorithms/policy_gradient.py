@@ -16,7 +16,6 @@ from lapg_rl.machine import devices
 from lapg_rl.optimisers import make_optimiser, model_optimiser
 from lapg_rl.play.company import Company, Played, play_pool
 from lapg_rl.play.metrics import describe_play
-from lapg_rl.play.rollout import Trajectory
 
 Metrics = dict[str, Float[Array, "..."]]
 
@@ -72,14 +71,9 @@ def _learn(
 def _seen(side: Played, model: Any, config: LearnerConfig) -> dict[str, Others]:
     """What estimators read of the co-players, if one does."""
     seen = {"others": others_of(side.others, config, side.value_scales)} if choices.read(config, "others") else {}
-    return seen if model is None else seen | {"modelled": choices.modelled(model, side.own, _only(side), config)}
-
-
-def _only(side: Played) -> Trajectory:
-    """The trajectory of the one co-player of a game of two."""
-    if len(side.others) > 1:
+    if side.more and model is not None:
         raise ValueError("an estimator that reads `modelled` is for games of two players; leave it, or game.players=2")
-    return side.others[0]
+    return seen if model is None else seen | {"modelled": choices.modelled(model, side.own, side.other, config)}
 
 
 def _fit(model: Any, optimiser_state: Any, batch: Experience, config: LearnerConfig) -> tuple[Any, Any, Metrics]:
@@ -122,7 +116,7 @@ def policy_gradient(
     agent, optimiser_state, metrics = _learn(agent, optimiser_state, together, learn_key, learner)
     if model is not None:
         parts = [
-            choices.lessons(p.own, _only(p), s["modelled"], learner) for p, s in zip(played.values(), seen, strict=True)
+            choices.lessons(p.own, p.other, s["modelled"], learner) for p, s in zip(played.values(), seen, strict=True)
         ]
         lessons = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
         model, model_state, fitted = _fit(model, model_state, lessons, learner)
