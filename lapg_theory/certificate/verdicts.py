@@ -12,7 +12,7 @@ from lapg_theory.certificate.thresholds import standard_error
 from lapg_theory.exact.chain import Discount, from_probabilities, payoffs
 from lapg_theory.game import ALLD, STATES, Discounted, MatrixGame
 from lapg_theory.game.units import normalised
-from lapg_theory.shaping.climb import climb
+from lapg_theory.shaping.climb import climb_abreast
 from lapg_theory.shaping.course import value_and_slope
 from lapg_theory.shaping.initialisations import t_quantile
 
@@ -126,17 +126,17 @@ def _search(setting: Setting, everywhere: np.ndarray, least: float) -> NashVerdi
     shares = np.append(np.full(count, setting.p_naive / count), 1 - setting.p_naive)
     logits = np.clip(logit(learners), -700, 700)  # at -700 the defector never learns
 
-    def pool(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return _against(game, setting, rate, logits, p)
+    def pool(policies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return _against(game, setting, rate, logits, policies)
 
-    def mean(p: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = pool(p)
-        return float(shares @ value), shares @ gradient
+    def mean(policies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, slopes = pool(policies)
+        return values @ shares, shares @ slopes
 
-    defection, _ = pool(np.array(ALLD))
+    defection = pool(np.array([ALLD]))[0][0]
+    found = climb_abreast(mean, STARTS)
     ends = []
-    for end in climb(mean, STARTS):
-        value, slope = pool(end.policy)
+    for end, value, slope in zip(found, *pool(np.array([end.policy for end in found])), strict=True):
         gains, own = value - defection, len(everywhere)
         errors = [setting.p_naive * standard_error(part[:-1].reshape(own, -1).mean(1)) for part in (gains, *slope.T)]
         reach = t_quantile(own)
@@ -151,18 +151,22 @@ def _search(setting: Setting, everywhere: np.ndarray, least: float) -> NashVerdi
 
 
 def _against(
-    game: MatrixGame, setting: Setting, rate: float, logits: np.ndarray, p: np.ndarray
+    game: MatrixGame, setting: Setting, rate: float, logits: np.ndarray, policies: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return per step of the policy p against every learner, and its slopes, [n] and [n, 5]."""
+    """Return per step of policies [k, 5] against every learner, and its slopes, [k, n] and [k, n, 5]."""
     if len(logits) > COMPILED:
         from lapg_theory.shaping.returns import shaping_value_and_gradient
 
         horizon = Discounted(setting.gamma)
-        value, slope = shaping_value_and_gradient(game, horizon, p, logits, rate, setting.updates)
-        return value / horizon.weight, slope / horizon.weight
+        given = (logits, rate, setting.updates)
+        found = [shaping_value_and_gradient(game, horizon, p, *given) for p in policies]
+        values, slopes = (np.stack(part) / horizon.weight for part in zip(*found, strict=True))
+        return values, slopes
     horizon, rewards = Discount(setting.gamma, 1 / (1 - setting.gamma), game.noise), (payoffs(game), payoffs(game, 1))
-    value, slope = value_and_slope(from_probabilities(p), logits.T, rewards, horizon, rate, setting.updates)
-    return value, slope.T
+    ego = from_probabilities(policies.T[:, :, None])
+    thetas = np.broadcast_to(logits.T[:, None], (5, len(policies), len(logits)))
+    value, slope = value_and_slope(ego, thetas, rewards, horizon, rate, setting.updates)
+    return value, np.moveaxis(slope, 0, -1)
 
 
 def _doubt(policy: np.ndarray, slope: np.ndarray, error: np.ndarray, reach: float) -> tuple[str, float, float] | None:

@@ -4,7 +4,9 @@ Whatever is maximised over policies (against naive learners, in a mixed pool, ag
 call differ in what they maximise, and in how far they trust the best end.
 """
 
+import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +50,53 @@ def climb(
         found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=limits, options=options)
         ends.append(End(found.x, -found.fun / unit, found.message))
     return ends
+
+
+def climb_abreast(value_and_slope: Callable[[Any], tuple[Any, Any]], starts: Iterable[Any]) -> list[End]:
+    """`climb`, all starts at once: `value_and_slope` takes policies [k, n] and gives values [k] and slopes [k, n].
+
+    For a function whose time goes into many small operations, of which k policies need as many as one. An ascent waits in a
+    thread of its own until every other has asked or ended, so that what is asked together doesn't depend on the threads.
+    """
+    starts = list(starts)
+    asked: dict[int, Any] = {}
+    answers: dict[int, Any] = {}
+    climbing, turn = len(starts), threading.Condition()
+
+    def answer() -> None:
+        if not asked or len(asked) < climbing:
+            return
+        try:
+            order = sorted(asked)
+            values, slopes = value_and_slope(np.array([asked[i] for i in order]))
+            answers.update(zip(order, zip(values, slopes, strict=True), strict=True))
+        except BaseException as error:  # each ascent ends with it; one of them tells
+            answers.update(dict.fromkeys(asked, error))
+        asked.clear()
+        turn.notify_all()
+
+    def one(i: int) -> End:
+        nonlocal climbing
+
+        def ask(p):
+            with turn:
+                asked[i] = p
+                answer()
+                turn.wait_for(lambda: i in answers)
+                found = answers.pop(i)
+            if isinstance(found, BaseException):
+                raise found
+            return found
+
+        try:
+            return climb(ask, [starts[i]])[0]
+        finally:
+            with turn:
+                climbing -= 1
+                answer()
+
+    with ThreadPoolExecutor(max(climbing, 1)) as threads:
+        return list(threads.map(one, range(len(starts))))
 
 
 def highest(ends: Iterable[End]) -> End:
