@@ -101,7 +101,7 @@ def closed_component(state: str, payoffs: tuple[sp.Symbol, ...] = AGENT) -> sp.E
 
 def _by_differences(expression: sp.Expr) -> sp.Expr:
     """The expression factored in T - P, R - P and S - P: adding a number to all payoffs changes no threshold."""
-    parts = sp.fraction(sp.factor(sp.simplify(expression.subs(P, 0))))
+    parts = sp.fraction(sp.factor(expression.subs(P, 0)))
     above, below = (sp.collect(part, gamma) for part in parts)
     return (above / below).subs({T: T - P, R: R - P, S: S - P}, simultaneous=True)
 
@@ -154,7 +154,7 @@ def single_update() -> tuple[Statement, Statement, Statement]:
         for q, slope in zip(PLAYED, slopes, strict=True)
     )
     total = mine.subs(COIN) + mine.subs(after, simultaneous=True) + eta * (1 - gamma) * (T - P) * learnt
-    quadratic = sp.Poly(sp.together(sp.simplify((1 - gamma) * total / 2)), eta)
+    quadratic = sp.Poly(sp.factor((1 - gamma) * total / 2), eta)
     square, linear, constant = (_by_differences(quadratic.coeff_monomial(eta**k)) for k in (2, 1, 0))
     root = sp.sqrt(linear**2 - 4 * square * constant)
     lower, upper = ((-linear + sign * root) / (2 * square) for sign in (1, -1))
