@@ -21,7 +21,7 @@ from jaxtyping import Float
 from lapg_theory.game import ALLC
 from lapg_theory.metagame.newton import settle
 from lapg_theory.metagame.objective import Setting, partial, shaping
-from lapg_theory.metagame.response import ascend, maximum
+from lapg_theory.metagame.response import ascents, maximum
 
 Five = Float[np.ndarray, " 5"]
 HELD = np.array([1, 1, np.nan, np.nan, np.nan])
@@ -109,7 +109,8 @@ def settled(setting: Setting, policy: Five) -> Five:
 
 def near(setting: Setting, policy: Five) -> Cooperation:
     """K, found by ascent from a policy near it."""
-    return at(setting, settled(setting, ascend(setting._replace(share=1.0).own_units[0], policy, policy, HELD)[0]))
+    (end,) = ascents(setting._replace(share=1.0).own_units[0], policy, policy[None], HELD)
+    return at(setting, settled(setting, end.policy))
 
 
 def cooperation(setting: Setting, coarse: Setting) -> Cooperation:

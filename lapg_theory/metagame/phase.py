@@ -20,7 +20,8 @@ from lapg_theory.metagame.cooperation import HELD, at
 from lapg_theory.metagame.labels import LABELS, labels
 from lapg_theory.metagame.objective import Setting, partial, shaping
 from lapg_theory.metagame.pool import MetaGame
-from lapg_theory.metagame.response import ascend
+from lapg_theory.metagame.response import ascents
+from lapg_theory.shaping.climb import highest
 from lapg_theory.shaping.initialisations import sobol_logits
 from lapg_theory.shaping.weighting import effective_p_naive
 
@@ -117,8 +118,8 @@ def attractor_map(meta: MetaGame, *, p_naive: Any, over: str, values: Any) -> At
     for value in values:
         pool = vary(meta, over, value)
         setting, shares = pool.setting()._replace(share=1.0).own_units[0], _shares(p_naive, pool)
-        best = max((ascend(setting, EXTORT, start) for start in (EXTORT, *previous)), key=lambda found: found[1])[0]
-        kind, previous = ascend(setting, kind, kind, HELD)[0], [best]
+        best = highest(ascents(setting, EXTORT, np.array([EXTORT, *previous]))).policy
+        kind, previous = ascents(setting, kind, kind[None], HELD)[0].policy, [best]
         K = at(setting, kind)
         extorts = labels(setting, best[None], best[None])[0] == "extort"
         cooperates = _is_fixed(setting, kind, shares)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lapg_theory.metagame.objective import Policies, Setting, pooled
-from lapg_theory.shaping.climb import climb
+from lapg_theory.shaping.climb import End, climb_abreast, highest
 from lapg_theory.shaping.initialisations import t_quantile
 from lapg_theory.shaping.sobol import sobol
 
@@ -47,24 +47,22 @@ class Response:
         return self.gain < self.tolerance
 
 
-def ascend(setting: Setting, q: Five, start: Five, held: Five | None = None) -> tuple[Five, float]:
-    """Local maximum, by L-BFGS-B, of what a policy earns against q; coordinates not NaN in `held` stay there.
+def ascents(setting: Setting, q: Five, starts: Policies, held: Five | None = None) -> list[End]:
+    """Local maxima of what a policy earns against q, from `starts` [k, 5]; coordinates not NaN in `held` stay there.
 
-    What it earns is measured in such units that the first step is at most REACH long, or it would leap to another hill.
+    What each earns is measured in such units that the first step is at most REACH long, or it would leap to another hill.
     """
     bounds = [(0, 1) if held is None or np.isnan(h) else (h, h) for h in (q if held is None else held)]
 
     def gain(p):
-        value, slope = pooled(setting, p[None], q[None])
-        return value[0], slope[0]
+        return pooled(setting, p, np.broadcast_to(q, p.shape))
 
-    unit = min(1.0, REACH / max(np.abs(gain(start)[1]).max(), 1e-300))
-    (end,) = climb(gain, [start], bounds=bounds, unit=unit, ftol=1e-15, gtol=1e-8 * unit)
-    return end.policy, end.value
+    units = np.minimum(1.0, REACH / np.maximum(np.abs(gain(np.array(starts))[1]).max(1), 1e-300))
+    return climb_abreast(gain, starts, units=units, bounds=bounds, ftol=1e-15, gtol=1e-8)
 
 
 def candidates(setting: Setting, q: Five, held: Five | None = None) -> Policies:
-    """Corners of the cube and Sobol points, starts for `ascend`: near ALLC, then by turns the best that open C and D.
+    """Corners of the cube and Sobol points, starts for `ascents`: near ALLC, then by turns the best that open C and D.
 
     What differs from a better one in a single likely action is left to the end: with the best alone, every ascent may
     climb one hill. Against extortioners the best reply is near ALLC, and no start near it looks promising.
@@ -89,9 +87,9 @@ def maximum(
     setting: Setting, coarse: Setting, q: Five, held: Five | None = None, starts: int = 5
 ) -> tuple[Five, float]:
     """The best of several ascents with few learners, improved with all of them."""
-    tries = [ascend(coarse, q, start, held) for start in candidates(coarse, q, held)[:starts]]
-    best = max(tries, key=lambda found: found[1])[0]
-    return ascend(setting, q, best, held)
+    best = highest(ascents(coarse, q, candidates(coarse, q, held)[:starts], held))
+    (end,) = ascents(setting, q, best.policy[None], held)
+    return end.policy, end.value
 
 
 def best_response(others: Sequence[Setting], coarse: Setting, q: Five, starts: int = 7) -> Response:
@@ -102,13 +100,13 @@ def best_response(others: Sequence[Setting], coarse: Setting, q: Five, starts: i
     scale = others[0].own_units[1]
     coarse, *others = (setting.own_units[0] for setting in (coarse, *others))
     setting, unit = others[0], float(np.ptp(others[0].game.row_payoffs))
-    tries = [ascend(coarse, q, start) for start in candidates(coarse, q)[:starts]]
-    best = max(tries, key=lambda found: found[1])
-    ends = [ascend(setting, q, best[0])]
-    rivals = [x for x in tries if np.abs(x[0] - q).max() > 0.05 and x[1] > best[1] - 0.01 * unit]
-    if rivals and np.abs(ends[0][0] - q).max() <= 0.05:
-        ends.append(ascend(setting, q, max(rivals, key=lambda found: found[1])[0]))
-    p = np.array([q] + [policy for policy, _ in ends])
+    tries = ascents(coarse, q, candidates(coarse, q)[:starts])
+    best = highest(tries)
+    ends = ascents(setting, q, best.policy[None])
+    rivals = [x for x in tries if np.abs(x.policy - q).max() > 0.05 and x.value > best.value - 0.01 * unit]
+    if rivals and np.abs(ends[0].policy - q).max() <= 0.05:
+        ends += ascents(setting, q, highest(rivals).policy[None])
+    p = np.array([q] + [end.policy for end in ends])
     value = np.array([pooled(other, p, np.broadcast_to(q, p.shape))[0] for other in others])
     gain, error = value[0] - value[0, 0], (value - value[:, :1]).std(0, ddof=1)
     margin = t_quantile(len(others)) * error

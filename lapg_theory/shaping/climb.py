@@ -35,7 +35,7 @@ def climb(
         value_and_slope: from a policy [n] to its value and the slope [n].
         starts: policies [n].
         bounds: (low, high) of each coordinate; by default all of [0, 1].
-        unit: factor on the value while it climbs, which sets the length of the first step; results are without it.
+        unit: factor on the value while it climbs, which sets the length of the first step; results and `gtol` are without it.
         options: of scipy's method, as `ftol` and `gtol`.
     """
     from scipy.optimize import minimize
@@ -44,6 +44,8 @@ def climb(
         value, slope = value_and_slope(p)
         return -unit * value, -unit * slope
 
+    if "gtol" in options:
+        options["gtol"] *= unit
     ends = []
     for start in starts:
         limits = [(0, 1)] * len(start) if bounds is None else bounds
@@ -52,8 +54,12 @@ def climb(
     return ends
 
 
-def climb_abreast(value_and_slope: Callable[[Any], tuple[Any, Any]], starts: Iterable[Any]) -> list[End]:
+def climb_abreast(
+    value_and_slope: Callable[[Any], tuple[Any, Any]], starts: Iterable[Any], *, units: Any = None, **given: Any
+) -> list[End]:
     """`climb`, all starts at once: `value_and_slope` takes policies [k, n] and gives values [k] and slopes [k, n].
+
+    `units` has one entry a start; the rest is as for `climb`.
 
     For a function whose time goes into many small operations, of which k policies need as many as one. An ascent waits in a
     thread of its own until every other has asked or ended, so that what is asked together doesn't depend on the threads.
@@ -89,7 +95,7 @@ def climb_abreast(value_and_slope: Callable[[Any], tuple[Any, Any]], starts: Ite
             return found
 
         try:
-            return climb(ask, [starts[i]])[0]
+            return climb(ask, [starts[i]], unit=1.0 if units is None else units[i], **given)[0]
         finally:
             with turn:
                 climbing -= 1
