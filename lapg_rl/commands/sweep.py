@@ -70,10 +70,11 @@ def _train(runs: list[Any], root: Path, arguments: argparse.Namespace) -> dict[P
     from lapg_rl.commands.training import options, prepare
     from lapg_rl.runs import processes
     from lapg_rl.runs.folder import open_run
-    from lapg_rl.runs.loggers import openers
 
     parameters = dict(_parameter(text) for text in arguments.slurm or ())
     prepare(arguments.jobs, arguments.threads, arguments.compilation_cache)
+    from lapg_rl.runs.loggers import openers  # loads JAX
+
     openers(arguments.log)  # every refusal comes before the first run
     folders = [open_run(one.config, one.folder).path for one in runs]
     if not folders:

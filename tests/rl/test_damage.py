@@ -151,6 +151,14 @@ def test_checkpoints_of_an_older_version_without_config_go_on(folder, uninterrup
 # checkpoints
 
 
+def says(data):
+    """What JSON says, in its own order; None where it is none."""
+    try:
+        return json.dumps(json.loads(data))
+    except ValueError:
+        return None
+
+
 def test_every_flipped_bit_of_a_checkpoints_meta_file_is_noticed(folder, uninterrupted, capsys):
     path = last_checkpoint(folder) / "meta.json"
     whole = path.read_bytes()
@@ -159,7 +167,7 @@ def test_every_flipped_bit_of_a_checkpoints_meta_file_is_noticed(folder, uninter
         for bit in (0, 2, 5):
             data = bytearray(whole)
             data[place] ^= 1 << bit
-            if data[place : place + 1].isspace() and whole[place : place + 1].isspace():
+            if says(data) == says(whole):  # other white space, or 1E-05 for 1e-05: no value is another one
                 continue
             path.write_bytes(data)
             with pytest.raises(checkpoint.DamagedError):
