@@ -69,7 +69,8 @@ def table(folder: Path, evaluation: Evaluation) -> str:
         return _measured(folder, evaluation)
     told = any(match.own.cooperation_curve or "cooperation" in match.own.measures for match in evaluation.matches)
     what, letter = ("cooperation", "C") if told else ("action 0", "0")
-    what += f" after {', '.join(state_names(len(evaluation.matches[0].own.signature), told))}"
+    states = max((len(match.own.signature) for match in evaluation.matches), default=5)
+    what += f" after {', '.join(state_names(states, told))}"
     lines = [
         f"{folder} after {evaluation.updates} updates; {evaluation.meta_batch} meta-episodes a match; rewards per step "
         "± standard error",

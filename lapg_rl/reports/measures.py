@@ -114,10 +114,11 @@ def signature(groups: Groups, prediction: Prediction | None) -> str:
     groups = evaluated(groups)
     if not groups or not all(m.own.signature for rs in groups.values() for r in rs for m in r.evaluation.matches):  # type: ignore
         return ""
+    in_groups = next(iter(groups.values()))[0].config.game.players > 2
+    also = "; C2: own C, and two others cooperated" if in_groups else ""
     caption = (
         "How often an agent takes action 0 against naive learners in the first step of an inner episode, and after each joint "
-        "action (its own first; in a group C2 is own C with two others that cooperated). Whiskers: range over seeds; faint "
-        "bars: states that make up less than 2 % of its steps."
+        f"action (its own first{also}). Whiskers: range over seeds; faint bars: states that make up less than 2 % of its steps."
     )
     return "<h2>What the agents learnt to do</h2>" + figure(draw(figures.signature, groups, prediction), caption)
 
