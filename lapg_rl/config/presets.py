@@ -108,10 +108,10 @@ ABOUT = {
     "cleanup-mixed": "published: CleanUp; baselines take learning_rate=0.03",
     "cleanup-shaping-small": "in minutes on a core: 3 x 2 cells, 16 steps",
     "cleanup-mixed-small": "in minutes on a core: 3 x 3 cells, 32 steps, PPO",
-    "cleanup-alone": "the one-player game by plain PPO, on which the rest rests",
+    "cleanup-alone": "the one-player game by plain PPO, the rest rests on it",
     "public-goods-small": "in minutes on a core: three players, two naive",
     "public-goods-mixed-small": "the same in mixed groups: each seat naive or aware",
-    "coin": "as in the leagues of POLA and LOQA: 3 x 3 cells, 16 steps",
+    "coin": "as in the leagues of POLA and LOQA, 3 x 3, 16 steps",
     "coin-small": "coin in five minutes on a core: two agents, few games",
 }
 

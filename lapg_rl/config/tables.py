@@ -198,7 +198,7 @@ GAMES = {
         "lapg_rl.envs.build:cleanup",
         "CleanUp-lite",
         section="cleanup",
-        about="clean the river or no apples grow; keys game.cleanup.*",
+        about="clean the river or no apples grow; game.cleanup.*",
     ),
     "coin": GameRow(
         "lapg_rl.envs.build:coin",
@@ -207,14 +207,14 @@ GAMES = {
         about="whose coin is taken, on a torus; keys game.coin.*",
     ),
     "custom": GameRow(
-        "lapg_rl.envs.build:custom", about="an environment of yours, named by game.factory=package.module:function"
+        "lapg_rl.envs.build:custom", about="an environment of yours; game.factory=package.module:function"
     ),
     "matrix": GameRow(
         "lapg_rl.envs.build:repeated",
         "matrix game",
         matrix=True,
         free=True,
-        about="any repeated game of two; key game.name or game.payoffs",
+        about="any repeated game of two; game.name, game.payoffs",
     ),
     "public-goods": GameRow(
         "lapg_rl.envs.build:repeated",

@@ -108,13 +108,16 @@ def test_there_is_a_line_on_everything(capsys):
     assert json.loads(capsys.readouterr().out) == {"models": dict(CATALOGUE["models"])}
 
 
-@pytest.mark.parametrize("more", [[], ["learner.algorithm=shaper", "epochs=1", "minibatches=1"]])
+@pytest.mark.parametrize(
+    "more",
+    [[], ["learner.algorithm=shaper", "epochs=1", "minibatches=1"], ["game.kind=public-goods", "game.players=3"]],
+)
 def test_every_metric_is_among_the_patterns(more):
     small = ["model.kind=tabular", "meta_batch=4", "batch=2", "inner_episodes=2", "steps=2", "population=2"]
     cfg = config.override(
         config.preset("ipd-mixed-small"), [*small, "p_naive=0.5", *more][: len(small) + 1 + len(more)]
     )
-    fixed = {"kind": "|".join(tables.COPLAYERS), "measure": "cooperation"}
+    fixed = {"kind": "|".join(tables.COPLAYERS), "measure": "cooperation", "group": "naive.meta"}
     patterns = [re.compile(re.sub(r"{(\w+)}", lambda m: f"({fixed[m[1]]})", text)) for text in tables.METRICS]
     names = metrics_of(cfg)
     assert len(names) > 8
