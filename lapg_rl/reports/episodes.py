@@ -76,7 +76,7 @@ def record(
         >>> import lapg_rl as rl
         >>> course = rl.record(run)
         >>> course.players, len(course.actions[0])
-        (['agent 0', 'naive learner'], 2)
+        (['agent 0', 'naive learner'], 3)
     """
     check_draws("seed", seed)
     run = RunFolder(folder)

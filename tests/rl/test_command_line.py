@@ -117,7 +117,8 @@ def test_every_metric_is_among_the_patterns(more):
     cfg = config.override(
         config.preset("ipd-mixed-small"), [*small, "p_naive=0.5", *more][: len(small) + 1 + len(more)]
     )
-    fixed = {"kind": "|".join(tables.COPLAYERS), "measure": "cooperation", "group": "naive.meta"}
+    group = r"naive\+meta"
+    fixed = {"kind": "|".join([*tables.COPLAYERS, group]), "measure": "cooperation", "group": group}
     patterns = [re.compile(re.sub(r"{(\w+)}", lambda m: f"({fixed[m[1]]})", text)) for text in tables.METRICS]
     names = metrics_of(cfg)
     assert len(names) > 8
