@@ -81,7 +81,9 @@ def test_branches_of_a_noisy_group_are_what_may_happen():
 @pytest.mark.parametrize("setting", [GROUP, NOISY], ids=("group", "noise"))
 def test_honest_play_is_not_refuted_and_a_wrong_view_is(setting):
     assert LEVELS["L0"].run(setting).verdict != "refuted"
-    wrong = dataclasses.replace(setting, budget=0.1, steps=6)  # noise hides a wrong view, and a view needs a step before it
+    wrong = dataclasses.replace(
+        setting, budget=0.1, steps=6
+    )  # noise hides a wrong view, and a view needs a step before it
     assert LEVELS["L0"].run(wrong, SABOTAGES["player-view"][1]).verdict == "refuted"
 
 
