@@ -31,7 +31,8 @@ apidoc_modules = [
     {
         "path": str(Path(__file__).parents[1] / package),
         "destination": f"api/{package}",
-        "exclude_patterns": ["**/explorer/app.py"],  # a page of marimo's, which is an extra
+        # A page of marimo's, which is an extra.
+        "exclude_patterns": [str(Path(__file__).parents[1] / package / "explorer" / "app.py")],
     }
     for package in ("lapg_theory", "lapg_rl")
 ]
