@@ -42,6 +42,21 @@ class Branches(NamedTuple):
     actions: Int[np.ndarray, "e n t"]
     rewards: Float[np.ndarray, "e n t"]
 
+    @property
+    def to_go(self) -> Float[np.ndarray, "e n t"]:
+        """What each gets from a step on."""
+        return self.rewards[..., ::-1].cumsum(-1)[..., ::-1]
+
+    def by_state(self, player: int, values: Float[np.ndarray, "e t"]) -> Float[np.ndarray, "e s"]:
+        """Sums over the steps of an episode, by the state that a player reads: 2 n + 1 of them."""
+        return np.einsum("ets,et->es", np.eye(2 * self.states.shape[1] + 1)[self.states[:, player]], values)
+
+    def pushes(self, player: int, policy: Float[np.ndarray, " s"]) -> Float[np.ndarray, "e s"]:
+        """What REINFORCE adds to a learner's probabilities after each episode, at rate 1: score times reward to go."""
+        q = policy[self.states[:, player]]
+        score = np.where(self.actions[:, player] == COOPERATE, 1 / q, -1 / (1 - q))
+        return self.by_state(player, score * self.to_go[:, player])
+
 
 class GeneralExpectations(NamedTuple):
     """Exact expectations over a meta-episode of two inner episodes; vectors run over the ego's log-odds, 2 n + 1 states."""
@@ -110,11 +125,6 @@ def branches(game: MatrixGame | AnonymousGame, policies: Sequence[Any], steps: i
     return Branches(chance, *(np.stack(part, axis=2) for part in kept))
 
 
-def _sums(n_states: int, states: np.ndarray, values: np.ndarray) -> Float[np.ndarray, "e s"]:
-    """Sums over the steps of an episode of `values` [e, t], by state."""
-    return np.einsum("ets,et->es", np.eye(n_states)[states], values)
-
-
 def _minibatches(count: int, batch: int) -> tuple[Int[np.ndarray, "m b"], Float[np.ndarray, " m"]]:
     """All multisets of `batch` episodes, and in how many orders each comes."""
     total = math.comb(count + batch - 1, batch)
@@ -177,16 +187,10 @@ def general_expectations(
     played = branches(game, [p, *q], steps)
     members, orders = _minibatches(len(played.chance), batch)
     chance = played.chance[members].prod(1) * orders
-    to_go = played.rewards[..., ::-1].cumsum(-1)[..., ::-1]
-    cooperates = played.actions == COOPERATE
-    score = _sums(len(p), played.states[:, 0], cooperates[:, 0] - p[played.states[:, 0]])
-    now = _sums(len(p), played.states[:, 0], (cooperates[:, 0] - p[played.states[:, 0]]) * to_go[:, 0])
-    after = []
-    for i, policy in enumerate(q, start=1):
-        states = played.states[:, i]
-        push = np.where(cooperates[:, i], 1 / policy[states], -1 / (1 - policy[states])) * to_go[:, i]
-        step = _sums(len(p), states, push)[members].mean(1)
-        after.append(np.clip(policy + rate * step, clip, 1 - clip))
+    surprise = (played.actions[:, 0] == COOPERATE) - p[played.states[:, 0]]
+    score, now = played.by_state(0, surprise), played.by_state(0, surprise * played.to_go[:, 0])
+    steps_taken = (played.pushes(i, policy)[members].mean(1) for i, policy in enumerate(q, start=1))
+    after = [np.clip(policy + rate * step, clip, 1 - clip) for policy, step in zip(q, steps_taken, strict=True)]
     traceable(FiniteHorizon(steps))
     with float64():
         theta = jnp.asarray(np.log(p) - np.log1p(-p))

@@ -121,10 +121,8 @@ def _covariance_of_branches(setting: Setting, steps: int) -> np.ndarray:
     """The same in a group, or with noise, for the first of the learners."""
     p, q = setting.players
     played = oracle.general.branches(setting.game, [p] + [q] * (setting.players_count - 1), steps)
-    states, actions = played.states[:, 1], played.actions[:, 1]
-    to_go = played.rewards[:, 1, ::-1].cumsum(1)[:, ::-1]
-    pushes = ((actions == COOPERATE) - q[states]) * to_go / steps
-    step = np.einsum("ets,et->es", np.eye(len(q))[states], pushes)
+    surprise = (played.actions[:, 1] == COOPERATE) - q[played.states[:, 1]]
+    step = played.by_state(1, surprise * played.to_go[:, 1] / steps)
     mean = played.chance @ step
     return (played.chance[:, None] * step).T @ step - np.outer(mean, mean)
 

@@ -137,10 +137,7 @@ def unclipped_rate(setting: Setting) -> float:
 def _unclipped_by_branches(setting: Setting) -> float:
     p, q = setting.players
     played = oracle.general.branches(setting.game, [p] + [q] * (setting.players_count - 1), STEPS)
-    states, clip = played.states[:, 1], reinforce(setting).clip
-    to_go = played.rewards[:, 1, ::-1].cumsum(1)[:, ::-1]
-    pushes = np.where(played.actions[:, 1] == COOPERATE, 1 / q[states], -1 / (1 - q[states])) * to_go
-    step = np.einsum("ets,et->es", np.eye(len(q))[states], pushes)
+    step, clip = played.pushes(1, q), reinforce(setting).clip
     room = np.where(step > 0, 1 - clip - q, q - clip)
     return max(float((room / np.maximum(np.abs(step), 1e-300)).min()), 0.0)
 
