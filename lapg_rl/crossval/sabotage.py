@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from lapg_rl.crossval.simulation import Simulation, environment_of
 from lapg_rl.envs import IteratedGroupGame, IteratedMatrixGame
+from lapg_rl.envs.wrapping import inherited
 from lapg_rl.estimators import ESTIMATORS
 from lapg_theory.game import AnonymousGame, MatrixGame
 
@@ -40,23 +41,23 @@ def _late_boundary(rewards: Any, values: Any, *, gamma: float, gae_lambda: float
 class WrongPayoffs(eqx.Module):
     """A group in which the ego's rewards have the wrong sign; its co-players' are right."""
 
-    inside: IteratedGroupGame
-    players: int = eqx.field(static=True)
+    env: IteratedGroupGame
+    players = inherited("players")
 
     def reset(self, key: Any) -> Any:
         """Start an inner episode."""
-        return self.inside.reset(key)
+        return self.env.reset(key)
 
     def step(self, state: Any, actions: Any, key: Any) -> Any:
         """Play one joint action."""
-        state, seen, rewards = self.inside.step(state, actions, key)
+        state, seen, rewards = self.env.step(state, actions, key)
         return state, seen, rewards.at[0].multiply(-1)
 
 
 def _flipped_payoff(game: MatrixGame | AnonymousGame) -> Any:
     """The environment with the sign of the ego's largest payoff changed; the co-player's payoffs are right."""
     if isinstance(game, AnonymousGame):
-        return WrongPayoffs(IteratedGroupGame(game), game.players)
+        return WrongPayoffs(IteratedGroupGame(game))
     env = IteratedMatrixGame(game)
     worst = jnp.unravel_index(jnp.argmax(jnp.abs(env.payoffs[0])), (2, 2))
     return eqx.tree_at(lambda e: e.payoffs, env, env.payoffs.at[(0, *worst)].multiply(-1))
@@ -65,18 +66,18 @@ def _flipped_payoff(game: MatrixGame | AnonymousGame) -> Any:
 class SameView(eqx.Module):
     """An environment that shows co-players the ego's view of the state: for one of two players CD and DC are swapped."""
 
-    inside: Any
-    players: int = eqx.field(static=True)
+    env: Any
+    players = inherited("players", 2)
 
     def reset(self, key: Any) -> Any:
         """Start an inner episode."""
-        state, seen = self.inside.reset(key)
-        return state, jnp.stack([seen[0]] * self.players)
+        state, seen = self.env.reset(key)
+        return state, jnp.broadcast_to(seen[0], seen.shape)
 
     def step(self, state: Any, actions: Any, key: Any) -> Any:
         """Play one joint action."""
-        state, seen, rewards = self.inside.step(state, actions, key)
-        return state, jnp.stack([seen[0]] * self.players), rewards
+        state, seen, rewards = self.env.step(state, actions, key)
+        return state, jnp.broadcast_to(seen[0], seen.shape), rewards
 
 
 class SummedUpdate(eqx.Module):
@@ -109,7 +110,7 @@ SABOTAGES: Mapping[str, tuple[str, Simulation]] = {
     "payoff-sign": ("the sign of one of the ego's payoffs is wrong", Simulation(make_env=_flipped_payoff)),
     "player-view": (
         "the co-player is shown the ego's view of the state",
-        Simulation(make_env=lambda game: SameView(environment_of(game), getattr(game, "players", 2))),
+        Simulation(make_env=lambda game: SameView(environment_of(game))),
     ),
     "learner-sum": ("the co-player sums over its minibatch instead of averaging", Simulation(coplayer=SummedUpdate)),
     "schedule-order": ("schedules are gone through backwards", Simulation(schedule=lambda course: course[::-1])),
