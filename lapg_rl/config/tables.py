@@ -329,6 +329,8 @@ LOGGERS = {
     ),
 }
 
+#: The rewards per step that a run is told by, and in a word.
+HEADLINES = {"reward_vs_naive": "agent", "naive_reward": "naive", "reward_vs_meta": "pool"}
 #: The names of metrics, by their pattern, and what they say; {kind} is a kind of co-player, {measure} what the game measures.
 METRICS = {
     "reward_vs_{kind}": "the agent's reward per step against that kind",

@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 from lapg_rl import config
 from lapg_rl.config import Config
 from lapg_rl.config.schedule import parse
+from lapg_rl.config.tables import HEADLINES
 from lapg_rl.learn.rehearsal import rehearse
 from lapg_rl.learn.training_step import TrainState, make_train_step, run_key
 from lapg_rl.machine import devices, memory
@@ -257,6 +258,5 @@ def _saved(run: RunFolder) -> int:
 
 def _headline(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Mean rewards per step, over runs and agents, in words that fit a line."""
-    names = {"reward_vs_naive": "agent", "naive_reward": "naive", "reward_vs_meta": "pool"}
-    means = {short: [row[name] for row in rows] for name, short in names.items() if name in rows[0]}
+    means = {short: [row[name] for row in rows] for name, short in HEADLINES.items() if name in rows[0]}
     return {short: float(np.mean(values)) for short, values in means.items()}

@@ -14,7 +14,7 @@ import numpy as np
 
 from lapg_rl import config
 from lapg_rl.config import Config
-from lapg_rl.config.tables import ESTIMATORS
+from lapg_rl.config.tables import ESTIMATORS, HEADLINES
 from lapg_rl.runs import files
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import archive, records
@@ -23,8 +23,6 @@ from lapg_rl.study.records import Evaluation, Prediction
 from lapg_theory.game.show import brief, table
 from lapg_theory.game.words import words
 
-#: The rewards per step that a run is told by, and in a word.
-REWARDS = {"reward_vs_naive": "agent", "naive_reward": "naive", "reward_vs_meta": "pool"}
 #: Headline numbers are means over this many last updates.
 LAST = 20
 #: A copied metrics file above this size is thinned.
@@ -54,9 +52,9 @@ class Result:
             ("updates", f"{self.updates} of {self.config.updates}"),
             ("among naive learners", self.verdict),
             ("among agents", self.pool_verdict),
-            *((name.replace("_", " "), self.last[name]) for name in REWARDS if name in self.last),
+            *((name.replace("_", " "), self.last[name]) for name in HEADLINES if name in self.last),
         ]
-        shown = {REWARDS[name]: self.metrics[name] for name in REWARDS if name in self.metrics}
+        shown = {short: self.metrics[name] for name, short in HEADLINES.items() if name in self.metrics}
         drawn = {
             short: [(int(n), float(x)) for n, x in zip(self.metrics["update"], values, strict=True) if x == x]
             for short, values in shown.items()
