@@ -67,7 +67,7 @@ def table(folder: Path, evaluation: Evaluation) -> str:
     """The evaluation as text: rewards, what was done early and late, extortion."""
     if any(not match.own.signature for match in evaluation.matches):
         return _measured(folder, evaluation)
-    told = any(match.own.cooperation_curve or "cooperation" in match.own.measures for match in evaluation.matches)
+    told = any(match.own.of_dilemma for match in evaluation.matches)
     what, letter = ("cooperation", "C") if told else ("action 0", "0")
     states = max((len(match.own.signature) for match in evaluation.matches), default=5)
     what += f" after {', '.join(state_names(states, told))}"

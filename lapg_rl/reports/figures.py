@@ -188,7 +188,7 @@ def signature_bars(axes: Any, groups: Groups, prediction: Prediction | None) -> 
             markeredgewidth=1.4, label="theory: best memory-one policy",
         )  # fmt: skip
     sides = [m.own for results in groups.values() for m in _naive_matches(results)]
-    dilemma = all(side.cooperation_curve or "cooperation" in side.measures for side in sides)
+    dilemma = all(side.of_dilemma for side in sides)
     names = state_names(max((len(side.signature) for side in sides), default=5), dilemma)
     axes.set(ylim=(-0.04, 1.04), ylabel=f"frequency of {'cooperation' if dilemma else 'action 0'}")
     axes.set_xticks(range(len(names)), ["first\nstep", *(f"after\n{state}" for state in names[1:])])

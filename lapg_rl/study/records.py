@@ -38,6 +38,11 @@ class Player:
 
     __repr__ = brief
 
+    @property
+    def of_dilemma(self) -> bool:
+        """Whether action 0, of which the signatures tell, is to cooperate."""
+        return bool(self.cooperation_curve or "cooperation" in self.measures)
+
 
 @dataclasses.dataclass(frozen=True)
 class Match:
