@@ -206,16 +206,12 @@ class GameConfig:
         T, R, P, S = self.T, self.R, self.P, self.S
         table = tables_of.canonical([[R, S], [T, P]])
         row = tables.row(self.kind, GAMES)
-        if row.group and (given := [field for field in "TRPS" if getattr(self, field) != getattr(type(self), field)]):
+        given = [field for field in "TRPS" if getattr(self, field) != getattr(type(self), field)]
+        if given and (row.group or row.free):
+            ours = "set game.factor and game.cost, or game.kind=ipd"
+            remedy = ours if row.group else f"give all payoffs at once, game.payoffs={table}"
             raise ValueError(
-                f"game.{given[0]} = {getattr(self, given[0])} is of no use with game.kind = {self.kind}; set game.factor and "
-                "game.cost, or game.kind=ipd"
-            )
-        free = row.free
-        if free and (given := [field for field in "TRPS" if getattr(self, field) != getattr(type(self), field)]):
-            raise ValueError(
-                f"game.{given[0]} = {getattr(self, given[0])} is of no use with game.kind = {self.kind}; give all payoffs at "
-                f"once, game.payoffs={table}"
+                f"game.{given[0]} = {getattr(self, given[0])} is of no use with game.kind = {self.kind}; {remedy}"
             )
         if not T > R > P > S:
             raise ValueError(
