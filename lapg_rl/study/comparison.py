@@ -4,8 +4,9 @@ import dataclasses
 import difflib
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lapg_rl.study import intervals
 from lapg_rl.study.intervals import Estimate
@@ -132,9 +133,14 @@ class Comparison:
 
 
 def _distinctions(results: Sequence[Result]) -> list[str]:
-    each = [training_settings(r.config) | {"dtype": r.dtype} for r in results]
+    each = varied([training_settings(r.config) | {"dtype": r.dtype} for r in results])
+    return [" ".join(f"{key}={value}" for key, value in e.items()) for e in each]
+
+
+def varied(each: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of each mapping what is not the same in all."""
     shared = set.intersection(*(set(e.items()) for e in each))
-    return [" ".join(f"{key}={value}" for key, value in e.items() if (key, value) not in shared) for e in each]
+    return [{key: value for key, value in e.items() if (key, value) not in shared} for e in each]
 
 
 def table(compared: Sequence[Setting], names: Sequence[str] = (), upto: int | None = None) -> list[Row]:

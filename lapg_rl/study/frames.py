@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lapg_rl.study.comparison import Comparison
+from lapg_rl.study.comparison import Comparison, varied
 from lapg_rl.study.intervals import Estimate
 from lapg_rl.study.results import Result, collect, runs_in, training_settings
 from lapg_rl.study.standings import Tournament
@@ -65,7 +65,7 @@ def dataset(runs: Runs | str | Path) -> Any:
     if not results:
         raise ValueError("there is nothing to make a dataset of; name at least one run folder")
     places = [{key: _coordinate(value) for key, value in one.items()} | {"seed": r.config.seed}
-              for one, r in zip(varied(results), results, strict=True)]  # fmt: skip
+              for one, r in zip(_settings(results), results, strict=True)]  # fmt: skip
     axes: dict[str, list[Any]] = {key: _sorted({place[key] for place in places}) for key in places[0]}
     axes["agent"] = list(range(max(r.config.pool.agents for r in results)))
     axes["update"] = _sorted({int(n) for r in results for n in r.metrics["update"]})
@@ -84,13 +84,6 @@ def dataset(runs: Runs | str | Path) -> Any:
     return xarray.Dataset({name: (tuple(axes), values) for name, values in data.items()}, coords=axes)
 
 
-def varied(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Of each run the settings in which the runs differ, but for the seed."""
-    each = [training_settings(r.config) for r in results]
-    keys = [key for key in each[0] if any(one[key] != each[0][key] for one in each)]
-    return [{key: one[key] for key in keys} for one in each]
-
-
 def _rows(what: Any) -> Iterable[Mapping[str, Any]]:
     if isinstance(what, Comparison):
         return _of_comparison(what)
@@ -102,7 +95,7 @@ def _rows(what: Any) -> Iterable[Mapping[str, Any]]:
 
 
 def _of_runs(results: Sequence[Result]) -> Iterable[dict[str, Any]]:
-    for r, setting in zip(results, varied(results) if results else [], strict=True):
+    for r, setting in zip(results, _settings(results), strict=True):
         about = {"run": r.name, "method": r.estimator, **setting, "seed": r.config.seed}
         for n, update in enumerate(r.metrics["update"]):
             for agent in range(r.config.pool.agents):
@@ -134,6 +127,11 @@ def _results(runs: Any) -> list[Result]:
     given = [runs] if isinstance(runs, str | Path | Result) else list(runs)
     found = [one for one in given if isinstance(one, Result)]
     return found + [collect(folder) for folder in runs_in(Path(one) for one in given if not isinstance(one, Result))]
+
+
+def _settings(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Of each run the settings in which the runs differ, but for the seed."""
+    return varied([training_settings(r.config) for r in results]) if results else []
 
 
 def _coordinate(value: Any) -> Any:
