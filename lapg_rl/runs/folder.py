@@ -120,7 +120,11 @@ class RunFolder:
         told = sum(
             row.get(key, 0) for row in last for key in ("from_update", "updates") if isinstance(row.get(key, 0), int)
         )
-        return max([told, *map(steps.updates, steps.folders(self.checkpoints))])
+        return max(told, self.saved())
+
+    def saved(self) -> int:
+        """After how many updates the newest checkpoint was written; 0 where there is none."""
+        return max(map(steps.updates, steps.folders(self.checkpoints)), default=0)
 
     def provenance(self) -> list[dict[str, Any]]:
         """What is known of every start of the run, in order. Raises ValueError for a damaged line."""

@@ -24,7 +24,6 @@ from lapg_rl.learn.training_step import TrainState, make_train_step, run_key
 from lapg_rl.machine import devices, memory
 from lapg_rl.runs import folder as on_disk
 from lapg_rl.runs import state as states_of
-from lapg_rl.runs import steps
 from lapg_rl.runs.course import Course, all_configs, check_metrics
 from lapg_rl.runs.folder import RunFolder as RunFolder
 from lapg_rl.runs.folder import open_run as open_run
@@ -120,7 +119,7 @@ def train_together(
             logs = [opened.enter_context(closing(Logs(run, c, makers))) for run, c in told]
             return _train(configs, folders, states, mesh, shown, asked, logs)
         except KeyboardInterrupt as stop:
-            how = f"interrupted; {_saved(folders[0])} updates are saved, and the same call carries on, as does `lapg train"
+            how = f"interrupted; {folders[0].saved()} updates are saved, and the same call carries on, as does `lapg train"
             stop.add_note(f"{how} --resume {shlex.quote(str(folders[0].path))}`")
             shown.stopped(stop.__notes__[-1])
             raise
@@ -250,10 +249,6 @@ def _unstack(tree: Any, count: int) -> list[Any]:
     if count == 1:
         return [tree]
     return [jax.tree.map(lambda x, n=n: x[n] if eqx.is_array(x) else x, tree) for n in range(count)]
-
-
-def _saved(run: RunFolder) -> int:
-    return max(map(steps.updates, steps.folders(run.checkpoints)), default=0)
 
 
 def _headline(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
