@@ -134,9 +134,8 @@ def _search(setting: Setting, everywhere: np.ndarray, least: float) -> NashVerdi
         return values @ shares, shares @ slopes
 
     defection = pool(np.array([ALLD]))[0][0]
-    found = climb_abreast(mean, STARTS)
-    ends = []
-    for end, value, slope in zip(found, *pool(np.array([end.policy for end in found])), strict=True):
+    climbed, ends = climb_abreast(mean, STARTS), []
+    for end, value, slope in zip(climbed, *pool(np.array([end.policy for end in climbed])), strict=True):
         gains, own = value - defection, len(everywhere)
         errors = [setting.p_naive * standard_error(part[:-1].reshape(own, -1).mean(1)) for part in (gains, *slope.T)]
         reach = t_quantile(own)

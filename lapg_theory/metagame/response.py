@@ -57,7 +57,7 @@ def ascents(setting: Setting, q: Five, starts: Policies, held: Five | None = Non
     def gain(p):
         return pooled(setting, p, np.broadcast_to(q, p.shape))
 
-    units = np.minimum(1.0, REACH / np.maximum(np.abs(gain(np.array(starts))[1]).max(1), 1e-300))
+    units = np.minimum(1.0, REACH / np.maximum(np.abs(gain(starts)[1]).max(1), 1e-300))
     return climb_abreast(gain, starts, units=units, bounds=bounds, ftol=1e-15, gtol=1e-8)
 
 

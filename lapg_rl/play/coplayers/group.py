@@ -1,5 +1,6 @@
 """Several co-players at once: those in the other seats of a game of more than two players."""
 
+import itertools
 from typing import Any
 
 import equinox as eqx
@@ -22,10 +23,9 @@ class Group(eqx.Module):
 
     def _seats(self, values: Any, axis: int) -> list[Any]:
         """The parts of arrays that are of each kind, with the seats first."""
-        ends = [sum(self.counts[: n + 1]) for n in range(len(self.counts))]
         return [
             jax.tree.map(lambda x, end=end, n=n: jnp.moveaxis(x, axis, 0)[end - n : end], values)
-            for end, n in zip(ends, self.counts, strict=True)
+            for end, n in zip(itertools.accumulate(self.counts), self.counts, strict=True)
         ]
 
     def init(self, identity: tuple[Any, ...], batch: int) -> tuple[Any, ...]:
