@@ -24,7 +24,7 @@ COMMANDS = {
     "train": ("lapg_rl.commands.train", "train learning-aware agents, or carry on with a run"),
     "sweep": ("lapg_rl.commands.sweep", "train a grid of settings and make one table"),
     "evaluate": ("lapg_rl.commands.evaluate", "play trained agents against naive learners and fixed strategies"),
-    "watch": ("lapg_rl.commands.watch", "show an episode of CleanUp-lite: text, GIF, HTML"),
+    "watch": ("lapg_rl.commands.watch", "show an episode of CleanUp-lite or a repeated game, step by step"),
     "log": ("lapg_rl.commands.log", "give the metrics of runs to TensorBoard, Weights & Biases or a logger of yours"),
     "tournament": (
         "lapg_rl.commands.tournament",
