@@ -98,9 +98,10 @@ def test_pettingzoo_parallel_interface(make):
     assert (env.num_agents, env.max_num_agents, env.render(), env.close()) == (2, 2, None, None)
 
 
-def test_pettingzoo_itself_finds_no_fault():
+def test_pettingzoo_itself_finds_no_fault(capsys):
     pettingzoo = pytest.importorskip("pettingzoo.test", reason="needs pettingzoo, which the group `test` installs")
     pettingzoo.parallel_api_test(ToPettingZoo(dilemma(), steps=3), num_cycles=8)
+    assert capsys.readouterr().out == "Passed Parallel API test\n"
 
 
 class Thermometer:
