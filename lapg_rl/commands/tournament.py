@@ -9,9 +9,9 @@ from typing import Any
 
 EPILOGUE = """--with takes names separated by commas: naive (fresh naive learners) and fixed
 strategies (`lapg list strategies`; zd-extort-3 or another factor, always-0 or
-another action), players of the Axelrod library (axelrod:CLASS); --with "" plays
-the runs' agents alone. Runs that differ in their seed only are also grouped,
-with intervals over seeds.
+another action), scripts of the game (ac and ad in the Coin Game), players of
+the Axelrod library (axelrod:CLASS); --with "" plays the runs' agents alone.
+Runs that differ in their seed only are also grouped, with intervals over seeds.
 
 examples:
   lapg tournament runs/ipd-shaping-small-*
@@ -40,19 +40,22 @@ def run(arguments: argparse.Namespace) -> int:
     from lapg_rl.runs import trust
     from lapg_rl.runs.folder import RunFolder
     from lapg_rl.runs.progress import Progress
-    from lapg_rl.study.names import check_name
+    from lapg_rl.study.names import check_name, check_player
     from lapg_rl.study.results import runs_in
     from lapg_theory.game import check_count
 
     words = [] if arguments.others is None else arguments.others.split(",")
     named = [word.strip() if ":" in word else word.strip().lower() for word in words if word.strip()]
     for name in named:
-        check_name(name)
+        if name not in tables.COPLAYERS:
+            check_name(name)
     trust.allow(*(name for name in named if tables.is_address(name)))  # what is named is allowed
     check_count("--meta-batch", arguments.meta_batch)  # every mistake in the arguments is told before JAX is imported
     check_draws("--seed", arguments.seed)
     for folder in runs_in(arguments.runs):
         RunFolder(folder).check_trained()
+        for name in named:
+            check_player(name, RunFolder(folder).config())
     from lapg_rl.study.tournament import tournament
 
     others = None if arguments.others is None else named

@@ -13,16 +13,17 @@ from jaxtyping import Array
 from lapg_rl import config
 from lapg_rl.config import Config, PoolConfig
 from lapg_rl.config.tables import is_address
-from lapg_rl.envs.build import matrix_game
+from lapg_rl.envs.build import matrix_game, repeated_game
 from lapg_rl.interop.axelrod_players import AXELROD, PREFIX, check_game, find_player
 from lapg_rl.interop.host import Side
 from lapg_rl.learn.training_step import TrainState, initial_state
 from lapg_rl.models import memory_one
-from lapg_rl.play.company import fixed_strategy, kind_of, naive_copies
+from lapg_rl.models.forgetful import Forgetful
+from lapg_rl.play.company import fixed_strategy, forgets, kind_of, naive_copies
+from lapg_rl.play.coplayers import AsEgo
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study.matches import Meeting
-from lapg_rl.study.names import ALWAYS, NAIVE, strategies
-from lapg_rl.study.names import check_name as check_name
+from lapg_rl.study.names import ALWAYS, NAIVE, scripts, strategies
 from lapg_theory.game import AnonymousGame, MatrixGame, NormalFormGame, named_policy
 
 #: In this order a match has its row and its column player: only the first two, whose parameters are fixed, can be the row
@@ -33,7 +34,7 @@ KINDS = ("meta", "fixed", "naive", AXELROD)
 class Entrant(NamedTuple):
     """A player: `policy` is a model (meta), probabilities (fixed), or initial models along a first axis (naive).
 
-    Of a script of a game, whose kind is its name, it is its identity; of a player of Axelrod's its class.
+    Of a script of a game, whose kind is its name, it is a model, too; of a player of Axelrod's its class.
     """
 
     name: str
@@ -41,6 +42,11 @@ class Entrant(NamedTuple):
     policy: Any
     config: Config | None = None
     agent: int | None = None
+
+    @property
+    def rank(self) -> int:
+        """Where it comes in the order of `KINDS`; scripts come with the fixed strategies."""
+        return KINDS.index(self.kind if self.kind in KINDS else "fixed")
 
     def identities(self, count: int, seat: int = 0) -> Any:
         """What `count` meta-episodes need to play against this player; naive initialisations come equally often.
@@ -51,11 +57,18 @@ class Entrant(NamedTuple):
             there, episode = len(jax.tree.leaves(self.policy)[0]), jnp.arange(count)
             drawn = (episode + seat * (1 + episode // there)) % there
             return jax.tree.map(lambda x: x[drawn], self.policy)
-        return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), self.policy)
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), self._playing())
 
     def ego(self) -> Any:
         """The policy of a row player."""
-        return memory_one(self.policy) if self.kind == "fixed" else self.policy
+        return memory_one(self.policy) if self.kind == "fixed" else self._playing()
+
+    def _playing(self) -> Any:
+        """The policy, which sees to it itself that it forgets, if it learnt so: matches clear nobody's memory."""
+        if self.config is None or not forgets(self.config):
+            return self.policy
+        remembers = any(x.size for x in jax.tree.leaves(self.policy.initial_state()))
+        return Forgetful(self.policy, self.config.steps) if remembers else self.policy
 
 
 def meeting(row: Entrant, column: Entrant | Sequence[tuple[Entrant, int]], count: int, key: Array) -> Meeting:
@@ -111,8 +124,14 @@ def fixed(name: str, game: MatrixGame | NormalFormGame | AnonymousGame) -> Entra
 
 def script(name: str, cfg: Config) -> Entrant:
     """A script of the run's game, by name."""
-    (policy,) = kind_of(cfg, name).draw(None, 1, jax.random.key(0))
-    return Entrant(name, name, policy)
+    kind = kind_of(cfg, name)
+    (identity,) = kind.draw(None, 1, jax.random.key(0))
+    return Entrant(name, name, AsEgo(kind.coplayer, identity))
+
+
+def named(name: str, cfg: Config) -> Entrant:
+    """A fixed strategy, or a script of the run's game, by name. Raises ValueError as `fixed`, or where the game has none."""
+    return script(name, cfg) if name in scripts(cfg) else fixed(name, repeated_game(cfg.game))
 
 
 def naive_of(cfg: Config, state: TrainState, agent: int) -> Entrant:
@@ -178,7 +197,6 @@ def check_compatible(first: tuple[str, Config], others: Iterable[tuple[str, Conf
         "game.",
         "steps",
         "inner_episodes",
-        "learner.memory",
         "pool.reveal",
         *(("batch", "naive.") if learners else ()),
     )

@@ -12,7 +12,7 @@ import numpy as np
 from lapg_rl.config import Config
 from lapg_rl.config.checks import check_draws
 from lapg_rl.config.groups import name_of
-from lapg_rl.envs.build import matrix_game, repeated_game
+from lapg_rl.envs.build import matrix_game
 from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants, intervals
 from lapg_rl.study.entrants import Entrant
@@ -79,7 +79,7 @@ def evaluate(
         own_key, naive = jax.random.fold_in(key, index), entrants.naive_of(cfg, state, index)
         if opponents is None and dilemma:
             drawn = u_shaped(jax.random.uniform(jax.random.fold_in(own_key, 0), (meta_batch, 5)))
-            played.append((index, CLOUD, Meeting(agent.policy, "fixed", drawn, jax.random.fold_in(own_key, 1))))
+            played.append((index, CLOUD, Meeting(agent.ego(), "fixed", drawn, jax.random.fold_in(own_key, 1))))
         for salt, other in enumerate(met, start=2):
             salted = jax.random.fold_in(own_key, salt)
             if isinstance(other, Seats):
@@ -155,10 +155,8 @@ def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
             entrants.check_compatible((folder.name, cfg), [(label, RunFolder(name).trusted_config())], learners=False)
             entrants.check_seats(folder.name, cfg)
             met += entrants.agents(Path(name), label)
-        elif name in scripts(cfg):
-            met.append(entrants.script(name, cfg))
         else:
-            met.append(LEARNERS if name == NAIVE else entrants.fixed(name, repeated_game(cfg.game)))
+            met.append(LEARNERS if name == NAIVE else entrants.named(name, cfg))
     return met
 
 

@@ -19,13 +19,14 @@ from lapg_rl.runs.loop import train
 from lapg_rl.study import entrants, intervals, records, standings
 from lapg_rl.study.exploitation import exploit
 from lapg_rl.study.intervals import Estimate
+from lapg_rl.study.names import check_player, scripts
 from lapg_rl.study.standings import Circle, Group, Table
 from lapg_rl.study.sweep import Planned
 from lapg_rl.study.tournament import CLASSICS, tournament
 from lapg_theory.game import check_count
 from lapg_theory.game.show import brief
 
-#: Whom every game of a league is played with, whatever else it is.
+#: Whom every 2x2 game of a league is played with, and others with their scripts, whatever else it is.
 ALWAYS = ("allc", "alld")
 
 
@@ -38,7 +39,7 @@ class Plan:
         methods: by name changes `key=value`, made after those of the game.
         name: of the league.
         seeds: runs of each method in each game.
-        others: fixed strategies and `naive`, who play, too; always-cooperate and always-defect do in any case.
+        others: fixed strategies and `naive`, who play, too, each where it can; always-cooperate and always-defect do anyway.
         meta_batch: meta-episodes of each match.
         restarts: exploiters of the first agent of each run; 0: none.
         exploiter_updates: of each exploiter.
@@ -166,7 +167,7 @@ def league(plan: Plan, root: str | Path, *, jobs: int = 1, quiet: bool = False, 
         options: more options of `lapg train`, for processes.
 
     Raises:
-        ValueError: for settings that don't fit, and for games that are no repeated 2x2 games.
+        ValueError: for settings that don't fit, games of more than two, and names that no game of the league knows.
 
     Example:
         >>> import lapg_rl as rl
@@ -177,6 +178,9 @@ def league(plan: Plan, root: str | Path, *, jobs: int = 1, quiet: bool = False, 
     """
     root = Path(root)
     runs = runs_of(plan, root)
+    for name in plan.others:
+        if not any(_can_play(name, run.planned.config) for run in runs):
+            check_player(name, runs[0].planned.config)  # which says what there is
     left = [run.planned for run in runs if not run.planned.finished]
     folders = [open_run(one.config, one.folder).path for one in left]  # every refusal comes before the first run
     if jobs > 1 and folders:
@@ -196,8 +200,7 @@ def league(plan: Plan, root: str | Path, *, jobs: int = 1, quiet: bool = False, 
 
 def _standing(plan: Plan, game: str, runs: Sequence[Run], quiet: bool) -> Standing:
     folders = [run.planned.folder for run in runs]
-    others = list(dict.fromkeys([*ALWAYS, *plan.others]))
-    players = tournament(folders, others, meta_batch=plan.meta_batch).players
+    players = tournament(folders, _others(plan, runs[0].planned.config), meta_batch=plan.meta_batch).players
     groups = _groups(runs, entrants.labels(folders), players.names)
     means, often = (np.array(x, float) for x in (players.rewards, players.cooperation))
     table = standings.group_table(groups, means, often)
@@ -211,6 +214,20 @@ def _standing(plan: Plan, game: str, runs: Sequence[Run], quiet: bool) -> Standi
         methods.append(Method(group.name, scores[n], same, **_exploited(plan, mine, quiet), cpu_s=cpu, steps=steps))
     methods.sort(key=lambda method: -method.score.value)
     return Standing(game, methods, table, [standings.circle(group, means) for group in ours if len(group.runs) > 1])
+
+
+def _others(plan: Plan, cfg: Config) -> list[str]:
+    """Who plays a game of the league besides its methods: those of `plan.others` that can."""
+    able = [name for name in plan.others if _can_play(name, cfg)]
+    return list(dict.fromkeys([*(ALWAYS if cfg.game.matrix else scripts(cfg)), *able]))
+
+
+def _can_play(name: str, cfg: Config) -> bool:
+    try:
+        check_player(name, cfg)
+    except ValueError:
+        return False
+    return True
 
 
 def _groups(runs: Sequence[Run], labels: Sequence[str], names: Sequence[str]) -> list[Group]:

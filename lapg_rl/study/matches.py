@@ -16,7 +16,7 @@ from lapg_rl.config import Config, LearnerConfig, PoolConfig
 from lapg_rl.envs.build import bare_environment, environment
 from lapg_rl.interop.axelrod_players import AXELROD
 from lapg_rl.interop.host import host_batch
-from lapg_rl.play.company import forgets, kind_of, naive_learner, sizes
+from lapg_rl.play.company import naive_learner, sizes
 from lapg_rl.play.coplayers import FixedStrategy, Group, MetaAgent
 from lapg_rl.play.metrics import measure
 from lapg_rl.play.rollout import Trajectory, mean_of_played, meta_batch
@@ -99,7 +99,7 @@ def what_matters(cfg: Config) -> Config:
     """A config that differs from another one's only where the play does."""
     kept = {name: getattr(cfg, name) for name in ("game", "batch", "inner_episodes", "steps")}
     naive = dataclasses.replace(cfg.naive, model="same")
-    learner = LearnerConfig(estimator="inner_episode", memory=cfg.learner.memory)
+    learner = LearnerConfig(estimator="inner_episode")
     return Config(
         learner=learner,
         naive=naive,
@@ -128,8 +128,8 @@ def play_of(cfg: Config, kind: CoPlayers, several: bool) -> Any:
 @functools.cache
 def _coplayers(cfg: Config) -> dict[str, Any]:
     """What plays each kind of co-player."""
-    coplayers = {"naive": naive_learner(cfg.naive), "fixed": FixedStrategy(), "meta": MetaAgent(forgets(cfg))}
-    return coplayers | {name: kind_of(cfg, name).coplayer for name in scripts(cfg)}
+    coplayers = {"naive": naive_learner(cfg.naive), "fixed": FixedStrategy(), "meta": MetaAgent()}
+    return coplayers | dict.fromkeys(scripts(cfg), MetaAgent())
 
 
 class Meeting(NamedTuple):

@@ -64,6 +64,16 @@ def check_name(name: str) -> None:
         raise ValueError(f"unknown co-player {name!r}; {hint(name, [NAIVE, 'always-0'])}, or a run folder")
 
 
+def check_player(name: str, cfg: Config) -> None:
+    """Refuse who can't play the run's game of two. Raises ValueError with the names known there, or with near matches."""
+    known = [NAIVE, *scripts(cfg)]
+    if name in known:
+        return
+    if cfg.game.repeated is None and not cfg.game.is_custom:
+        raise ValueError(tables.unknown(f"co-player {name!r} for game.kind = {cfg.game.kind}", name, known))
+    check_name(name)
+
+
 def scripts(cfg: Config) -> list[str]:
     """The scripts of the game that agents of the run can meet: where kinds are revealed, those that have an entry there."""
     told = cfg.pool.reveal_kinds.split(",")

@@ -81,8 +81,13 @@ class Tournament:
         return table(heads, rows, "Reward per step, by row, against", f"{self.meta_batch} meta-episodes a pair")
 
 
-def marks(game: MatrixGame | NormalFormGame) -> dict[str, float]:
-    """The payoffs that pictures of rewards are read by: T, R, P and S of a prisoner's dilemma, else the row player's range."""
+def marks(game: MatrixGame | NormalFormGame | None, rewards: Any = ()) -> dict[str, float]:
+    """The payoffs that pictures of rewards are read by: T, R, P and S of a prisoner's dilemma, else the row player's range.
+
+    Of a game that has no table it is the range of `rewards`, NaN aside.
+    """
+    if game is None:
+        return {"highest": float(np.nanmax(rewards)), "lowest": float(np.nanmin(rewards))}
     if isinstance(game, MatrixGame) and game.is_dilemma:
         return dict(zip("TRPS", map(float, game.trps), strict=True))
     own = game.row_payoffs if isinstance(game, MatrixGame) else game.payoffs[0].ravel().tolist()

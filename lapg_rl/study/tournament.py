@@ -11,12 +11,12 @@ import numpy as np
 from lapg_rl import config
 from lapg_rl.config import Config
 from lapg_rl.config.checks import check_draws
-from lapg_rl.envs.build import repeated_game
+from lapg_rl.envs.build import matrix_game
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study import entrants, standings
-from lapg_rl.study.entrants import KINDS, NAIVE, Entrant
+from lapg_rl.study.entrants import NAIVE, Entrant
 from lapg_rl.study.matches import matches_at_once, play_all
-from lapg_rl.study.names import strategies
+from lapg_rl.study.names import check_player, scripts, strategies
 from lapg_rl.study.results import kindred, runs_in, training_settings
 from lapg_rl.study.standings import Group, Tournament
 from lapg_theory.game import MatrixGame, NormalFormGame, check_count
@@ -73,41 +73,44 @@ def tournament(
         standings.player_table([p.name for p in players], rewards, cooperation),
         standings.group_table(groups, means, cooperation) if grouped else None,
         [standings.circle(group, means) for group in grouped],
-        standings.marks(repeated_game(cfg.game)),
+        standings.marks(matrix_game(cfg.game), means),
     )
 
 
-def classics(game: MatrixGame | NormalFormGame) -> tuple[str, ...]:
-    """Whom a tournament of the game meets, unless told otherwise."""
-    known = strategies(game)
-    return tuple(n for n in CLASSICS if n in (*known, NAIVE)) if isinstance(game, MatrixGame) else (*known, NAIVE)
+def classics(game: MatrixGame | NormalFormGame | None, more: Sequence[str] = ()) -> tuple[str, ...]:
+    """Whom a tournament of the game, which has `more` scripts, meets, unless told otherwise."""
+    known = (*strategies(game), *more, NAIVE)
+    return tuple(name for name in CLASSICS if name in known) if isinstance(game, MatrixGame) else known
 
 
 def _settings(cfg: Config) -> dict[str, Any]:
     row = config.tables.row(cfg.game.kind, config.tables.GAMES)
     names = ("kind", "name", "payoffs") if row.free else ("kind", "players", "factor", "cost") if row.group else "TRPS"
+    if cfg.game.repeated is None:
+        names = ("kind", "factory")
     keys = (*(f"game.{name}" for name in names), *SETTINGS)
-    return {key: value for key, value in config.flat(cfg).items() if key in keys}
+    own = f"game.{row.section}." if row.section else ()
+    return {key: value for key, value in config.flat(cfg).items() if key in keys or key.startswith(own)}
 
 
 def _players(
     folders: Sequence[str | Path], others: Sequence[str] | None, meta_batch: int, seed: int
 ) -> tuple[list[Entrant], list[list[int]], Config]:
     """All players, the indices of each run's, and the config that the play follows."""
-    for name in others or ():
-        entrants.check_name(name)
     paths = runs_in([Path(folder) for folder in folders])
     labels = entrants.labels(paths)
     configs = [RunFolder(folder).trusted_config() for folder in paths]
     if not configs:
         raise ValueError("no runs to play; name at least one run folder")
     for label, cfg in zip(labels, configs, strict=True):
-        repeated_game(cfg.game)  # refuses other games, which have no fixed strategies
+        if cfg.game.players > 2:
+            raise ValueError(f"a tournament is of games of two, but {label} has game.players = {cfg.game.players}")
         entrants.check_seats(label, cfg)
         if cfg.pool.reveal:
             raise ValueError(f"the agents of {label} are told whom they face (pool.reveal); nobody can tell them here")
-    game = repeated_game(configs[0].game)
-    others = classics(game) if others is None else others
+    others = classics(matrix_game(configs[0].game), scripts(configs[0])) if others is None else others
+    for name in others:
+        check_player(name, configs[0])
     entrants.check_compatible((labels[0], configs[0]), zip(labels[1:], configs[1:], strict=True), NAIVE in others)
     players: list[Entrant] = []
     runs = []
@@ -118,7 +121,7 @@ def _players(
     for name in dict.fromkeys(others):
         key = jax.random.fold_in(jax.random.key(seed), 0)
         naive = name == NAIVE
-        players.append(entrants.fresh_naive(configs[0], meta_batch, key) if naive else entrants.fixed(name, game))
+        players.append(entrants.fresh_naive(configs[0], meta_batch, key) if naive else entrants.named(name, configs[0]))
     if len(players) < 2:
         raise ValueError("a tournament needs at least two players; name more runs, or strategies with --with")
     return players, runs, configs[0]
@@ -132,7 +135,7 @@ def _round_robin(
     NaN where cooperating has no meaning.
     """
     pairs = [
-        sorted((i, j), key=lambda n: (KINDS.index(players[n].kind), players[n].name))
+        sorted((i, j), key=lambda n: (players[n].rank, players[n].name))
         for i in range(len(players))
         for j in range(i, len(players))
         if {players[i].kind, players[j].kind} != {NAIVE}

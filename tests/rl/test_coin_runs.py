@@ -24,6 +24,7 @@ from lapg_rl.runs import checkpoint
 from lapg_rl.runs.loop import fresh_state, open_run, train
 from lapg_rl.study.evaluation import evaluate
 from lapg_rl.study.results import collect
+from lapg_rl.study.tournament import tournament
 
 TINY = Config(
     name="tiny",
@@ -186,3 +187,19 @@ def test_ppo_learns_to_take_the_coins_of_a_cooperator():
     walk, defector = (means((first, False), cfg.steps)[0][0] for first in (None, True))
     assert rewards[0] == pytest.approx(walk, abs=0.05)
     assert np.mean(rewards[-20:]) > 2 / 3 * defector
+
+
+def test_agents_and_scripts_play_a_tournament(trained, tmp_path, capsys):
+    """Scripts meet in 384 inner episodes of 6 steps, in either seat: rewards within 4.5 standard errors of the exact means; a
+    false alarm once in 49,000 keys. A name of another game is refused, by the command before anything is played.
+    """
+    played = tournament([trained], ["ac", "ad", "naive"], meta_batch=96).players
+    assert played.names == ["run/0", "run/1", "ac", "ad", "naive"]
+    for row, column in (("ac", "ad"), ("ad", "ac"), ("ac", "ac")):
+        i, j = (played.names.index(name) for name in (row, column))
+        expected = means((row == "ad", column == "ad"), TINY.steps)[0][0]
+        assert abs(played.rewards[i][j] - expected) < 4.5 * played.errors[i][j]
+    assert main(["tournament", str(trained), "--with", "tft", "--out", str(tmp_path / "cup")]) == 2
+    assert "unknown co-player 'tft' for game.kind = coin; known: naive, ac, ad" in capsys.readouterr().err
+    assert main(["tournament", str(trained), "--with", "ad", "--meta-batch", "2", "--out", str(tmp_path / "cup")]) == 0
+    assert "ad" in capsys.readouterr().out and (tmp_path / "cup" / "tournament.svg").exists()

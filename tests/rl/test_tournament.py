@@ -4,13 +4,18 @@ import csv
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import pytest
 from folders import TABULAR, expected_rewards, run_of
 
 from lapg_rl.commands.main import main
-from lapg_rl.config import ModelConfig, PoolConfig
-from lapg_rl.study import matches
+from lapg_rl.config import LearnerConfig, ModelConfig, PoolConfig
+from lapg_rl.envs.build import environment
+from lapg_rl.learn import training_step
+from lapg_rl.play import company, rollout
+from lapg_rl.play.coplayers import MetaAgent
+from lapg_rl.study import entrants, matches
 from lapg_rl.study.intervals import of_mean
 from lapg_rl.study.standings import Group, circle, group_table
 from lapg_rl.study.tournament import tournament
@@ -141,3 +146,25 @@ def test_the_command_writes_tables_and_heat_map(tmp_path, monkeypatch, capsys):
     files = {p.name: p.read_bytes() for p in (tmp_path / "tournament").iterdir()}
     assert main([*line, "--out", "again"]) == 0
     assert {p.name: p.read_bytes() for p in (tmp_path / "again").iterdir()} == files
+
+
+@pytest.mark.parametrize("forget", [True, False])
+def test_agents_bring_their_own_memory(forget):
+    """A match among agents that forget after each inner episode is the play that clears their memory, and no other one."""
+    cfg = dataclasses.replace(
+        TABULAR,
+        inner_episodes=3,
+        batch=64,
+        model=ModelConfig(kind="gru", width=4),
+        learner=LearnerConfig(memory="inner_episode"),
+    )
+    key = jax.random.key(1)
+    agent = training_step.initial_state(cfg, key).agents
+    one = entrants.Entrant("one", "meta", jax.tree.map(lambda x: 2 * jax.random.normal(key, x[0].shape), agent), cfg, 0)
+    identities = jax.tree.map(lambda x: x[None], one.policy)
+    ((_, tally),) = matches.play_all(cfg, [entrants.meeting(one, one, 1, key)])
+    play = rollout.meta_batch(
+        environment(cfg), one.policy, MetaAgent(forget), identities, key, **{**company.sizes(cfg), "forget": forget}
+    )
+    expected = [side.rewards.mean((1, 3)) for side in play]
+    assert np.allclose(tally.rewards, expected, atol=1e-6) == forget
