@@ -24,7 +24,8 @@ has the contract). Estimators need not know: `through_ends` gives the values tha
 Source: Meulemans et al., "Multi-agent cooperation through learning-aware policy gradients", ICLR 2025, section 3.
 
 Others credit what an action does to the co-player's *choices* instead of its learning. They take the co-player to act by a
-softmax of its own action values, read its rewards (`Others`), and see each inner episode on its own; docs/methods.md has them.
+softmax of its own action values, read its rewards (`Others`), and see each inner episode on its own. One rewards itself for
+answering in kind (`Reciprocator`). docs/methods.md has them.
 """
 
 import dataclasses
@@ -36,7 +37,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from lapg_rl.config import AlignmentConfig, tables
-from lapg_rl.interfaces import Others
+from lapg_rl.interfaces import Influences, Others
 
 Signal = Float[Array, "b m t"]
 
@@ -233,10 +234,62 @@ class Loqa:
         return (_advantages(rewards, values, (gamma, gae_lambda)) + strength * shaping) / len(rewards)
 
 
+@dataclasses.dataclass(frozen=True)
+class Reciprocator:
+    """Independent learning from the own reward and w g_t v_t, a reward for answering in kind; see docs/methods.md.
+
+    v_t is the ego's influence on the co-player in step t, u_t the co-player's on the ego (`Influences`), g the balance of what
+    is to be answered: g_0 = 0, g_(t+1) = gamma decay g_t + u_t - debit v_t in each inner episode. Given all before a step and
+    what the co-player does in it, influences and so these rewards have mean 0, if the baselines are exact; their slope in the
+    ego's policy is g_t times that of what the co-player gets. reciprocity = 0 is `inner_episode`.
+
+    Source: Zhou et al., "Reciprocal reward influence encourages cooperation from self-interested agents", NeurIPS 2024
+    (arXiv 2406.01641).
+    """
+
+    reads: tuple[str, ...] = ("influences", "reward_scale", "alignment")
+    episodic: bool = True
+
+    def intrinsic(
+        self, *, gamma: float, influences: Influences, reward_scale: float, alignment: AlignmentConfig
+    ) -> Signal:
+        """The intrinsic rewards `[b, m, t]`, in the agents' scale; for the arguments see the call."""
+        answered = influences.its - alignment.debit * influences.mine
+        balance = past_sums(answered, 1.0, gamma * alignment.balance_decay)
+        return alignment.reciprocity / reward_scale * balance * influences.mine
+
+    def __call__(
+        self,
+        rewards: Signal,
+        values: Signal,
+        *,
+        gamma: float,
+        gae_lambda: float,
+        influences: Influences,
+        reward_scale: float,
+        alignment: AlignmentConfig,
+    ) -> Signal:
+        """The credits `[b, m, t]` of one meta-episode.
+
+        Args:
+            rewards: own, scaled, without the intrinsic ones.
+            values: own, of both kinds of rewards.
+            gamma: the discount, of rewards and of the balance.
+            gae_lambda: lambda of the advantages.
+            influences: of both on each other, in the scale of the rewards.
+            reward_scale: that scale; the weight is for rewards as the game gives them.
+            alignment: the weight, and how the balance is kept.
+        """
+        added = self.intrinsic(gamma=gamma, influences=influences, reward_scale=reward_scale, alignment=alignment)
+        return inner_episode(rewards + added, values, gamma=gamma, gae_lambda=gae_lambda)
+
+
 #: `[A + beta (sum of past A) A_other] / B` of Duque et al. (2025): aligns own with the co-player's advantages.
 advantage_alignment = AdvantageAlignment()
 #: The same with weights `1 - pi_2`, a decay, and action values of the co-player that the ego learns (Aghajohari et al. 2024).
 loqa = Loqa()
+#: `A / B` of rewards and w g v: the own influence on the co-player times the balance of what it did (Zhou et al. 2024).
+reciprocator = Reciprocator()
 
 
 def through_ends(

@@ -150,6 +150,20 @@ class Others(NamedTuple):
     chances: Float[Array, "n b m t"]
 
 
+class Influences(NamedTuple):
+    """What two players' actions did to each other in one meta-episode, in the agents' scale of rewards.
+
+    An influence is what a step was worth to a player, less its mean given all but the other's action in it.
+
+    Attributes:
+        mine: the ego's, on the co-player.
+        its: the co-player's, on the ego.
+    """
+
+    mine: Float[Array, "b m t"]
+    its: Float[Array, "b m t"]
+
+
 @runtime_checkable
 class Estimator(Protocol):
     """A policy-gradient estimator: a pure function on one meta-episode.
@@ -158,7 +172,11 @@ class Estimator(Protocol):
     that estimator is used against co-players that don't learn; `episodic` says that its horizon is the inner episode;
     `reads` names what it is called with besides, as keyword arguments: `others`, what the co-players got (`Others`), which no
     other estimator sees; `modelled`, the same with values and chances by a model of their action values that the ego learns
-    beside its policy (`lapg_rl.learn.choices`); and fields of `lapg_rl.config.LearnerConfig`.
+    beside its policy (`lapg_rl.learn.choices`); `influences` (`Influences`), by a model that the ego learns, too
+    (`lapg_rl.learn.influence`); and fields of `lapg_rl.config.LearnerConfig`.
+
+    If its agents also reward themselves, `intrinsic`, called with gamma and what it reads, gives these rewards, which its
+    credits contain and values have to learn, too.
 
     An inner episode takes T steps whatever happens: in a game that ends early the rest are steps without rewards, and the
     discount counts them, so that an end brings nothing later nearer. No end cuts a return: what comes in later inner

@@ -104,6 +104,7 @@ ABOUT = {
     "chicken-small": "in minutes on a core: who gives way, mixed pool",
     "battle-of-sexes-small": "in minutes on a core: whose place, naive learners",
     "ipd-loqa-small": "LOQA in seconds on a core: two memory-one agents",
+    "ipd-reciprocator-small": "Reciprocator in seconds: two memory-one agents",
     "cleanup-shaping": "published: CleanUp, an agent against naive learners",
     "cleanup-mixed": "published: CleanUp; baselines take learning_rate=0.03",
     "cleanup-shaping-small": "in minutes on a core: 3 x 2 cells, 16 steps",
@@ -153,6 +154,11 @@ PRESETS: Mapping[str, Config] = _Presets(
         "ipd-loqa-small": Config(
             name="ipd-loqa-small",
             learner=dataclasses.replace(SELF_PLAY_LEARNER, estimator="loqa", entropy_coef=0.05),
+            **SELF_PLAY,
+        ),
+        "ipd-reciprocator-small": Config(
+            name="ipd-reciprocator-small",
+            learner=dataclasses.replace(SELF_PLAY_LEARNER, estimator="reciprocator"),
             **SELF_PLAY,
         ),
         "cleanup-shaping": Config(

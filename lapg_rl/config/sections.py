@@ -106,9 +106,9 @@ class LearnerConfig:
     """The learning-aware agents: estimator, algorithm and optimiser.
 
     Attributes:
-        estimator: lapg, mfos, batch_unaware, inner_episode, advantage_alignment or loqa; one for all agents, or one an
-            agent ("lapg,lapg,mfos,mfos"); or `package.module:name` of your own (`lapg_rl.interfaces`). Algorithms without
-            credits ignore it.
+        estimator: lapg, mfos, batch_unaware, inner_episode, advantage_alignment, loqa or reciprocator; one for all
+            agents, or one an agent ("lapg,lapg,mfos,mfos"); or `package.module:name` of your own (`lapg_rl.interfaces`).
+            Algorithms without credits ignore it.
         memory: whether a policy remembers the whole meta-episode or, like a naive learner, its current inner episode only.
         algorithm: ppo or a2c, which learn from an estimator's credits; lola_dice or shaper, which have none; or an address.
         epochs: passes over the experience of an update.

@@ -119,6 +119,13 @@ ESTIMATORS = {
     "loqa": EstimatorRow(
         "lapg_rl.estimators:loqa", "LOQA", episodic=True, pairs=True, about="the same; learns the other's action values"
     ),
+    "reciprocator": EstimatorRow(
+        "lapg_rl.estimators:reciprocator",
+        "Reciprocator",
+        episodic=True,
+        pairs=True,
+        about="now / B, with a reward for answering in kind",
+    ),
 }
 
 #: By the memory of the agents: the estimator of a best response to somebody who does not learn.
@@ -345,6 +352,7 @@ METRICS = {
     "policy_loss": "mean over epochs and minibatches",
     "value_loss": "half the mean squared error of the values",
     "model_loss": "LOQA: half the mean squared error of its Q2",
+    "baseline_loss": "Reciprocator: the same of its baselines",
     "entropy": "of the policy, in nats per step",
     "gradient_norm": "before it is clipped",
     "score": "Shaper: the mean return of the candidates",

@@ -4,40 +4,19 @@ The model has the architecture of the policy and reads what the ego sees; its lo
 the agents' scale of rewards. It learns from the co-player's returns after the actions that it took.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.config import LearnerConfig
-from lapg_rl.estimators import estimator, value_targets
+from lapg_rl.estimators import value_targets
 from lapg_rl.interfaces import Others
-from lapg_rl.learn.credit import in_sequences, reads
+from lapg_rl.learn.credit import in_sequences
 from lapg_rl.learn.losses import Experience
 from lapg_rl.models import over_sequences
-from lapg_rl.optimisers import model_optimiser
 from lapg_rl.play.rollout import Trajectory
-
-
-class Modelling(NamedTuple):
-    """What a learner that models its co-player keeps beside its policy, in the place of its optimiser's state."""
-
-    policy: Any
-    model: Any
-    optimiser: Any
-
-
-def read(config: LearnerConfig, what: str) -> bool:
-    """Whether an estimator of the agents reads `others` or `modelled`."""
-    return any(what in reads(estimator(name)) for name in config.estimators)
-
-
-def begin(config: LearnerConfig, optimisers: Any, models: Any) -> Modelling:
-    """The agents' optimisers and fresh models, along a leading axis."""
-    start = jax.vmap(lambda m: model_optimiser(config).init(eqx.filter(m, eqx.is_inexact_array)))(models)
-    return Modelling(optimisers, models, start)
 
 
 def modelled(model: Any, own: Trajectory, other: Trajectory, config: LearnerConfig) -> Others:
@@ -71,3 +50,14 @@ def model_loss(model: Any, batch: Experience, config: LearnerConfig) -> tuple[Fl
     error = (taken - batch.targets) ** 2
     total = 0.5 * jnp.mean(error if batch.alive is None else error * batch.alive)
     return total, {"model_loss": total}
+
+
+def outputs(actions: int) -> int:
+    """How many numbers the model gives."""
+    return actions
+
+
+def see(model: Any, own: Trajectory, other: Trajectory, config: LearnerConfig) -> tuple[Others, Experience]:
+    """What the estimator reads, and what the model is to learn; see `modelled` and `lessons`."""
+    seen = modelled(model, own, other, config)
+    return seen, lessons(own, other, seen, config)

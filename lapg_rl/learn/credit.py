@@ -15,7 +15,7 @@ from lapg_rl.interfaces import Others
 from lapg_rl.learn.losses import Experience
 from lapg_rl.play.rollout import Trajectory
 
-NONE: Mapping[str, Others] = types.MappingProxyType({})
+NONE: Mapping[str, Any] = types.MappingProxyType({})
 
 
 def transform(credits: Float[Array, "..."], how: str, alive: Any = None) -> Float[Array, "..."]:
@@ -26,7 +26,7 @@ def transform(credits: Float[Array, "..."], how: str, alive: Any = None) -> Floa
 
 
 #: What an estimator may read besides fields of the section `learner`.
-SEEN = ("others", "modelled")
+SEEN = ("others", "modelled", "influences")
 
 
 def reads(chosen: Callable[..., Any]) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ def credited(
     trajectory: Trajectory,
     config: LearnerConfig,
     learns: bool,
-    seen: Mapping[str, Others] = NONE,
+    seen: Mapping[str, Any] = NONE,
 ) -> tuple[Any, Any]:
     """(credits, value targets) `[k, b, m, t]` of an estimator; against co-players that don't learn, of its `off_learners`.
 
@@ -72,6 +72,8 @@ def credited(
         lambda r, v, s: chosen(r, v, gamma=config.gamma, gae_lambda=config.gae_lambda, **more, **s)
     )(rewards, values, seen)  # fmt: skip
     credits = credits if alive is None else credits * alive
+    if hasattr(chosen, "intrinsic"):
+        rewards = rewards + jax.vmap(lambda s: chosen.intrinsic(gamma=config.gamma, **more, **s))(seen)
     targets = jax.vmap(
         lambda r, v: value_targets(r, v, gamma=config.gamma, td_lambda=config.td_lambda, episodic=episodic)
     )(rewards, values)  # fmt: skip
@@ -84,7 +86,7 @@ def experience(
     config: LearnerConfig,
     agent: Int[Array, ""] | int = 0,
     table: Mapping[str, Callable[..., Any]] | None = None,
-    seen: Mapping[str, Others] = NONE,
+    seen: Mapping[str, Any] = NONE,
 ) -> Experience:
     """Turn an agent's `[k, b, m, t]` trajectories against one kind of co-player into `[k, b, l]` experience.
 
@@ -96,7 +98,8 @@ def experience(
         config: estimators, discounts, scale.
         agent: which agent it is, if they have different estimators.
         table: where names of estimators are looked up, if not in `lapg_rl.estimators`.
-        seen: what the co-players got, `[k, n, b, m, t]`, by the names of `SEEN`; only estimators that read it are given it.
+        seen: what the co-players got, `[k, n, b, m, t]`, or influences, by the names of `SEEN`; only estimators that read it
+            are given it.
     """
     distinct = tuple(dict.fromkeys(config.estimators))
     which = jnp.array([distinct.index(name) for name in config.estimators])[agent]

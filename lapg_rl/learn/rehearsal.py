@@ -16,7 +16,7 @@ from lapg_rl.config import Config
 from lapg_rl.config.loading import described, first_line
 from lapg_rl.envs.build import bare_environment
 from lapg_rl.estimators import estimator
-from lapg_rl.interfaces import players_of
+from lapg_rl.interfaces import Influences, players_of
 from lapg_rl.learn.credit import SEEN, credited, others_of
 from lapg_rl.learn.training_step import initial_state, make_train_step, run_key
 from lapg_rl.play.company import Company, fixed_strategy, kind_of
@@ -114,9 +114,9 @@ def _estimator(name: str, config: Config) -> None:
     chosen, drawn = estimator(name), jax.random.normal(jax.random.key(0), (1, 2, 3, 4))
     for what, rewards in (("random rewards", drawn), ("rewards that are all 0", jnp.zeros_like(drawn))):
         played = Trajectory(drawn, drawn, rewards, -jnp.abs(drawn), drawn)
-        others = dict.fromkeys(SEEN, others_of([played], config.learner))
+        seen = dict.fromkeys(SEEN, others_of([played], config.learner)) | {"influences": Influences(drawn, -drawn)}
         for learns in (True, False):
-            credits, _ = credited(chosen, played, config.learner, learns, others)
+            credits, _ = credited(chosen, played, config.learner, learns, seen)
             _due("the credits for rewards of shape [2, 3, 4]", credits[0], (2, 3, 4))
             if not np.isfinite(credits).all():
                 raise ValueError(f"the credits for {what} must be finite, got {np.ravel(credits)[:3]}")

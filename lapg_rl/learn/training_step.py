@@ -14,7 +14,7 @@ from lapg_rl import models
 from lapg_rl.config import Config, ModelConfig, tables
 from lapg_rl.config.schedule import with_numbers
 from lapg_rl.envs.build import environment
-from lapg_rl.learn import choices
+from lapg_rl.learn import beside
 from lapg_rl.machine import devices
 from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.company import Company, forgets
@@ -39,11 +39,14 @@ class TrainState(NamedTuple):
     __repr__ = brief
 
 
-def _policies(config: ModelConfig, env: Any, context: int, keys: Array) -> Any:
-    """One policy a key, along a new leading axis; one after the other, because random draws are slow to compile."""
+def _policies(config: ModelConfig, env: Any, context: int, keys: Array, outputs: int = 0) -> Any:
+    """One policy a key, along a new leading axis; one after the other, because random draws are slow to compile.
+
+    With so many `outputs` for actions, if there are to be others than a policy has.
+    """
 
     def build(key):
-        return models.build(config, env.observation_size, env.num_actions, context, key, env.one_hot)
+        return models.build(config, env.observation_size, outputs or env.num_actions, context, key, env.one_hot)
 
     static = eqx.filter(
         eqx.filter_eval_shape(build, keys[0]), lambda x: isinstance(x, jax.ShapeDtypeStruct), inverse=True
@@ -73,9 +76,10 @@ def initial_state(config: Config, key: Array) -> TrainState:
         agents, naive = build(config.model, keys[0]), build(config.naive_model, keys[1])
     naive = models.with_context(naive, config.steps)
     optimisers = jax.vmap(lambda a: make_optimiser(config.learner).init(eqx.filter(a, eqx.is_inexact_array)))(agents)
-    if choices.read(config.learner, "modelled"):
-        models_of = build(config.model, jax.random.split(jax.random.fold_in(key, 1), counts[0]))
-        optimisers = choices.begin(config.learner, optimisers, models_of)
+    for n, what in beside.kept(config.learner).items():
+        fresh = jax.random.split(jax.random.fold_in(key, n), counts[0])
+        found = _policies(config.model, env, context, fresh, beside.MODELS[what].outputs(env.num_actions))
+        optimisers = beside.begin(config.learner, optimisers, found)
     return TrainState(agents, optimisers, naive, jnp.zeros((), jnp.int32))
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from lapg_rl.config import AlignmentConfig
-from lapg_rl.estimators import advantage_alignment, loqa
-from lapg_rl.interfaces import Others
+from lapg_rl.estimators import advantage_alignment, loqa, reciprocator
+from lapg_rl.interfaces import Influences, Others
 from lapg_theory.exact.precision import float64
 from lapg_theory.game import FiniteHorizon, prisoners_dilemma
-from lapg_theory.learning import AdvantageAlignment, Loqa
+from lapg_theory.learning import AdvantageAlignment, Loqa, Naive
 
 T, SCALE = 3, 0.2
 PD = prisoners_dilemma()
@@ -88,6 +88,46 @@ def test_loqa_with_exact_action_values_is_its_rule():
         found = expected_direction(credits_of(loqa, alignment=AlignmentConfig(**settings)))
     expected, _ = Loqa(**settings, normalize=False).direction(PD, FiniteHorizon(T), tuple(LOGITS))
     np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def given(cases, x):
+    """The mean of x over all histories alike in `cases` [n, ...], for each history."""
+    _, alike = np.unique(cases.reshape(len(cases), -1), axis=0, return_inverse=True)
+    sums = [np.bincount(alike.ravel(), CHANCE * x) for x in (x, np.ones(len(cases)))]
+    return (sums[0] / sums[1])[alike.ravel()]
+
+
+def test_the_reciprocator_rewards_itself_for_nothing_on_average_but_for_what_it_changes():
+    """Its rewards have mean 0 given all but the own action, so what they add is sum_t E g_t d/dlogit E[r_2t | b_t]."""
+    influences = np.zeros((2, len(MOVES), T))  # mine, its
+    for t in range(T):
+        before = MOVES[:, :t].reshape(len(MOVES), -1)
+        for k, (rewards, action) in enumerate(((REWARDS[1], OTHER), (REWARDS[0], OWN))):
+            alike = np.concatenate([before, action[:, t, None]], axis=1)
+            influences[k, :, t] = rewards[:, t] - given(alike, rewards[:, t])
+    settings = AlignmentConfig(reciprocity=0.8, debit=0.6, balance_decay=0.5)
+
+    def one(own, value, mine, its):
+        seen = Influences(mine[None, None], its[None, None])
+        more = {"influences": seen, "reward_scale": SCALE, "alignment": settings, "gamma": 1.0}
+        return reciprocator.intrinsic(**more)[0, 0], reciprocator(
+            own[None, None], value[None, None], gae_lambda=1.0, **more
+        )
+
+    with float64():
+        told = (SCALE * jnp.asarray(x) for x in (REWARDS[0], VALUES[0], *influences))
+        rewards, credits = jax.vmap(one)(*told)
+    added, balance, cooperate = np.zeros(5), np.zeros(len(MOVES)), 1 / (1 + np.exp(-LOGITS[0]))
+    for t in range(T):
+        alike = np.concatenate([MOVES[:, :t].reshape(len(MOVES), -1), OTHER[:, t, None]], axis=1)
+        np.testing.assert_allclose(given(alike, np.asarray(rewards)[:, t] / SCALE), 0, atol=1e-12)
+        p, b = cooperate[SEEN[:, t]], OTHER[:, t]
+        slope = p * (1 - p) * (np.array(PD.column, float)[0, b] - np.array(PD.column, float)[1, b])
+        np.add.at(added, SEEN[:, t], 0.8 * CHANCE * balance * slope)
+        balance = 0.5 * balance + influences[1, :, t] - 0.6 * influences[0, :, t]
+    own, _ = Naive(normalize=False).direction(PD, FiniteHorizon(T), tuple(LOGITS))
+    np.testing.assert_allclose(expected_direction(np.asarray(credits)[:, 0, 0] / SCALE), own + added, atol=1e-12)
+    assert np.abs(added).max() > 0.05
 
 
 @pytest.mark.parametrize("settings", [{"past_lambda": 1.0}, {"past": "mean"}])

@@ -11,9 +11,9 @@ import pytest
 
 from lapg_rl import config, estimators
 from lapg_rl.config import AlignmentConfig, LearnerConfig
-from lapg_rl.estimators import advantage_alignment, inner_episode, loqa
-from lapg_rl.interfaces import Others
-from lapg_rl.learn import choices, credit
+from lapg_rl.estimators import advantage_alignment, inner_episode, loqa, reciprocator
+from lapg_rl.interfaces import Influences, Others
+from lapg_rl.learn import beside, choices, credit, influence
 from lapg_rl.learn.algorithms.policy_gradient import _fit
 from lapg_rl.learn.training_step import initial_state, run_key
 from lapg_rl.models import Tabular
@@ -78,6 +78,54 @@ def test_loqa_is_its_double_sum():
     np.testing.assert_allclose(called(loqa, alignment=settings), literal(weight, 0.6, lam=1.0), atol=1e-12)
 
 
+def answered_in_kind(settings):
+    """The intrinsic rewards of the first two arrays as influences, from the definition, in a loop."""
+    mine, its = OWN
+    found = np.zeros((B, M, T))
+    for b, m in np.ndindex(B, M):
+        balance = 0.0
+        for t in range(T):
+            found[b, m, t] = settings.reciprocity / SCALE * balance * mine[b, m, t]
+            balance = GAMMA * settings.balance_decay * balance + its[b, m, t] - settings.debit * mine[b, m, t]
+    return found
+
+
+def reciprocal(settings):
+    with float64():
+        rewards, values, mine, its = map(jnp.asarray, (*THEIRS[:, 0], *OWN))
+        seen = {"influences": Influences(mine, its), "reward_scale": SCALE, "alignment": settings}
+        return reciprocator(rewards, values, gamma=GAMMA, gae_lambda=LAM, **seen), reciprocator.intrinsic(
+            gamma=GAMMA, **seen
+        )
+
+
+def test_the_reciprocator_learns_from_the_balance_times_its_own_influence_besides():
+    for settings in (
+        AlignmentConfig(reciprocity=3.0, debit=0.7, balance_decay=0.8),
+        AlignmentConfig(debit=0.0, balance_decay=0.0),
+        AlignmentConfig(reciprocity=0.0),
+    ):
+        added = answered_in_kind(settings)
+        credits, intrinsic = reciprocal(settings)
+        np.testing.assert_allclose(intrinsic, added, atol=1e-12)
+        with float64():
+            expected = inner_episode(
+                jnp.asarray(THEIRS[0, 0] + added), jnp.asarray(THEIRS[1, 0]), gamma=GAMMA, gae_lambda=LAM
+            )
+        np.testing.assert_allclose(credits, expected, atol=1e-12)
+
+
+def test_values_learn_the_intrinsic_rewards_too():
+    settings = LearnerConfig(estimator="reciprocator", reward_scale=SCALE, gamma=GAMMA)
+    rewards, zeros = jnp.asarray(THEIRS[:1, 0], jnp.float32), jnp.zeros((1, B, M, T))
+    seen = {"influences": Influences(*(jnp.asarray(x, jnp.float32)[None] for x in OWN))}
+    played = Trajectory(zeros, zeros, rewards, zeros, zeros)
+    total = SCALE * THEIRS[0, 0] + answered_in_kind(settings.alignment)
+    expected = [sum(GAMMA ** (k - t) * total[..., k] for k in range(t, T)) for t in range(T)]
+    _, targets = credit.credited(reciprocator, played, settings, True, seen)
+    np.testing.assert_allclose(targets[0], np.stack(expected, axis=-1), atol=1e-4)
+
+
 def test_without_shaping_they_are_independent_learning():
     with float64():
         expected = inner_episode(*map(jnp.asarray, OWN), gamma=GAMMA, gae_lambda=LAM)
@@ -86,7 +134,8 @@ def test_without_shaping_they_are_independent_learning():
 
 
 @pytest.mark.parametrize(
-    "how", [{"past_lambda": 1.5}, {"past_lambda": float("nan")}, {"beta": -1.0}, {"temperature": 0.0}]
+    "how",
+    [{"past_lambda": 1.5}, {"past_lambda": float("nan")}, {"beta": -1.0}, {"temperature": 0.0}, {"reach": 2.0}],
 )
 def test_settings_that_make_no_sense_are_refused(how):
     (key,) = how
@@ -166,10 +215,10 @@ def test_the_model_learns_the_action_values_of_the_co_player_and_chooses_by_thei
 
     @eqx.filter_jit
     def learnt(model):
-        start = choices.begin(settings, None, jax.tree.map(lambda x: x[None], model))
+        start = beside.begin(settings, None, jax.tree.map(lambda x: x[None], model))
         _, model, state = jax.tree.map(lambda x: x[0], start)
         batch = choices.lessons(own, other, choices.modelled(model, own, other, settings), settings)
-        model = _fit(model, state, batch, settings)[0]
+        model = _fit(model, state, batch, settings, choices.model_loss)[0]
         return model.logits, choices.modelled(model, own, other, settings)
 
     logits, seen = learnt(Tabular(5, 2, key=jax.random.key(0)))
@@ -180,9 +229,99 @@ def test_the_model_learns_the_action_values_of_the_co_player_and_chooses_by_thei
     np.testing.assert_allclose(seen.rewards[:, 0], 0.5 * rewards)
 
 
+REACH = LearnerConfig(
+    reward_scale=0.5, gamma=0.9, memory="inner_episode", epochs=1, alignment=AlignmentConfig(q_rate=0.05, reach=0.5)
+)
+
+
+def test_influences_are_what_steps_are_worth_above_the_baselines():
+    """A table with random entries, and inner episodes that end early: the definition step by step."""
+    rng = np.random.default_rng(1)
+    table, seen, moves = (
+        rng.normal(size=(5, 6)),
+        rng.integers(5, size=(1, 2, 2, 4)),
+        rng.integers(2, size=(2, 1, 2, 2, 4)),
+    )
+    alive = np.arange(4) < rng.integers(1, 5, size=(1, 2, 2, 1))
+    rewards = rng.normal(size=moves.shape) * alive
+    expected, goals = np.zeros((2, *seen.shape)), np.zeros((*seen.shape, 4))
+    for at in np.ndindex(seen.shape):
+        *game, t = at
+        for player in (0, 1):
+            value = lambda k, player=player, game=game: (  # noqa: E731
+                table[seen[*game, k], 4 + player] if k < 4 and alive[*game, k] else 0.0
+            )
+            worth = 0.5 * rewards[player, *at] + 0.5 * 0.9 * value(t + 1)
+            baseline = table[seen[at], 2 * player + moves[player, *at]]
+            expected[player, *at] = (worth - baseline) * alive[at]
+            goals[*at, player] = worth
+            goals[*at, 2 + player] = sum(0.9 ** (k - t) * 0.5 * rewards[player, *game, k] for k in range(t, 4))
+    with float64():
+        model = eqx.tree_at(lambda m: m.logits, Tabular(5, 6, key=jax.random.key(0)), jnp.asarray(table))
+        zeros = jnp.zeros(seen.shape)
+        own, other = (
+            Trajectory(
+                jax.nn.one_hot(seen, 5),
+                jnp.asarray(moves[i]),
+                jnp.asarray(rewards[i]),
+                zeros,
+                zeros,
+                jnp.asarray(alive),
+            )
+            for i in (0, 1)
+        )
+        found, lessons = influence.see(model, own, other, REACH)
+        np.testing.assert_allclose(found.mine, expected[1], atol=1e-12)
+        np.testing.assert_allclose(found.its, expected[0], atol=1e-12)
+        kept = alive.reshape(-1, 4)
+        np.testing.assert_allclose(lessons.targets[kept], goals.reshape(-1, 4, 4)[kept], atol=1e-12)
+        off = table[
+            seen[..., None], np.stack([moves[0], 2 + moves[1], np.full_like(seen, 4), np.full_like(seen, 5)], -1)
+        ]
+        errors = ((off - goals) ** 2).sum(-1)[alive].sum() / 2 / alive.size
+        np.testing.assert_allclose(influence.baseline_loss(model, lessons, REACH)[0], errors, rtol=1e-12)
+
+
+def test_baselines_become_conditional_means():
+    """All 16 histories of two steps, equally likely: what to expect, given one's own action alone, by averaging over them."""
+    moves = np.array(list(itertools.product((0, 1), repeat=4))).reshape(1, 16, 1, 2, 2)
+    acts = np.moveaxis(moves, -1, 0)
+    states = np.concatenate([np.zeros((1, 16, 1, 1), int), 1 + 2 * acts[0][..., :1] + acts[1][..., :1]], axis=-1)
+    pay = np.array([[1.0, -1.0], [2.0, 0.0]])
+    rewards = np.stack([pay[acts[0], acts[1]], pay[acts[1], acts[0]]])
+    returns = np.stack([rewards[..., 0] + 0.9 * rewards[..., 1], rewards[..., 1]], axis=-1)
+    values = np.array([[to_go[states == s].mean() for s in range(5)] for to_go in returns])
+    later = np.stack([values[:, states[..., 1]], np.zeros((2, *states.shape[:-1]))], axis=-1)
+    worth = rewards + 0.5 * 0.9 * later
+    exact = np.concatenate(
+        [[[worth[i][(states == s) & (acts[i] == a)].mean() for s in range(5)] for i in (0, 1) for a in (0, 1)], values]
+    )
+    zeros = jnp.zeros(rewards.shape[1:])
+    own, other = (
+        Trajectory(jax.nn.one_hot(states, 5), jnp.asarray(acts[i]), jnp.asarray(rewards[i], jnp.float32), zeros, zeros)
+        for i in (0, 1)
+    )
+
+    @eqx.filter_jit
+    def learnt(model):
+        start = beside.begin(REACH, None, jax.tree.map(lambda x: x[None], model))
+
+        def update(start, _):
+            _, model, state = jax.tree.map(lambda x: x[0], start)
+            model, state, _ = _fit(
+                model, state, influence.see(model, own, other, REACH)[1], REACH, influence.baseline_loss
+            )
+            return jax.tree.map(lambda x: x[None], beside.Modelling(None, model, state)), None
+
+        return jax.lax.scan(update, start, length=400)[0].model.logits[0]
+
+    np.testing.assert_allclose(learnt(Tabular(5, 6, key=jax.random.key(0))), 0.5 * exact.T, atol=2e-3)
+
+
 def test_only_those_that_say_so_read_of_the_co_players():
     found = {name: set(credit.reads(one)) & {*credit.SEEN} for name, one in estimators.ESTIMATORS.items()}
     assert {name: what for name, what in found.items() if what} == {
         "advantage_alignment": {"others"},
         "loqa": {"modelled"},
+        "reciprocator": {"influences"},
     }

@@ -103,6 +103,14 @@ def test_two_updates_of_a_pool_of_different_learners(kind, tmp_path):
     )
 
 
+def test_two_updates_of_agents_that_keep_different_models(tmp_path):
+    """All agents keep what one of them reads, one model around the other."""
+    learner = LearnerConfig(estimator="loqa,reciprocator", epochs=1)
+    pool = PoolConfig(p_naive=0.0, agents=2)
+    sizes = {"meta_batch": 4, "batch": 2, "inner_episodes": 2, "steps": 3}
+    assert_two_updates(Config(**sizes, model=MODELS["tabular"], learner=learner, pool=pool), tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ipd-shaping", "ipd-mixed"])
 def test_an_update_of_a_published_preset(name):

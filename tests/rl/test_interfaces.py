@@ -79,7 +79,8 @@ def test_estimators(name):
     rewards = jax.random.normal(jax.random.key(0), (2, 3, 4))
     zeros, settings = jnp.zeros((2, 3, 4)), LearnerConfig()
     others = interfaces.Others(*[zeros[None]] * 3)
-    more = {name: others if name in credit.SEEN else getattr(settings, name) for name in credit.reads(found)}
+    seen = dict.fromkeys(credit.SEEN, others) | {"influences": interfaces.Influences(zeros, zeros)}
+    more = {name: seen[name] if name in seen else getattr(settings, name) for name in credit.reads(found)}
     credits = found(rewards, zeros, gamma=1.0, gae_lambda=1.0, **more)
     assert credits.shape == (2, 3, 4)
     np.testing.assert_allclose(credits[:, -1, -1] * (1 if name == "mfos" else 2), rewards[:, -1, -1], rtol=1e-6)

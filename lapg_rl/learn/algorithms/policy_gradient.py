@@ -1,5 +1,6 @@
 """Policy gradients: play, credit every action by the agent's estimator, and learn by PPO or A2C."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -8,8 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.config import Config, LearnerConfig
-from lapg_rl.interfaces import Others
-from lapg_rl.learn import choices
+from lapg_rl.learn import beside
 from lapg_rl.learn.credit import experience, others_of
 from lapg_rl.learn.losses import Experience, loss
 from lapg_rl.machine import devices
@@ -27,7 +27,7 @@ def sequences_at_once(total: int, on_cpu: bool) -> int:
     return next(n for n in range(min(16, total), 0, -1) if total % n == 0)
 
 
-def _gradient(policy: Any, batch: Experience, config: LearnerConfig, objective: Any = loss) -> tuple[Any, Metrics]:
+def _gradient(policy: Any, batch: Any, config: LearnerConfig, objective: Any = loss) -> tuple[Any, Metrics]:
     """Mean gradient and figures over the sequences `[n, l]` of `batch`, accumulated over chunks that fit the caches."""
     batch = devices.own(batch, "games")
     total = len(batch.actions)
@@ -68,21 +68,30 @@ def _learn(
     return policy, optimiser_state, {name: value.mean() for name, value in parts.items()}
 
 
-def _seen(side: Played, model: Any, config: LearnerConfig) -> dict[str, Others]:
-    """What estimators read of the co-players, if one does."""
-    seen = {"others": others_of(side.others, config, side.value_scales)} if choices.read(config, "others") else {}
-    if side.more and model is not None:
-        raise ValueError("an estimator that reads `modelled` is for games of two players; leave it, or game.players=2")
-    return seen if model is None else seen | {"modelled": choices.modelled(model, side.own, side.other, config)}
+def _seen(
+    side: Played, held: Mapping[str, beside.Held], config: LearnerConfig
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What estimators read of the co-players, if one does, and what the models beside the policy are to learn."""
+    seen = {"others": others_of(side.others, config, side.value_scales)} if beside.read(config, "others") else {}
+    if side.more and held:
+        raise ValueError(
+            f"an estimator that reads {', '.join(held)} is for games of two players; leave it, or game.players=2"
+        )
+    found = {what: beside.MODELS[what].see(one.model, side.own, side.other, config) for what, one in held.items()}
+    return seen | {what: told for what, (told, _) in found.items()}, {
+        what: lesson for what, (_, lesson) in found.items()
+    }
 
 
-def _fit(model: Any, optimiser_state: Any, batch: Experience, config: LearnerConfig) -> tuple[Any, Any, Metrics]:
-    """As many steps of the model of the co-player's choices as there are epochs, each on all that was played."""
+def _fit(
+    model: Any, optimiser_state: Any, batch: Any, config: LearnerConfig, objective: Any
+) -> tuple[Any, Any, Metrics]:
+    """As many steps of a model beside the policy as there are epochs, each on all that was played."""
     optimiser = model_optimiser(config)
 
     def epoch(carry, _):
         model, state = carry
-        gradient, parts = _gradient(model, batch, config, choices.model_loss)
+        gradient, parts = _gradient(model, batch, config, objective)
         updates, state = optimiser.update(gradient, state)
         return (eqx.apply_updates(model, updates), state), parts
 
@@ -104,21 +113,17 @@ def policy_gradient(
     """
     play_key, learn_key = jax.random.split(key)
     played = play_pool(config, agent, company, play_key)
-    learner, model, model_state = config.learner, None, None
-    if isinstance(optimiser_state, choices.Modelling):
-        optimiser_state, model, model_state = optimiser_state
-    seen = [_seen(side, model, learner) for side in played.values()]
+    learner = config.learner
+    optimiser_state, held = beside.apart(learner, optimiser_state)
+    seen = [_seen(side, held, learner) for side in played.values()]
     parts = [
-        experience(side.own, side.learns, learner, company.index, seen=s)
-        for side, s in zip(played.values(), seen, strict=True)
+        experience(side.own, side.learns, learner, company.index, seen=told)
+        for side, (told, _) in zip(played.values(), seen, strict=True)
     ]
     together = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
     agent, optimiser_state, metrics = _learn(agent, optimiser_state, together, learn_key, learner)
-    if model is not None:
-        parts = [
-            choices.lessons(p.own, p.other, s["modelled"], learner) for p, s in zip(played.values(), seen, strict=True)
-        ]
-        lessons = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
-        model, model_state, fitted = _fit(model, model_state, lessons, learner)
-        optimiser_state, metrics = choices.Modelling(optimiser_state, model, model_state), metrics | fitted
+    for what, (model, model_state) in held.items():
+        lessons = jax.tree.map(lambda *x: jnp.concatenate(x), *(lessons[what] for _, lessons in seen))
+        *fitted, more = _fit(model, model_state, lessons, learner, beside.MODELS[what].loss)
+        optimiser_state, metrics = beside.Modelling(optimiser_state, *fitted), metrics | more
     return agent, optimiser_state, metrics | describe_play(config, played)
