@@ -33,6 +33,7 @@ from .runs.folder import RunFolder as RunFolder
 from .runs.loggers import log as log
 from .runs.loop import train as train
 from .runs.loop import train_together as train_together
+from .study.adaptation import adaptation as adaptation
 from .study.agents import load as load
 from .study.balance import balance as balance
 from .study.comparison import Comparison as Comparison
@@ -41,6 +42,7 @@ from .study.evaluation import evaluate as evaluate
 from .study.exploitation import exploit as exploit
 from .study.frames import dataset as dataset
 from .study.frames import frame as frame
+from .study.in_context import in_context as in_context
 from .study.league import Plan as Plan
 from .study.league import league as league
 from .study.records import Evaluation as Evaluation

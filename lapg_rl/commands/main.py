@@ -38,6 +38,10 @@ COMMANDS = {
         "lapg_rl.commands.league",
         "methods x seeds x games: cross-play, exploitability, cost, ranking, on a page",
     ),
+    "in-context": (
+        "lapg_rl.commands.in_context",
+        "cooperation by in-context inference of the co-player, in four steps",
+    ),
     "export": ("lapg_rl.commands.export", "write a trained agent as a NumPy archive, to be played without JAX"),
     "balance": ("lapg_rl.commands.balance", "compare the future with the current part of each estimator's gradient"),
     "report": ("lapg_rl.commands.report", "turn run folders into one HTML file"),
@@ -57,6 +61,7 @@ PLAYING = (
     "tournament",
     "exploit",
     "league",
+    "in-context",
     "export",
     "balance",
     "report",

@@ -45,7 +45,7 @@ def draw(function: Callable[..., Any], *arguments: Any) -> Any:
     return look.drawn(function, *arguments, style=STYLE)
 
 
-def _band(axes: Any, x: Any, curves: Sequence[Any], colour: str, label: str | None, style: Any = "-") -> None:
+def band(axes: Any, x: Any, curves: Sequence[Any], colour: str, label: str | None, style: Any = "-") -> None:
     """The mean of several curves, and the range from the lowest to the highest."""
     stacked = np.ma.masked_invalid(np.array([np.asarray(curve, float) for curve in curves]))  # not yet measured: NaN
     axes.plot(x, stacked.mean(0), color=colour, label=label, linestyle=style)
@@ -71,7 +71,7 @@ def training_curve(axes: Any, groups: Groups, metric: str, prediction: Predictio
         if shown:
             common = even(functools.reduce(np.intersect1d, [metrics["update"] for metrics in shown]))
             curves = [metrics[metric][np.isin(metrics["update"], common)] for metrics in shown]
-            _band(axes, common + 1, curves, colour(name), label(name))
+            band(axes, common + 1, curves, colour(name), label(name))
     field = {"reward_vs_naive": "reward", "naive_reward": "naive_reward"}.get(metric)
     if prediction and field:
         _level(axes, [getattr(o, field) for o in prediction.best], "theory: best memory-one policy", "--")
@@ -124,8 +124,8 @@ def course_curves(axes: Any, results: Sequence[Result], name: str, field: str) -
 def both_players(axes: Any, own: Sequence[Any], other: Sequence[Any], name: str) -> None:
     """Curves over the inner episodes of agents of one estimator and of their naive co-players, one a match."""
     episodes = np.arange(len(own[0])) + 1
-    _band(axes, episodes, own, colour(name), "agent")
-    _band(axes, episodes, other, colour(name), "naive learner", DASHED)
+    band(axes, episodes, own, colour(name), "agent")
+    band(axes, episodes, other, colour(name), "naive learner", DASHED)
     _inner_episodes(axes)
 
 

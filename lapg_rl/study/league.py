@@ -13,15 +13,13 @@ import numpy as np
 from lapg_rl import config
 from lapg_rl.config import Config
 from lapg_rl.config.checks import check_folder_name
-from lapg_rl.runs import processes
-from lapg_rl.runs.folder import RunFolder, open_run
-from lapg_rl.runs.loop import train
+from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import entrants, intervals, records, standings
 from lapg_rl.study.exploitation import exploit
 from lapg_rl.study.intervals import Estimate
 from lapg_rl.study.names import check_player, scripts
 from lapg_rl.study.standings import Circle, Group, Table
-from lapg_rl.study.sweep import Planned
+from lapg_rl.study.sweep import Planned, finish
 from lapg_rl.study.tournament import CLASSICS, tournament
 from lapg_theory.game import check_count
 from lapg_theory.game.show import brief
@@ -181,16 +179,7 @@ def league(plan: Plan, root: str | Path, *, jobs: int = 1, quiet: bool = False, 
     for name in plan.others:
         if not any(_can_play(name, run.planned.config) for run in runs):
             check_player(name, runs[0].planned.config)  # which says what there is
-    left = [run.planned for run in runs if not run.planned.finished]
-    folders = [open_run(one.config, one.folder).path for one in left]  # every refusal comes before the first run
-    if jobs > 1 and folders:
-        ends = processes.train_each(folders, jobs, options)
-        failed = [f"{folder}: {end.said}" for folder, end in zip(folders, ends, strict=True) if end.status]
-        if failed:
-            raise ValueError(f"{len(failed)} runs did not finish ({failed[0]}); the same command carries on")
-    else:
-        for one in left:
-            train(one.config, one.folder, label=f"{one.folder.parent.name} seed {one.config.seed}", quiet=quiet)
+    finish((run.planned for run in runs), jobs=jobs, quiet=quiet, options=options)
     outcome = League(
         plan, [_standing(plan, game, [run for run in runs if run.game == game], quiet) for game in plan.games]
     )

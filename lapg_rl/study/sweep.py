@@ -124,6 +124,34 @@ def _short(schedule: str) -> str:
     return name if len(name) <= 80 else f"{name[:70]}-{zlib.crc32(schedule.encode()):08x}"
 
 
+def finish(runs: Iterable[Planned], *, jobs: int = 1, quiet: bool = False, options: Sequence[str] = ()) -> None:
+    """Train what is not finished; the same call carries on where it stopped.
+
+    Args:
+        runs: the runs; progress names them by their folder's parent and the seed.
+        jobs: processes that train side by side; 1 trains here, one run after the other.
+        quiet: no progress.
+        options: more options of `lapg train`, for processes.
+
+    Raises:
+        ValueError: for a folder that is of another run, before any is trained, and where processes fail.
+    """
+    from lapg_rl.runs import processes
+    from lapg_rl.runs.folder import open_run
+    from lapg_rl.runs.loop import train  # loads JAX
+
+    left = [run for run in runs if not run.finished]
+    folders = [open_run(one.config, one.folder).path for one in left]  # every refusal comes before the first run
+    if jobs > 1 and folders:
+        ends = processes.train_each(folders, jobs, options)
+        failed = [f"{folder}: {end.said}" for folder, end in zip(folders, ends, strict=True) if end.status]
+        if failed:
+            raise ValueError(f"{len(failed)} runs did not finish ({failed[0]}); the same command carries on")
+    else:
+        for one in left:
+            train(one.config, one.folder, label=f"{one.folder.parent.name} seed {one.config.seed}", quiet=quiet)
+
+
 def table(runs: Sequence[Planned], ends: Mapping[Path, Ended]) -> list[dict[str, Any]]:
     """One dictionary a setting: how many runs are finished, what was wrong with others, and rewards over the finished ones.
 
