@@ -1,6 +1,7 @@
 """`lapg theory formulas`: the closed forms behind the numbers, as SymPy derived them."""
 
 import argparse
+import functools
 from typing import Any
 
 import sympy as sp
@@ -16,6 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+@functools.cache
 def statements() -> tuple[thresholds.Statement, ...]:
     """Every closed form: of the certificate, of the mixed pool, of zero-determinant strategies."""
     pool = (

@@ -11,11 +11,11 @@ from lapg_rl.commands.main import main
 from lapg_theory import MetaGame, defection_certificate, zd
 from lapg_theory.commands.theory import COMMANDS
 from lapg_theory.evolution import population
-from lapg_theory.game import Discounted, prisoners_dilemma, stag_hunt, symmetric_game
+from lapg_theory.game import Discounted, stag_hunt, symmetric_game
 from lapg_theory.metagame import attractor_map, bifurcation
 from lapg_theory.symbolic import thresholds as derived
 
-PD = prisoners_dilemma(2.0, 1.0, 0.0, -1.0)
+PD = symmetric_game(2.0, 1.0, 0.0, -1.0)  # as the commands name it, so that nothing is sought twice
 POOL = ["--eta", "4", "--updates", "5", "--nodes", "32"]
 SMALL = {"gamma": 0.99, "eta": 4.0, "updates": 5, "nodes": 32}
 
