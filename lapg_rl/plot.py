@@ -11,6 +11,7 @@ from typing import Any
 from lapg_rl.reports import crossplay, figures
 from lapg_rl.study.records import Prediction
 from lapg_rl.study.results import Result, by_estimator, collect, runs_in
+from lapg_rl.study.standings import met
 from lapg_rl.study.tournament import Tournament
 from lapg_theory.game import look
 from lapg_theory.game.look import save as save
@@ -116,7 +117,7 @@ def cross_play(played: Tournament, *, ax: Any = None) -> Any:
     """
     table, ax = played.groups or played.players, look.single(ax)
     crossplay.cells(ax, table, table.names, played.marks)
-    ax.set_xlabel("against")
+    ax.set_xlabel(met(table))
     return ax
 
 

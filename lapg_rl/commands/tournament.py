@@ -13,10 +13,15 @@ another action), scripts of the game (ac and ad in the Coin Game), players of
 the Axelrod library (axelrod:CLASS); --with "" plays the runs' agents alone.
 Runs that differ in their seed only are also grouped, with intervals over seeds.
 
+In groups of N players (public-goods) a row has one seat and the column the
+N - 1 others; --curves adds every other way to share the seats. Strategies
+there: allc, alld, tft, grim, random.
+
 examples:
   lapg tournament runs/ipd-shaping-small-*
   lapg tournament runs/mine runs/theirs --with tft,naive --out runs/cup
   lapg tournament runs/mine --with axelrod:TitFor2Tats,axelrod:Gradual
+  lapg tournament runs/public-goods-small-* --curves
 """
 
 
@@ -29,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("tournament"), metavar="DIR", help="default tournament")
     parser.add_argument("--meta-batch", type=int, default=64, metavar="N", help="meta-episodes a match (default 64)")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws other games")
+    parser.add_argument("--curves", action="store_true", help="in groups: both players' rewards by seats held")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
@@ -65,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         progress.total = total
         progress.show(done)
 
-    sizes = {"meta_batch": arguments.meta_batch, "seed": arguments.seed}
+    sizes = {"meta_batch": arguments.meta_batch, "seed": arguments.seed, "curves": arguments.curves}
     played = tournament(arguments.runs, others, **sizes, show=show)
     progress.done()
     written = write(played, arguments.out)
@@ -117,7 +123,8 @@ def text(played: Any) -> str:
     if played.groups:
         table, kind, over = played.groups, "groups", "the seeds of groups that have several"
     width = max(map(len, table.names))
-    lines = [f"reward per step of the row player; {played.meta_batch} meta-episodes a match"]
+    group = "" if table.players == 2 else f" in one seat, the column player in the other {table.players - 1}"
+    lines = [f"reward per step of the row player{group}; {played.meta_batch} meta-episodes a match"]
     lines += [" " * (width + 4) + "".join(f"{f'({n})':>8}" for n in range(1, len(table.names) + 1))]
     for n, (name, row) in enumerate(zip(table.names, table.rewards, strict=True), start=1):
         lines.append(f"{n:>3} {name:{width}}" + "".join(map(_cell, row)))
@@ -132,6 +139,14 @@ def text(played: Any) -> str:
         met = (circle.itself, circle.own_run, circle.other_seeds)
         shown = ["-" if e is None else _figure(e.value, e.low, e.high) for e in met]
         lines.append(f"    {circle.group:{width}} {' / '.join(shown)}")
+    if played.curves:
+        seats = "".join(f"{n:>8}" for n in range(1, table.players))
+        lines += ["", "reward per step of both players in one group, by the seats that the first one has"]
+        lines += [" " * (2 * width + 9) + seats]
+    for shared in played.curves:
+        first, second = shared.names
+        for own, other, earned in zip((first, second), (second, first), shared.rewards, strict=True):
+            lines.append(f"    {own:{width}} with {other:{width}}" + "".join(map(_cell, earned)))
     return "\n".join(lines)
 
 

@@ -34,6 +34,11 @@ def _table(cup: Any) -> Table:
     table = cup.groups or cup.players if isinstance(cup, Tournament) else cup
     if not isinstance(table, Table):
         raise ValueError(f"this needs a tournament or one of its tables, got {table!r:.60}")
+    if table.players > 2:
+        raise ValueError(
+            f"matches of {table.players} players make no game of two: a row with {table.players - 1} of the column is no "
+            "payoff against it; give a tournament of a game of two players"
+        )
     return table
 
 
@@ -47,7 +52,8 @@ def empirical_game(cup: Any, players: Sequence[str] | None = None) -> tuple[Norm
         players: which of them, by name; all by default.
 
     Raises:
-        ValueError: for an unknown name, or two players whose match was not played (as of naive learners among themselves).
+        ValueError: for an unknown name, two players whose match was not played (as of naive learners among themselves), or
+            a tournament of groups of more than two.
     """
     table = _table(cup)
     names = list(table.names if players is None else players)

@@ -11,6 +11,7 @@ from lapg_rl.reports.html import number
 from lapg_rl.study.intervals import estimate
 from lapg_rl.study.results import Result
 from lapg_rl.study.standings import Table, marks
+from lapg_rl.study.standings import met as between
 
 
 def heat_map(table: Table, game: Mapping[str, float]) -> Any:
@@ -23,7 +24,7 @@ def heat_map(table: Table, game: Mapping[str, float]) -> Any:
     side = 0.66 * count
     figure, ((axes,),) = panels(1, 1, side + 0.085 * longest + 1.6, side * 0.72 + 0.06 * longest + 0.9)
     image = cells(axes, table, table.names, game)
-    axes.set(title="Reward per step of the row player", xlabel="against")
+    axes.set(title="Reward per step of the row player", xlabel=between(table))
     axes.set_xticks(range(count), table.names, rotation=35, ha="right", rotation_mode="anchor")
     _bar(figure, image, axes, game)
     return figure

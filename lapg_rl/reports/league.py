@@ -40,7 +40,9 @@ def parts(league: League) -> Iterator[Part]:
     for game in league.games:
         yield Part(f"{game.game}: ranking", f"{over} {_exploiters(league)}", HEADS, [_row(m) for m in game.methods])
         names = game.table.names
-        says = "Rewards per step of the row; of a method against itself, between runs of different seeds."
+        others = game.table.players - 1
+        seats = "" if others == 1 else f", which has one seat and the column the other {others}"
+        says = f"Rewards per step of the row{seats}; of a method against itself, between runs of different seeds."
         yield Part(f"{game.game}: everyone against everyone", says, ("", *names), _cross(game))
         kinds = ("method", "against itself", "against its own run's agents", "against other seeds")
         met = [[c.group, *map(_figure, (c.itself, c.own_run, c.other_seeds))] for c in game.circles]

@@ -71,7 +71,9 @@ class Entrant(NamedTuple):
         return Forgetful(self.policy, self.config.steps) if remembers else self.policy
 
 
-def meeting(row: Entrant, column: Entrant | Sequence[tuple[Entrant, int]], count: int, key: Array) -> Meeting:
+def meeting(
+    row: Entrant, column: Entrant | Sequence[tuple[Entrant, int]], count: int, key: Array, partners: int = 0
+) -> Meeting:
     """The match of two players over `count` meta-episodes; unless it is played on the host, the row player must not learn.
 
     Args:
@@ -79,25 +81,27 @@ def meeting(row: Entrant, column: Entrant | Sequence[tuple[Entrant, int]], count
         column: the other; in a group who sits in the other seats, each with the number of its seats.
         count: of meta-episodes.
         key: a PRNG key.
+        partners: in a group, how many of these seats count with the row player, the first ones.
     """
     if isinstance(column, Entrant) and column.kind == AXELROD:
         sides = [Side(p.kind, p.policy if p.kind == AXELROD else p.identities(count)) for p in (row, column)]
         return Meeting(count, AXELROD, tuple(sides), key)
     if isinstance(column, Entrant):
         return Meeting(row.ego(), column.kind, column.identities(count), key)
+    column = [(entrant, seats) for entrant, seats in column if seats]
     kinds = tuple((entrant.kind, seats) for entrant, seats in column)
     stack = lambda *seats: jnp.stack(seats, axis=1)  # noqa: E731
     identities = [
         jax.tree.map(stack, *(entrant.identities(count, seat) for seat in range(seats))) for entrant, seats in column
     ]
-    return Meeting(row.ego(), kinds, tuple(identities), key)
+    return Meeting(row.ego(), kinds, tuple(identities), key, partners)
 
 
 def fixed(name: str, game: MatrixGame | NormalFormGame | AnonymousGame) -> Entrant:
     """A fixed strategy by name: one of `STRATEGIES`, zd-extort-X, always-ACTION, an address, or a player axelrod:CLASS.
 
     Raises:
-        ValueError: for an action that the game has not, or a strategy of 2x2 games in another one.
+        ValueError: for an action that the game has not, or a strategy of other games.
     """
     if isinstance(game, AnonymousGame):
         return Entrant(name, "fixed", jnp.array(fixed_strategy(name, game.players), jnp.float32))
@@ -131,7 +135,7 @@ def script(name: str, cfg: Config) -> Entrant:
 
 def named(name: str, cfg: Config) -> Entrant:
     """A fixed strategy, or a script of the run's game, by name. Raises ValueError as `fixed`, or where the game has none."""
-    return script(name, cfg) if name in scripts(cfg) else fixed(name, repeated_game(cfg.game))
+    return script(name, cfg) if name in scripts(cfg) else fixed(name, cfg.game.group or repeated_game(cfg.game))
 
 
 def naive_of(cfg: Config, state: TrainState, agent: int) -> Entrant:

@@ -24,7 +24,7 @@ from lapg_rl.study.tournament import CLASSICS, tournament
 from lapg_theory.game import check_count
 from lapg_theory.game.show import brief
 
-#: Whom every 2x2 game of a league is played with, and others with their scripts, whatever else it is.
+#: Whom every 2x2 game and every group of a league is played with, and others with their scripts, whatever else it is.
 ALWAYS = ("allc", "alld")
 
 
@@ -165,7 +165,7 @@ def league(plan: Plan, root: str | Path, *, jobs: int = 1, quiet: bool = False, 
         options: more options of `lapg train`, for processes.
 
     Raises:
-        ValueError: for settings that don't fit, games of more than two, and names that no game of the league knows.
+        ValueError: for settings that don't fit, and names that no game of the league knows.
 
     Example:
         >>> import lapg_rl as rl
@@ -192,7 +192,7 @@ def _standing(plan: Plan, game: str, runs: Sequence[Run], quiet: bool) -> Standi
     players = tournament(folders, _others(plan, runs[0].planned.config), meta_batch=plan.meta_batch).players
     groups = _groups(runs, entrants.labels(folders), players.names)
     means, often = (np.array(x, float) for x in (players.rewards, players.cooperation))
-    table = standings.group_table(groups, means, often)
+    table = standings.group_table(groups, means, often, players.players)
     ours = groups[: len(plan.methods)]
     scores, alike = _scores(groups, means)
     methods = []
@@ -208,7 +208,7 @@ def _standing(plan: Plan, game: str, runs: Sequence[Run], quiet: bool) -> Standi
 def _others(plan: Plan, cfg: Config) -> list[str]:
     """Who plays a game of the league besides its methods: those of `plan.others` that can."""
     able = [name for name in plan.others if _can_play(name, cfg)]
-    return list(dict.fromkeys([*(ALWAYS if cfg.game.matrix else scripts(cfg)), *able]))
+    return list(dict.fromkeys([*(ALWAYS if cfg.game.matrix or cfg.game.group else scripts(cfg)), *able]))
 
 
 def _can_play(name: str, cfg: Config) -> bool:

@@ -32,7 +32,8 @@ STEP_BYTES = 256
 class Tally(NamedTuple):
     """What two players did in `[k]` meta-episodes, over the parallel trajectories; player 0 is the row player.
 
-    In a group the second player stands for all co-players: means, and for visits sums, over them. `visits` and `cooperated`
+    In a group the second player stands for all co-players, but those that are on the row player's side (`Meeting.partners`):
+    means, and for visits sums, over them. `visits` and `cooperated`
     are of a 2x2 game or a group, s states in its own view, else None. `measures` holds what the environment measures; it is
     empty for a prisoner's dilemma, of which the other two tell more.
     """
@@ -52,8 +53,8 @@ def make_play(cfg: Config, coplayer: Any, kind: CoPlayers = "naive") -> Any:
     return eqx.filter_jit(_play(cfg, coplayer, kind))
 
 
-def _play(cfg: Config, coplayer: Any, kind: CoPlayers) -> Callable[[Any, Any, Array], Tally]:
-    env, tally = environment(cfg, kind if isinstance(kind, str) else "naive"), _tally(cfg)
+def _play(cfg: Config, coplayer: Any, kind: CoPlayers, partners: int = 0) -> Callable[[Any, Any, Array], Tally]:
+    env, tally = environment(cfg, kind if isinstance(kind, str) else "naive"), _tally(cfg, partners)
 
     def play(agent: Any, identities: Any, key: Array) -> Tally:
         return tally(meta_batch(env, agent, coplayer, identities, key, **sizes(cfg)))
@@ -61,7 +62,7 @@ def _play(cfg: Config, coplayer: Any, kind: CoPlayers) -> Callable[[Any, Any, Ar
     return play
 
 
-def _tally(cfg: Config) -> Callable[[Sequence[Trajectory]], Tally]:
+def _tally(cfg: Config, partners: int = 0) -> Callable[[Sequence[Trajectory]], Tally]:
     """What the trajectories `[k, b, m, t]` of the agent and its co-players add up to."""
     bare = bare_environment(cfg.game)
     game, group = getattr(bare, "game", None), getattr(bare, "group", None)
@@ -69,12 +70,13 @@ def _tally(cfg: Config) -> Callable[[Sequence[Trajectory]], Tally]:
     dilemma = isinstance(game, MatrixGame) and game.is_dilemma
 
     def tally(sides: Sequence[Trajectory]) -> Tally:
-        own, *others = sides
+        own = sides[0]
         mean = functools.partial(mean_of_played, alive=own.alive, axis=(1, 3))
 
         def both(of_one: Callable[[Any], Any], share: bool = True) -> Array:
-            theirs = [of_one(side) for side in others]
-            return jnp.stack([of_one(own), sum(theirs[1:], start=theirs[0]) / (len(theirs) if share else 1)])
+            found = [of_one(side) for side in sides]
+            parts = found[: 1 + partners], found[1 + partners :]
+            return jnp.stack([sum(part[1:], start=part[0]) / (len(part) if share else 1) for part in parts])
 
         rewards = both(lambda side: mean(side.rewards))
         means = {}
@@ -116,12 +118,12 @@ def coplayer_of(cfg: Config, kind: CoPlayers) -> Any:
 
 
 @functools.cache
-def play_of(cfg: Config, kind: CoPlayers, several: bool) -> Any:
+def play_of(cfg: Config, kind: CoPlayers, several: bool, partners: int = 0) -> Any:
     """The play against a kind of co-player, for one match or for several at once, along a leading axis.
 
     Kept, so that runs that differ in nothing else are compiled once.
     """
-    function = _play(cfg, coplayer_of(cfg, kind), kind)
+    function = _play(cfg, coplayer_of(cfg, kind), kind, partners)
     return eqx.filter_jit(eqx.filter_vmap(function) if several else function)
 
 
@@ -135,13 +137,15 @@ def _coplayers(cfg: Config) -> dict[str, Any]:
 class Meeting(NamedTuple):
     """One match to be played: the row player's policy, the co-player's kind and identities `[k, ...]`, a key.
 
-    One that is played on the host, of kind "axelrod", has k in the place of the policy and both sides in that of identities.
+    In a group the co-players in the first `partners` seats count with the row player. A match that is played on the host, of
+    kind "axelrod", has k in the place of the policy and both sides in that of identities.
     """
 
     policy: Any
     kind: CoPlayers
     identities: Any
     key: Array
+    partners: int = 0
 
 
 def matches_at_once(cfg: Config, meta_batch: int) -> int:
@@ -167,19 +171,21 @@ def play_all(cfg: Config, meetings: Sequence[Meeting], at_once: int = 1) -> Iter
         for start in range(0, len(indices), at_once):
             chunk = indices[start : start + at_once]
             if at_once == 1:
-                policy, kind, identities, key = meetings[chunk[0]]
-                yield chunk[0], play_of(cfg, kind, False)(policy, identities, key)
+                policy, kind, identities, key, partners = meetings[chunk[0]]
+                yield chunk[0], play_of(cfg, kind, False, partners)(policy, identities, key)
                 continue
             padded = (chunk * at_once)[:at_once]  # one compiled shape; what is played twice is dropped
             inputs = [(meetings[i].policy, meetings[i].identities, meetings[i].key) for i in padded]
             policies, identities, keys = jax.tree.map(lambda *x: jnp.stack(x), *inputs)
-            tallies = play_of(cfg, meetings[chunk[0]].kind, True)(policies, identities, keys)
+            play = play_of(cfg, meetings[chunk[0]].kind, True, meetings[chunk[0]].partners)
+            tallies = play(policies, identities, keys)
             yield from ((i, jax.tree.map(lambda x, n=n: x[n], tallies)) for n, i in enumerate(chunk))
 
 
 def _shape(meeting: Meeting) -> Any:
     trees = (meeting.policy, meeting.identities)
-    return meeting.kind, jax.tree.structure(trees), tuple((x.shape, str(x.dtype)) for x in jax.tree.leaves(trees))
+    shapes = tuple((x.shape, str(x.dtype)) for x in jax.tree.leaves(trees))
+    return meeting.kind, meeting.partners, jax.tree.structure(trees), shapes
 
 
 def describe(tally: Tally, player: int) -> Player:

@@ -8,7 +8,7 @@ from lapg_rl.config import Config, tables
 from lapg_rl.interop.axelrod_players import PREFIX, find_player
 from lapg_rl.runs import files
 from lapg_rl.runs.folder import RunFolder
-from lapg_theory.game import NAMED, MatrixGame, NormalFormGame
+from lapg_theory.game import NAMED, AnonymousGame, MatrixGame, NormalFormGame
 from lapg_theory.game.extortion import EXTORTIONER
 from lapg_theory.game.strategies import hint
 
@@ -22,12 +22,14 @@ GROUP_STRATEGIES = ("allc", "alld", "tft", "grim", "random")
 _PART = re.compile(r"(\d{0,2})([^\d].*)")
 
 
-def strategies(game: MatrixGame | NormalFormGame | None) -> tuple[str, ...]:
+def strategies(game: MatrixGame | NormalFormGame | AnonymousGame | None) -> tuple[str, ...]:
     """The fixed strategies that every evaluation of a repeated game meets; none where that is no such game."""
     if game is None:
         return ()
     if isinstance(game, MatrixGame):
         return STRATEGIES if game.is_dilemma else tuple(NAMED)
+    if isinstance(game, AnonymousGame):
+        return GROUP_STRATEGIES
     return (*(f"always-{action}" for action in range(game.actions[0])), "random")
 
 
@@ -65,13 +67,23 @@ def check_name(name: str) -> None:
 
 
 def check_player(name: str, cfg: Config) -> None:
-    """Refuse who can't play the run's game of two. Raises ValueError with the names known there, or with near matches."""
+    """Refuse who can't play the run's game. Raises ValueError with the names known there, or with near matches."""
+    if cfg.game.players > 2:
+        check_in_group(name)
+        return
     known = [NAIVE, *scripts(cfg)]
     if name in known:
         return
     if cfg.game.repeated is None and not cfg.game.is_custom:
         raise ValueError(tables.unknown(f"co-player {name!r} for game.kind = {cfg.game.kind}", name, known))
     check_name(name)
+
+
+def check_in_group(name: str) -> None:
+    """Refuse what is no co-player of a group. Raises ValueError with those that are."""
+    if name not in (NAIVE, *GROUP_STRATEGIES) and (name.startswith(PREFIX) or not tables.is_address(name)):
+        known = f"{NAIVE}, {', '.join(GROUP_STRATEGIES)}, or an address of 2 n + 1 probabilities"
+        raise ValueError(f"unknown co-player {name!r} for a group; known: {known}")
 
 
 def scripts(cfg: Config) -> list[str]:
@@ -87,11 +99,8 @@ def check_opponents(names: Iterable[str], cfg: Config) -> list[Path]:
     """
     runs = []
     if cfg.game.players > 2:
-        names = [part for name in names for part, _ in seats_of(name, cfg.game.players - 1)]
-        for name in names:
-            if name not in (NAIVE, *GROUP_STRATEGIES) and (name.startswith(PREFIX) or not tables.is_address(name)):
-                known = f"{NAIVE}, {', '.join(GROUP_STRATEGIES)}, or an address of 2 n + 1 probabilities"
-                raise ValueError(f"unknown co-player {name!r} for a group; known: {known}")
+        for part in (part for name in names for part, _ in seats_of(name, cfg.game.players - 1)):
+            check_in_group(part)
         return []
     for name in names:
         if name in (NAIVE, *STRATEGIES, *strategies(cfg.game.repeated), *scripts(cfg)):

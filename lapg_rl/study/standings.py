@@ -13,7 +13,7 @@ import numpy as np
 
 from lapg_rl.study import intervals
 from lapg_rl.study.intervals import Estimate, short
-from lapg_theory.game import MatrixGame, NormalFormGame
+from lapg_theory.game import AnonymousGame, MatrixGame, NormalFormGame
 from lapg_theory.game.show import brief, table
 
 
@@ -31,7 +31,7 @@ class Rank:
 class Table:
     """Rewards per step of the row player, by row and column, with 95 % intervals; None where there is nothing to tell.
 
-    `ranking` has the best first.
+    `ranking` has the best first. In a group of `players` the row player has one seat, the column player all the others.
     """
 
     names: list[str]
@@ -41,6 +41,16 @@ class Table:
     high: list[list[float | None]]
     cooperation: list[list[float | None]]
     ranking: list[Rank]
+    players: int = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """What two players of a tournament of groups earn when they share one: [player][seats that the first holds - 1]."""
+
+    names: list[str]
+    rewards: list[list[float]]
+    errors: list[list[float | None]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +76,7 @@ class Tournament:
     groups: Table | None
     circles: list[Circle]
     marks: dict[str, float] = dataclasses.field(default_factory=dict)  # see `marks`
+    curves: list[Curve] = dataclasses.field(default_factory=list)  # where they were asked for
 
     __repr__ = brief
 
@@ -78,16 +89,25 @@ class Tournament:
             for i, rank in zip(order, told.ranking, strict=True)
         ]
         heads = ["", "mean", *(told.names[j] for j in order)]
-        return table(heads, rows, "Reward per step, by row, against", f"{self.meta_batch} meta-episodes a pair")
+        title = f"Reward per step, by row, {met(told)}"
+        return table(heads, rows, title, f"{self.meta_batch} meta-episodes a match")
 
 
-def marks(game: MatrixGame | NormalFormGame | None, rewards: Any = ()) -> dict[str, float]:
+def met(told: Table) -> str:
+    """What stands between the row and the column of a table."""
+    return "against" if told.players == 2 else f"with {told.players - 1} of"
+
+
+def marks(game: MatrixGame | NormalFormGame | AnonymousGame | None, rewards: Any = ()) -> dict[str, float]:
     """The payoffs that pictures of rewards are read by: T, R, P and S of a prisoner's dilemma, else the row player's range.
 
-    Of a game that has no table it is the range of `rewards`, NaN aside.
+    In a group T is what one defector among cooperators earns, S what one cooperator among defectors does. Of a game that has
+    no table it is the range of `rewards`, NaN aside.
     """
     if game is None:
         return {"highest": float(np.nanmax(rewards)), "lowest": float(np.nanmin(rewards))}
+    if isinstance(game, AnonymousGame):
+        return {"T": game.defector[-1], "R": game.cooperator[-1], "P": game.defector[0], "S": game.cooperator[0]}
     if isinstance(game, MatrixGame) and game.is_dilemma:
         return dict(zip("TRPS", map(float, game.trps), strict=True))
     own = game.row_payoffs if isinstance(game, MatrixGame) else game.payoffs[0].ravel().tolist()
@@ -102,7 +122,9 @@ class Group:
     runs: list[list[int]]  # of each run its players, as indices
 
 
-def player_table(names: list[str], rewards: list[list[np.ndarray | None]], cooperation: np.ndarray) -> Table:
+def player_table(
+    names: list[str], rewards: list[list[np.ndarray | None]], cooperation: np.ndarray, players: int = 2
+) -> Table:
     """The table of single players, from the row player's reward in each meta-episode; intervals are over meta-episodes."""
     cells = [[None if cell is None else intervals.of_mean(cell) for cell in row] for row in rewards]
     ranking = []
@@ -112,7 +134,7 @@ def player_table(names: list[str], rewards: list[list[np.ndarray | None]], coope
         score = float(np.mean([cell.value for cell in others]))
         error = None if None in errors else float(np.sqrt(np.sum(np.square(errors)))) / len(others)  # type: ignore
         ranking.append(_rank(names[i], intervals.estimate(score, error, others[0].count)))
-    return _table(names, cells, cooperation, ranking)
+    return _table(names, cells, cooperation, ranking, players)
 
 
 def _rank(name: str, score: Estimate) -> Rank:
@@ -123,13 +145,21 @@ def _short(value: float | None) -> float | None:
     return None if value is None or not np.isfinite(value) else short(value)
 
 
-def _table(names: list[str], cells: Any, cooperation: np.ndarray, ranking: list[Rank]) -> Table:
+def _table(names: list[str], cells: Any, cooperation: np.ndarray, ranking: list[Rank], players: int) -> Table:
     columns = [
         [[_short(getattr(cell, field)) if cell else None for cell in row] for row in cells]
         for field in ("value", "error", "low", "high")
     ]
     often = [[_short(x) for x in row] for row in cooperation]
-    return Table(names, *columns, cooperation=often, ranking=sorted(ranking, key=lambda rank: -rank.score))
+    best_first = sorted(ranking, key=lambda rank: -rank.score)
+    return Table(names, *columns, cooperation=often, ranking=best_first, players=players)
+
+
+def curve(names: list[str], rewards: Sequence[np.ndarray]) -> Curve:
+    """See `Curve`; from both players' rewards [2, k] in each meta-episode, for every number of seats."""
+    cells = [[intervals.of_mean(held[player]) for held in rewards] for player in (0, 1)]
+    values = [[intervals.short(cell.value) for cell in row] for row in cells]
+    return Curve(names, values, [[_short(cell.error) for cell in row] for row in cells])
 
 
 def group_means(groups: Sequence[Group], values: np.ndarray) -> Callable[[dict[str, list[Any]]], np.ndarray]:
@@ -157,7 +187,7 @@ def group_means(groups: Sequence[Group], values: np.ndarray) -> Callable[[dict[s
     return statistic
 
 
-def group_table(groups: Sequence[Group], means: np.ndarray, cooperation: np.ndarray) -> Table:
+def group_table(groups: Sequence[Group], means: np.ndarray, cooperation: np.ndarray, players: int = 2) -> Table:
     """The table of groups, from the players' means; intervals are over seeds, where there are several."""
     runs: dict[str, list[Any]] = {group.name: group.runs for group in groups}
     statistic = group_means(groups, means)
@@ -174,7 +204,7 @@ def group_table(groups: Sequence[Group], means: np.ndarray, cooperation: np.ndar
     cells = [[cell(g, h) for h in range(len(groups))] for g in range(len(groups))]
     scores = [cell(g, len(groups)) for g in range(len(groups))]
     ranking = [_rank(group.name, score) for group, score in zip(groups, scores, strict=True) if score]
-    return _table([group.name for group in groups], cells, often, ranking)
+    return _table([group.name for group in groups], cells, often, ranking, players)
 
 
 def circle(group: Group, means: np.ndarray) -> Circle:

@@ -1,4 +1,7 @@
-"""Round-robin tournaments: every agent of some runs against every other, itself, fixed strategies and naive learners."""
+"""Round-robin tournaments: every agent of some runs against every other, itself, fixed strategies and naive learners.
+
+In a group of N players two entrants meet twice: each in one seat, with the other in the N - 1 others.
+"""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -7,6 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Array
 
 from lapg_rl import config
 from lapg_rl.config import Config
@@ -15,11 +19,11 @@ from lapg_rl.envs.build import matrix_game
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study import entrants, standings
 from lapg_rl.study.entrants import NAIVE, Entrant
-from lapg_rl.study.matches import matches_at_once, play_all
+from lapg_rl.study.matches import Meeting, Tally, matches_at_once, play_all
 from lapg_rl.study.names import check_player, scripts, strategies
 from lapg_rl.study.results import kindred, runs_in, training_settings
 from lapg_rl.study.standings import Group, Tournament
-from lapg_theory.game import MatrixGame, NormalFormGame, check_count
+from lapg_theory.game import AnonymousGame, MatrixGame, NormalFormGame, check_count
 
 #: Whom every tournament of a 2x2 game meets, unless told otherwise; extortioners of dilemmas only.
 CLASSICS = ("allc", "alld", "tft", "gtft", "wsls", "zd-extort-3", NAIVE)
@@ -33,23 +37,26 @@ def tournament(
     *,
     meta_batch: int = 64,
     seed: int = 0,
+    curves: bool = False,
     show: Callable[[int, int], None] = lambda done, total: None,
 ) -> Tournament:
     """Play a tournament; nothing learns but naive learners, within their meta-episodes.
 
     A match of two players draws from the tournament's seed and their names alone, so it stays the same whoever else plays.
-    Naive learners are freshly drawn, with the architecture of the first run; they do not meet each other.
+    Naive learners are freshly drawn, with the architecture of the first run; they do not meet each other. In a group the
+    row player has one seat and the column player all the others; by itself it has all.
 
     Args:
         folders: run folders.
         others: fixed strategies, `zd-extort-X`, `always-ACTION`, `axelrod:CLASS`, `naive`; by default those of `classics`.
         meta_batch: independent meta-episodes a match.
         seed: another seed draws other games.
+        curves: in a group, whether two players also share it in every other way, see `Curve`.
         show: told after every match how many are done and of how many.
 
     Raises:
         ValueError: for folders without sound runs, runs of different games (it names the keys), unknown strategies,
-            fewer than two players, or a count that is no integer >= 1.
+            fewer than two players, curves of a game of two, or a count that is no integer >= 1.
 
     Example:
         >>> import lapg_rl as rl
@@ -60,7 +67,11 @@ def tournament(
     check_count("meta_batch", meta_batch)
     check_draws("seed", seed)
     players, runs, cfg = _players(folders, others, meta_batch, seed)
-    rewards, cooperation = _round_robin(cfg, players, meta_batch, seed, show)
+    size = cfg.game.players
+    if curves and size == 2:
+        raise ValueError("curves are over the seats of a group, but this is a game of two players; leave them out")
+    held = range(1, size) if curves else sorted({1, size - 1})
+    rewards, cooperation, shared = _round_robin(cfg, players, held, meta_batch, seed, show)
     groups = _groups(players, runs)
     members = {group.name: [players[i].name for run in group.runs for i in run] for group in groups}
     grouped = [group for group in groups if len(group.runs) > 1]
@@ -70,14 +81,20 @@ def tournament(
         seed,
         _settings(cfg),
         members,
-        standings.player_table([p.name for p in players], rewards, cooperation),
-        standings.group_table(groups, means, cooperation) if grouped else None,
+        standings.player_table([p.name for p in players], rewards, cooperation, size),
+        standings.group_table(groups, means, cooperation, size) if grouped else None,
         [standings.circle(group, means) for group in grouped],
-        standings.marks(matrix_game(cfg.game), means),
+        standings.marks(_game(cfg), means),
+        [standings.curve([players[n].name for n in pair], shared[pair]) for pair in shared] if curves else [],
     )
 
 
-def classics(game: MatrixGame | NormalFormGame | None, more: Sequence[str] = ()) -> tuple[str, ...]:
+def _game(cfg: Config) -> MatrixGame | NormalFormGame | AnonymousGame | None:
+    """The game that two players or a group repeat; None for other environments."""
+    return cfg.game.group or matrix_game(cfg.game)
+
+
+def classics(game: MatrixGame | NormalFormGame | AnonymousGame | None, more: Sequence[str] = ()) -> tuple[str, ...]:
     """Whom a tournament of the game, which has `more` scripts, meets, unless told otherwise."""
     known = (*strategies(game), *more, NAIVE)
     return tuple(name for name in CLASSICS if name in known) if isinstance(game, MatrixGame) else known
@@ -86,7 +103,7 @@ def classics(game: MatrixGame | NormalFormGame | None, more: Sequence[str] = ())
 def _settings(cfg: Config) -> dict[str, Any]:
     row = config.tables.row(cfg.game.kind, config.tables.GAMES)
     names = ("kind", "name", "payoffs") if row.free else ("kind", "players", "factor", "cost") if row.group else "TRPS"
-    if cfg.game.repeated is None:
+    if (cfg.game.group or cfg.game.repeated) is None:
         names = ("kind", "factory")
     keys = (*(f"game.{name}" for name in names), *SETTINGS)
     own = f"game.{row.section}." if row.section else ()
@@ -103,12 +120,10 @@ def _players(
     if not configs:
         raise ValueError("no runs to play; name at least one run folder")
     for label, cfg in zip(labels, configs, strict=True):
-        if cfg.game.players > 2:
-            raise ValueError(f"a tournament is of games of two, but {label} has game.players = {cfg.game.players}")
         entrants.check_seats(label, cfg)
         if cfg.pool.reveal:
             raise ValueError(f"the agents of {label} are told whom they face (pool.reveal); nobody can tell them here")
-    others = classics(matrix_game(configs[0].game), scripts(configs[0])) if others is None else others
+    others = classics(_game(configs[0]), scripts(configs[0])) if others is None else others
     for name in others:
         check_player(name, configs[0])
     entrants.check_compatible((labels[0], configs[0]), zip(labels[1:], configs[1:], strict=True), NAIVE in others)
@@ -128,39 +143,61 @@ def _players(
 
 
 def _round_robin(
-    cfg: Config, players: Sequence[Entrant], count: int, seed: int, show: Callable[[int, int], None]
-) -> tuple[list[list[np.ndarray | None]], np.ndarray]:
+    cfg: Config,
+    players: Sequence[Entrant],
+    held: Sequence[int],
+    count: int,
+    seed: int,
+    show: Callable[[int, int], None],
+) -> tuple[list[list[np.ndarray | None]], np.ndarray, dict[tuple[int, int], list[np.ndarray]]]:
     """The row player's reward per step in each meta-episode, and how often it cooperates, by row and column.
 
-    NaN where cooperating has no meaning.
+    NaN where cooperating has no meaning. Then of each pair both players' rewards, by how many seats the first one has:
+    each number that is `held`. Between two players that is 1.
     """
+    size = cfg.game.players
     pairs = [
         sorted((i, j), key=lambda n: (players[n].rank, players[n].name))
         for i in range(len(players))
         for j in range(i, len(players))
         if {players[i].kind, players[j].kind} != {NAIVE}
     ]
-    key = jax.random.key(seed)
-    meetings = [
-        entrants.meeting(
-            players[i], players[j], count, jax.random.fold_in(key, _digest(players[i].name, players[j].name))
-        )
-        for i, j in pairs
-    ]
+    matches = [(i, j, seats) for i, j in pairs for seats in ((1,) if i == j else held)]
+    meetings = [_meeting(players[i], players[j], seats, size, count, jax.random.key(seed)) for i, j, seats in matches]
     rewards: list[list[np.ndarray | None]] = [[None] * len(players) for _ in players]
     cooperation = np.full((len(players), len(players)), np.nan)
+    shared: dict[tuple[int, int], dict[int, np.ndarray]] = {(i, j): {} for i, j in pairs if i != j}
     for done, (n, tally) in enumerate(play_all(cfg, meetings, matches_at_once(cfg, count)), start=1):
-        i, j = pairs[n]
-        own = np.asarray(tally.rewards, float).mean(axis=-1)
-        often = np.full(2, np.nan)
-        if not tally.measures:  # a dilemma
-            often = np.asarray(tally.cooperated, float).sum((1, 2)) / np.asarray(tally.visits, float).sum((1, 2))
+        i, j, seats = matches[n]
+        own, often = np.asarray(tally.rewards, float).mean(axis=-1), _cooperation(tally)
         if i == j:
-            own, often = own.mean(axis=0, keepdims=True).repeat(2, 0), often.mean(keepdims=True).repeat(2)
-        rewards[i][j], rewards[j][i] = own
-        cooperation[i, j], cooperation[j, i] = often
-        show(done, len(pairs))
-    return rewards, cooperation
+            own, often = ((x[:1] + (size - 1) * x[1:]) / size for x in (own, often))
+            rewards[i][i], cooperation[i, i] = own[0], often[0]
+        else:
+            shared[i, j][seats] = own
+        if i != j and seats == 1:
+            rewards[i][j], cooperation[i, j] = own[0], often[0]
+        if i != j and seats == size - 1:
+            rewards[j][i], cooperation[j, i] = own[1], often[1]
+        show(done, len(matches))
+    return rewards, cooperation, {pair: [found[seats] for seats in held] for pair, found in shared.items()}
+
+
+def _meeting(row: Entrant, column: Entrant, seats: int, size: int, count: int, key: Array) -> Meeting:
+    """The match in which the row player has so many of the seats; against itself it has all."""
+    if size == 2:
+        return entrants.meeting(row, column, count, jax.random.fold_in(key, _digest(row.name, column.name)))
+    key = jax.random.fold_in(key, _digest(row.name, column.name, str(seats)))
+    return entrants.meeting(row, [(row, seats - 1), (column, size - seats)], count, key, partners=seats - 1)
+
+
+def _cooperation(tally: Tally) -> np.ndarray:
+    """How often both sides cooperate; NaN where that has no meaning."""
+    if "cooperation" in tally.measures:  # in a group
+        return np.asarray(tally.measures["cooperation"], float).mean((1, 2))
+    if tally.measures:
+        return np.full(2, np.nan)
+    return np.asarray(tally.cooperated, float).sum((1, 2)) / np.asarray(tally.visits, float).sum((1, 2))
 
 
 def _digest(*names: str) -> int:

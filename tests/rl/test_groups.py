@@ -301,10 +301,7 @@ def test_a_run_in_groups_is_evaluated_reported_watched_and_compared(run, tmp_pat
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (
-            ["tournament", "RUN"],
-            "this needs a run of a repeated game of two players, but here game.kind = public-goods, game.pl",
-        ),
+        (["tournament", "RUN", "--with", "wsls"], "unknown co-player 'wsls' for a group; known: naive, allc"),
         (["evaluate", "RUN", "zd-extort-3"], "unknown co-player 'zd-extort-3' for a group; known: naive, allc"),
         (
             ["evaluate", "RUN", "3naive"],

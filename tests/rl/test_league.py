@@ -8,8 +8,9 @@ import pytest
 from folders import expected_rewards, run_of
 
 from lapg_rl.commands.main import main
+from lapg_rl.reports.league import markdown
 from lapg_rl.study.league import Plan, league, read, runs_of
-from lapg_theory.game import NAMED
+from lapg_theory.game import NAMED, group_strategy
 
 SMALL = ["ipd-aa-small", "batch=4", "meta_batch=2", "steps=6", "updates=3"]
 PLAN = Plan({"ipd": SMALL}, {"kind": [], "hard": ["beta=0"]}, seeds=3, restarts=0, others=["tft"], meta_batch=64)
@@ -102,3 +103,24 @@ def test_what_is_no_league_is_refused_in_one_line(text, tmp_path):
     with pytest.raises(ValueError, match=REFUSED[text]) as refusal:
         runs_of(read(file), tmp_path)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_league_of_groups(tmp_path):
+    """Three players, deterministic play; strategies that no group knows are refused before anybody trains."""
+    small = ["public-goods-small", "batch=4", "meta_batch=2", "inner_episodes=2", "steps=3", "model.kind=tabular"]
+    plan = Plan({"goods": small}, {"kind": [], "hard": ["estimator=mfos"]}, seeds=2, restarts=0, meta_batch=2)
+    with pytest.raises(ValueError, match="unknown co-player 'wsls' for a group; known: naive, allc"):
+        league(dataclasses.replace(plan, others=["wsls"]), tmp_path)
+    assert not list(tmp_path.iterdir())
+    for run in runs_of(plan, tmp_path):
+        run_of(
+            run.planned.folder, [group_strategy({"kind": "grim", "hard": "alld"}[run.method], 3)], run.planned.config
+        )
+    outcome = league(dataclasses.replace(plan, others=[]), tmp_path, quiet=True)
+    (found,) = outcome.games
+    kind, hard = (found.table.names.index(name) for name in KIND)
+    rewards = np.array(found.table.rewards)
+    # grim contributes once (-1/3 alone, 1/3 as one of two), then everybody defects
+    expected = [[1, -1 / 9], [2 / 3 * 2 / 3, 0]]
+    np.testing.assert_allclose(rewards[np.ix_([kind, hard], [kind, hard])], expected, atol=2e-3)
+    assert "the row, which has one seat and the column the other 2" in markdown(outcome)

@@ -10,8 +10,10 @@ import pytest
 from folders import TABULAR, expected_rewards, run_of
 
 from lapg_rl.commands.main import main
-from lapg_rl.config import LearnerConfig, ModelConfig, PoolConfig
+from lapg_rl.commands.tournament import text
+from lapg_rl.config import GameConfig, LearnerConfig, ModelConfig, PoolConfig
 from lapg_rl.envs.build import environment
+from lapg_rl.interop.equilibria import empirical_game
 from lapg_rl.learn import training_step
 from lapg_rl.play import company, rollout
 from lapg_rl.play.coplayers import MetaAgent
@@ -168,3 +170,37 @@ def test_agents_bring_their_own_memory(forget):
     )
     expected = [side.rewards.mean((1, 3)) for side in play]
     assert np.allclose(tally.rewards, expected, atol=1e-6) == forget
+
+
+def test_groups_meet_with_learners_in_one_seat_and_in_all_others(tmp_path, capsys):
+    """Among three with factor 2 a contribution costs 1 and gives everybody 2/3: defectors tell from each other's rewards."""
+    group = GameConfig(kind="public-goods", players=3, factor=2.0)
+    small = dataclasses.replace(TABULAR, game=group, inner_episodes=2, steps=2, batch=2)
+    one, two = (run_of(tmp_path / name, [(x,) * 7], small) for name, x in (("c", 1.0), ("d", 0.0)))
+    line = ["tournament", str(one), str(two), "--with", "naive", "--meta-batch", "3", "--curves", "--json"]
+    assert main([*line, "--out", str(tmp_path)]) == 0
+    cup = json.loads(capsys.readouterr().out)
+    table = cup["players"]
+    assert (table["names"], table["players"], cup["settings"]["game.players"]) == (["c", "d", "naive"], 3, 3)
+    rewards, often = (np.array(table[name], float) for name in ("rewards", "cooperation"))
+    np.testing.assert_allclose(often[:2, :2], [[1, 1], [0, 0]], atol=1e-3)
+    np.testing.assert_allclose(rewards[:2, :2], [[1, -1 / 3], [4 / 3, 0]], atol=1e-3)
+    assert 0 < often[2, 1] < 1 and np.isnan(rewards[2, 2])
+    assert rewards[2, 1] == pytest.approx(-often[2, 1] / 3, abs=1e-3)  # one naive learner with two defectors
+    shared = {tuple(curve["names"]): curve["rewards"] for curve in cup["curves"]}
+    np.testing.assert_allclose(shared["c", "d"], [[-1 / 3, 1 / 3], [2 / 3, 4 / 3]], atol=1e-3)
+    alone, learners = (earned[0] for earned in shared["c", "naive"])
+    often_paid = (alone + 1 / 3) * 3 / 4  # by the learners
+    assert learners - alone == pytest.approx(1 - often_paid, abs=1e-3)
+    played = tournament([one, two], ["naive"], meta_batch=3, curves=True)
+    assert [curve.rewards for curve in played.curves] == [curve["rewards"] for curve in cup["curves"]]
+    assert "with 2 of" in played._repr_html_()
+    told = text(played)
+    assert "in one seat, the column player in the other 2; 3 meta-episodes" in told and "d     with c" in told
+    with pytest.raises(ValueError, match="matches of 3 players make no game of two"):
+        empirical_game(played)
+
+
+def test_curves_are_of_groups(tmp_path):
+    with pytest.raises(ValueError, match="this is a game of two players; leave them out"):
+        tournament(seeds(tmp_path, 2)[0], curves=True)
