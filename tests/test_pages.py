@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("[ld]*/*.md"))]
 TOLD = [page for page in PAGES if ">>> " in page.read_text() and page.name != "games.md"]  # which has a test of its own
 SLOW = {"load", "lola", "others", "paper", "phase", "pool", "seeds"}
-EXTRAS = {"others": ("axelrod", "nashpy", "pyspiel")}
+EXTRAS = {"others": ("axelrod", "nashpy", "pyspiel"), "winner": ("pyspiel",)}
 TINY = ["model.kind=tabular", "updates=2", "meta_batch=2", "batch=2", "inner_episodes=2", "steps=3"]
 
 

@@ -1,4 +1,7 @@
-"""What the players of a tournament would do if they could choose whom to be: equilibria and ranks of its table of rewards."""
+"""What the players of a tournament would do if they could choose whom to be, and which of them take over a population.
+
+Equilibria by Nashpy, alpha-Rank by OpenSpiel, fixation by EGTTools; from a tournament, or any payoffs by name.
+"""
 
 import dataclasses
 import warnings
@@ -26,6 +29,23 @@ class Equilibrium:
     __repr__ = brief
 
 
+@dataclasses.dataclass(frozen=True)
+class Fixation:
+    """What rare mutants do to a finite population.
+
+    Attributes:
+        chances: by resident and mutant, that of one mutant to take over all; without selection it is 1 / population.
+        shares: how much of the time everybody is of a kind, the best first.
+        population: its size.
+    """
+
+    chances: dict[str, dict[str, float]]
+    shares: dict[str, float]
+    population: int
+
+    __repr__ = brief
+
+
 def _need(package: str, error: Exception) -> ValueError:
     return ValueError(f'this needs {package} ({error}): pip install "lapg[games]"')
 
@@ -42,31 +62,40 @@ def _table(cup: Any) -> Table:
     return table
 
 
+def _payoffs(cup: Any) -> tuple[list[str], Any]:
+    """Names, and what each earns from each."""
+    if hasattr(cup, "names") and hasattr(cup, "payoffs"):
+        return list(cup.names), np.asarray(cup.payoffs, float)
+    table = _table(cup)
+    return table.names, table.rewards
+
+
 def empirical_game(cup: Any, players: Sequence[str] | None = None) -> tuple[NormalFormGame, list[str]]:
     """The symmetric game in which each of two people chooses a player of the tournament, and what its actions are.
 
     Of a tournament with groups it is the groups that are chosen.
 
     Args:
-        cup: a `Tournament`, or one of its tables.
+        cup: a `Tournament`, one of its tables, or anything with `names` and their `payoffs` by row and column, such as a
+            `lapg_theory.evolution.Population`.
         players: which of them, by name; all by default.
 
     Raises:
         ValueError: for an unknown name, two players whose match was not played (as of naive learners among themselves), or
             a tournament of groups of more than two.
     """
-    table = _table(cup)
-    names = list(table.names if players is None else players)
-    if unknown := [name for name in names if name not in table.names]:
-        raise ValueError(f"no player {unknown[0]!r} in the table; there are {', '.join(table.names)}")
-    chosen = [table.names.index(name) for name in names]
-    own = [[table.rewards[i][j] for j in chosen] for i in chosen]
+    there, rewards = _payoffs(cup)
+    names = list(there if players is None else players)
+    if unknown := [name for name in names if name not in there]:
+        raise ValueError(f"no player {unknown[0]!r} in the table; there are {', '.join(there)}")
+    chosen = [there.index(name) for name in names]
+    own = [[rewards[i][j] for j in chosen] for i in chosen]
     missing = [(names[i], names[j]) for i, row in enumerate(own) for j, cell in enumerate(row) if cell is None]
     if missing:
         left = [name for name in names if all(name not in pair for pair in missing)]
         raise ValueError(f"{' and '.join(missing[0])} did not meet; leave them out: players={left}")
-    rewards = np.array(own, float)
-    return NormalFormGame([rewards, rewards.T], "empirical game"), names
+    own = np.array(own, float)
+    return NormalFormGame([own, own.T], "empirical game"), names
 
 
 def nash(cup: Any, players: Sequence[str] | None = None) -> list[Equilibrium]:
@@ -75,7 +104,7 @@ def nash(cup: Any, players: Sequence[str] | None = None) -> list[Equilibrium]:
     A game in which they are not isolated has more: then it warns, as Nashpy does.
 
     Args:
-        cup: a `Tournament`, or one of its tables.
+        cup: as for `empirical_game`.
         players: which of them, by name; all by default, at most 7.
 
     Raises:
@@ -110,7 +139,7 @@ def alpha_rank(
     each, the best first. (Omidshafiei et al. 2019, Sci. Rep. 9; Traulsen, Nowak & Pacheco 2006, Phys. Rev. E 74.)
 
     Args:
-        cup: a `Tournament`, or one of its tables.
+        cup: as for `empirical_game`.
         players: which of them, by name; all by default.
         alpha: strength of selection, > 0, against rewards per step.
         population: its size, >= 2.
@@ -131,3 +160,63 @@ def alpha_rank(
     found = alpharank.compute([np.asarray(game.payoffs[0])], population, alpha, use_local_selection_model=False)
     shares = dict(zip(names, map(float, found[2]), strict=True))
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def fixation(
+    cup: Any, players: Sequence[str] | None = None, *, beta: float | int = 1.0, population: int = 50
+) -> Fixation:
+    """The chance of one mutant to take over, and what a population consists of when mutants are rare, by EGTTools.
+
+    Two members drawn at random compare what they earn from all others, and the first becomes like the second with chance
+    1 / (1 + exp(-beta (second - first))). A Moran process whose fitness is exp(beta payoff) has the same fixation. (Traulsen,
+    Nowak & Pacheco 2006, Phys. Rev. E 74; Traulsen, Shoresh & Nowak 2008, Bull. Math. Biol. 70.) The shares are those of
+    `alpha_rank`, but computed by another library.
+
+    Args:
+        cup: as for `empirical_game`.
+        players: which of them, by name; all by default, at least two.
+        beta: strength of selection, > 0, against payoffs per step.
+        population: its size, >= 2.
+
+    Raises:
+        ValueError: without EGTTools (extra `egt`, Python 3.11 and 3.12); for a parameter out of range; where selection is so
+            strong that several kinds are never left (EGTTools counts chances below some 1e-8 as none); as `empirical_game`.
+    """
+    check_count("population", population, least=2)
+    if not 0 < beta < float("inf"):
+        raise ValueError(f"beta must be a finite number > 0, got {beta}")
+    game, names = empirical_game(cup, players)
+    if len(names) < 2:
+        raise ValueError(f"players must be at least two, got {names}")
+    try:
+        from egttools.analytical import PairwiseComparison
+        from egttools.games import Matrix2PlayerGameHolder
+    except ImportError as error:
+        raise ValueError(
+            f'this needs EGTTools ({error}), for Python 3.11 and 3.12 only: pip install "lapg[egt]"; alpha_rank needs none'
+        ) from None
+    holder = Matrix2PlayerGameHolder(len(names), np.ascontiguousarray(game.payoffs[0]))  # it must outlive the model
+    model = PairwiseComparison(population, holder)  # without its precalculated edges, with which numbers are wrong
+    chain, chances = model.calculate_transition_and_fixation_matrix_sml(beta)
+    shares = _stationary(np.asarray(chain), beta)
+    return Fixation(
+        {
+            resident: {mutant: float(chances[i, j]) for j, mutant in enumerate(names) if j != i}
+            for i, resident in enumerate(names)
+        },
+        dict(sorted(zip(names, map(float, shares), strict=True), key=lambda item: -item[1])),
+        population,
+    )
+
+
+def _stationary(chain: np.ndarray, beta: float | int) -> np.ndarray:
+    """The stationary distribution of a chain [from, to]; refused where there are several."""
+    there = np.linalg.matrix_power((chain > 0) | np.eye(len(chain), dtype=bool), len(chain)) > 0
+    reached = [set(np.flatnonzero(row)) for row in there]
+    closed = {frozenset(row) for n, row in enumerate(reached) if all(n in reached[m] for m in row)}
+    if len(closed) > 1:
+        raise ValueError(
+            f"beta = {beta} is so strong that {len(closed)} sets of kinds are never left; take a smaller one"
+        )
+    equations = np.vstack([chain.T - np.eye(len(chain)), np.ones(len(chain))])
+    return np.linalg.lstsq(equations, np.append(np.zeros(len(chain)), 1.0), rcond=None)[0]

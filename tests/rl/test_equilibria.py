@@ -5,8 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from lapg_rl.interop.equilibria import alpha_rank, empirical_game, nash
+from lapg_rl.interop.equilibria import alpha_rank, empirical_game, fixation, nash
 from lapg_rl.study.standings import player_table
+from lapg_theory.evolution import Population
 
 HAWK_DOVE = [[-1.0, 4.0], [0.0, 2.0]]
 CYCLE = [[0.0, -1.0, 2.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]
@@ -76,3 +77,49 @@ def test_a_missing_package_is_told_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "open_spiel.python.egt", None)
     with pytest.raises(ValueError, match=r'needs open_spiel .*pip install "lapg\[games\]"'):
         alpha_rank(table(CYCLE))
+
+
+def takes_over(own, mutant, resident, population, beta):
+    """The chance of one mutant, in closed form: sums of lines are parabolas (Traulsen, Nowak & Pacheco 2006, eq. 7)."""
+    (a, b), (c, d) = np.asarray(own)[np.ix_([mutant, resident], [mutant, resident])]
+    k, n = np.arange(1, population), population
+    slope, level = (a - b - c + d) / (n - 1), (n * (b - d) - a + d) / (n - 1)
+    return 1 / (1 + np.exp(-beta * (slope * k * (k + 1) / 2 + level * k)).sum())
+
+
+def test_what_is_paid_by_name_is_a_table_too():
+    game, names = empirical_game(Population(("x", "y"), [[1.0, 2.0], [3.0, 4.0]]), ["y", "x"])
+    assert (names, game.payoffs[0].tolist()) == (["y", "x"], [[4, 3], [2, 1]])
+
+
+@pytest.mark.parametrize("beta", [0.01, 0.5])
+def test_fixation_is_that_of_the_closed_form(beta):
+    pytest.importorskip("egttools", reason='needs the extra "egt", on Python 3.11 or 3.12')
+    own, names, size = np.random.default_rng(0).normal(size=(4, 4)), "abcd", 20
+    found = fixation(Population(tuple(names), own), beta=beta, population=size)
+    for i, resident in enumerate(names):
+        for j, mutant in enumerate(names):
+            if i != j:
+                assert found.chances[resident][mutant] == pytest.approx(takes_over(own, j, i, size, beta), abs=1e-7)
+    expected = ranked(own, beta, size)
+    assert [found.shares[name] for name in names] == pytest.approx(expected, abs=1e-5)
+    assert list(found.shares.values()) == sorted(found.shares.values(), reverse=True)
+    drift = fixation(Population(("a", "b"), np.ones((2, 2))), beta=beta, population=size)
+    assert drift.chances["a"]["b"] == pytest.approx(1 / size)
+
+
+def test_selection_that_leaves_several_kinds_for_ever_is_refused():
+    pytest.importorskip("egttools", reason='needs the extra "egt", on Python 3.11 or 3.12')
+    with pytest.raises(ValueError, match=r"beta = 50.0 is so strong that 2 sets of kinds are never left"):
+        fixation(Population(("a", "b"), [[2.0, 0.0], [0.0, 1.0]]), beta=50.0)
+
+
+def test_a_population_without_egttools_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "egttools.analytical", None)
+    types = Population(("a", "b"), np.ones((2, 2)))
+    with pytest.raises(ValueError, match=r'needs EGTTools .*Python 3.11 and 3.12 only: pip install "lapg\[egt\]"'):
+        fixation(types)
+    with pytest.raises(ValueError, match="beta must be a finite number > 0, got 0"):
+        fixation(types, beta=0)
+    with pytest.raises(ValueError, match=r"players must be at least two, got \['a'\]"):
+        fixation(types, ["a"])

@@ -117,3 +117,13 @@ def test_groups():
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_tit_for_tat_does_not_win_where_actions_slip():
+    """Those who strike back by mistake earn less than those who never do; grim, which trusts nobody again, stays."""
+    noisy = PD.noisy(execution=0.01)
+    found = is_ess("tft", ["allc", "alld"], game=noisy, horizon=LONG)
+    earn = [exact_returns(noisy, NAMED[name], NAMED["tft"], LONG)[0] / LONG.weight for name in ("allc", "tft")]
+    assert (found.invader, found.neutral) == ("allc", ())
+    assert found.gain == pytest.approx(earn[0] - earn[1], rel=1e-9)
+    assert is_ess("grim", game=noisy, horizon=LONG)
