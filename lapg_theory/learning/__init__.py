@@ -11,6 +11,7 @@ from lapg_theory.learning.lola import LolaFoerster as LolaFoerster
 from lapg_theory.learning.lola import LolaTaylor as LolaTaylor
 from lapg_theory.learning.lookahead import LookAhead as LookAhead
 from lapg_theory.learning.naive import Naive as Naive
+from lapg_theory.learning.pola import Pola as Pola
 from lapg_theory.learning.rule import Match as Match
 from lapg_theory.learning.rule import Rule as Rule
 from lapg_theory.learning.sga import Sga as Sga
