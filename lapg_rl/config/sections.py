@@ -67,6 +67,7 @@ class NaiveConfig:
         entropy_coef: weight of a bonus for the entropy of its policy.
         normalize_advantages: whether advantages get mean 0 and deviation 1 in every step that it learns from.
         reward_scale: factor of its rewards before it learns from them.
+        proximal: weight of the divergence (mean KL) from its policy at the start of the meta-episode, in each of its steps.
     """
 
     model: str = "same"
@@ -81,12 +82,13 @@ class NaiveConfig:
     entropy_coef: float = 0.0
     normalize_advantages: bool = True
     reward_scale: float = 0.05
+    proximal: float = 0.0
 
     def __post_init__(self):
         check_kinds("naive", self)
         tables.check_name("naive.model", self.model, {"same": None, **MODELS})
         check_discounts("naive", self)
-        check_at_least_zero("naive", self, "learning_rate", "adam_eps", "value_coef", "entropy_coef")
+        check_at_least_zero("naive", self, "learning_rate", "adam_eps", "value_coef", "entropy_coef", "proximal")
         check_positive("naive", self, "use a large number to turn clipping off", "clip_norm", most=1e30)
         check_positive("naive", self, "the published values are 0.05 and 0.1", "reward_scale")
 
@@ -110,8 +112,9 @@ class LearnerConfig:
             agents, or one an agent ("lapg,lapg,mfos,mfos"); or `package.module:name` of your own (`lapg_rl.interfaces`).
             Algorithms without credits ignore it.
         memory: whether a policy remembers the whole meta-episode or, like a naive learner, its current inner episode only.
-        algorithm: ppo or a2c, which learn from an estimator's credits; lola_dice or shaper, which have none; or an address.
-        epochs: passes over the experience of an update.
+        algorithm: ppo or a2c, which learn from an estimator's credits; lola_dice, pola or shaper, which have none; or an
+            address.
+        epochs: passes over the experience of an update; of pola: outer steps of an update, each with play of its own.
         minibatches: parts that each pass is split into.
         clip: of the ratio of probabilities in PPO, and of values with `value_clip`.
         learning_rate: of the optimiser.
@@ -127,6 +130,7 @@ class LearnerConfig:
         advantages: what is done to credits, for each kind of co-player apart: raw, centred (mean 0) or normalised (and
             deviation 1).
         reward_scale: factor of rewards before they are learnt from; metrics have them unscaled.
+        proximal: of pola: weight of the divergence (mean KL) from the policy before the update, in each outer step.
         population: candidates of a generation of Shaper.
         noise: standard deviation of their parameters.
         alignment: of the estimators that read the co-player's rewards.
@@ -150,6 +154,7 @@ class LearnerConfig:
     entropy_coef: float = 0.0
     advantages: Literal["raw", "centred", "normalised"] = "raw"
     reward_scale: float = 0.05
+    proximal: float = 1.0
     population: int = 128
     noise: float = 0.05
     alignment: AlignmentConfig = dataclasses.field(default_factory=AlignmentConfig)
@@ -170,7 +175,7 @@ class LearnerConfig:
         object.__setattr__(self, "estimator", tables.check_names("learner.estimator", self.estimator, ESTIMATORS))
         check_counts("learner", self, 10_000, "epochs", "minibatches")
         check_discounts("learner", self)
-        check_at_least_zero("learner", self, "learning_rate", "adam_eps", "value_coef", "entropy_coef")
+        check_at_least_zero("learner", self, "learning_rate", "adam_eps", "value_coef", "entropy_coef", "proximal")
         check_positive("learner", self, "the published value is 0.2", "clip")
         check_positive("learner", self, "use a large number to turn clipping off", "clip_norm", most=1e30)
         check_positive("learner", self, "the published values are 0.05 and 0.1", "reward_scale")

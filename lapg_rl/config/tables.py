@@ -135,6 +135,13 @@ _ONE_STEP = {
     "learner.epochs": (1, "it takes one on-policy step"),
     "learner.minibatches": (1, "it takes one on-policy step"),
 }
+_REPLAYED = {
+    "learner.memory": ("inner_episode", "it differentiates through single inner episodes"),
+    "naive.optimiser": ("sgd", "it differentiates through plain gradient steps"),
+    "naive.normalize_advantages": (False, "it differentiates through plain gradient steps"),
+    "game.stop": (0, "it replays inner episodes of full length"),
+    "game.players": (2, "it replays the updates of one co-player"),
+}
 ALGORITHMS = {
     "ppo": AlgorithmRow(
         "lapg_rl.learn.algorithms:policy_gradient",
@@ -153,12 +160,15 @@ ALGORITHMS = {
         about="differentiates through the naive learner's next step",
         credits=False,
         least_episodes=2,
-        requires=_ONE_STEP
-        | {"learner.memory": ("inner_episode", "it differentiates through single inner episodes")}
-        | {"naive.optimiser": ("sgd", "it differentiates through plain gradient steps")}
-        | {"naive.normalize_advantages": (False, "it differentiates through plain gradient steps")}
-        | {"game.stop": (0, "it replays inner episodes of full length")}
-        | {"game.players": (2, "it replays the updates of one co-player")},
+        requires=_ONE_STEP | _REPLAYED,
+    ),
+    "pola": AlgorithmRow(
+        "lapg_rl.learn.algorithms:pola",
+        "POLA",
+        about="LOLA-DiCE by proximal steps: near in policy, not in parameters",
+        credits=False,
+        least_episodes=2,
+        requires={"learner.minibatches": _ONE_STEP["learner.minibatches"]} | _REPLAYED,
     ),
     "shaper": AlgorithmRow(
         "lapg_rl.learn.algorithms:shaper",
@@ -354,6 +364,7 @@ METRICS = {
     "model_loss": "LOQA: half the mean squared error of its Q2",
     "baseline_loss": "Reciprocator: the same of its baselines",
     "entropy": "of the policy, in nats per step",
+    "divergence": "POLA: mean KL from the policy before the update",
     "gradient_norm": "before it is clipped",
     "score": "Shaper: the mean return of the candidates",
     "score_spread": "Shaper: its standard deviation over them",

@@ -23,7 +23,7 @@ from lapg_rl.study.results import (
 from lapg_theory.game.show import table as html_table
 
 #: Figures of the optimiser, which are shown only if asked for.
-TECHNICAL = ("policy_loss", "value_loss", "model_loss", "baseline_loss", "gradient_norm", "entropy")
+TECHNICAL = ("policy_loss", "value_loss", "model_loss", "baseline_loss", "divergence", "gradient_norm", "entropy")
 
 
 @dataclasses.dataclass(frozen=True)

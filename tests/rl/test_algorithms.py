@@ -12,7 +12,7 @@ from scipy import stats
 
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
 from lapg_rl.learn import training_step
-from lapg_rl.learn.algorithms.lola_dice import _replay, look_ahead
+from lapg_rl.learn.algorithms.lola_dice import _replay, lola_gradient, look_ahead
 from lapg_rl.learn.algorithms.shaper import centred_ranks, search_gradient
 from lapg_rl.models import GRU, Tabular
 from lapg_rl.play import company
@@ -40,7 +40,10 @@ def log_policy(logits, states, actions):
 
 @pytest.mark.parametrize(
     ("settings", "arguments"),
-    [({"entropy_coef": 0.3}, ("ego", "learner")), ({"gamma": 0.9, "gae_lambda": 0.7, "td_lambda": 0.6}, ("ego",))],
+    [
+        ({"entropy_coef": 0.3, "proximal": 0.7}, ("ego", "learner")),
+        ({"gamma": 0.9, "gae_lambda": 0.7, "td_lambda": 0.6}, ("ego",)),
+    ],
     ids=["returns", "discounted, bootstrapped"],
 )
 def test_derivatives_of_an_update_are_those_of_its_expectation(settings, arguments):
@@ -53,6 +56,7 @@ def test_derivatives_of_an_update_are_those_of_its_expectation(settings, argumen
         rewards = jnp.array([[1.0, -1.0], [2.0, 0.0]])[other, own]
         blank = eqx.tree_at(lambda m: m.values, Tabular(5, 2, key=jax.random.key(0)), values)
         learner = lambda table: eqx.tree_at(lambda m: m.logits, blank, table)  # noqa: E731
+        start = learner(jnp.asarray(rng.normal(size=(5, 2)))) if config.proximal else None
         seen = jax.nn.one_hot(other_states, 5, dtype=float)
         zeros = jnp.zeros_like(rewards)
         batch = Trajectory(seen[:, None], jnp.asarray(other)[:, None], rewards[:, None], zeros[:, None], zeros[:, None])
@@ -65,16 +69,16 @@ def test_derivatives_of_an_update_are_those_of_its_expectation(settings, argumen
             """-gradient of the naive learner's own loss in logits and values, one history at a time."""
 
             def one(episode):
-                gradient = jax.grad(lambda m: a2c_loss(m, episode, config))(learner(point["learner"]))
+                gradient = jax.grad(lambda m: a2c_loss(m, episode, config, start))(learner(point["learner"]))
                 return -jnp.concatenate([gradient.logits.ravel(), gradient.values])
 
             return chance(point) @ jax.vmap(one)(batch)
 
         def sampled(point):
             def one(episode, states, actions):
-                start = learner(point["learner"])
-                after = look_ahead(start, episode, log_policy(point["ego"], states, actions)[None], config)
-                return jnp.concatenate([(after.logits - start.logits).ravel(), after.values - start.values])
+                now = learner(point["learner"])
+                after = look_ahead(now, episode, log_policy(point["ego"], states, actions)[None], config, start)
+                return jnp.concatenate([(after.logits - now.logits).ravel(), after.values - now.values])
 
             weights = jax.lax.stop_gradient(chance(point))
             return weights @ jax.vmap(one)(batch, jnp.asarray(own_states), jnp.asarray(own))
@@ -93,7 +97,7 @@ LOLA = Config(
     inner_episodes=3,
     steps=4,
     model=ModelConfig(kind="gru", width=3),
-    naive=dataclasses.replace(PLAIN, learning_rate=2.0, clip_norm=0.05),
+    naive=dataclasses.replace(PLAIN, learning_rate=2.0, clip_norm=0.05, proximal=5.0),
     learner=LearnerConfig(algorithm="lola_dice", memory="inner_episode", epochs=1, minibatches=1),
     pool=PoolConfig(agents=2, naive_start="dynamic"),
 )
@@ -110,16 +114,44 @@ def test_replayed_learners_are_those_that_played():
     @eqx.filter_jit
     def run(key):
         played = company.play_pool(LOLA, ego, company.Company(jnp.array(0), agents, agents), key)["naive"]
-        own, other, policy = jax.tree.map(lambda x: x[0], (played.own, played.other, played.identities))
+        own, other, start = jax.tree.map(lambda x: x[0], (played.own, played.other, played.identities))
+        policy = start
         log_probs = _replay(ego, own)[0]
         for m in range(2):
-            policy = look_ahead(policy, jax.tree.map(lambda x, m=m: x[:, m], other), log_probs[:, m], LOLA.naive)
+            episode = jax.tree.map(lambda x, m=m: x[:, m], other)
+            policy = look_ahead(policy, episode, log_probs[:, m], LOLA.naive, start)
         return own, other, log_probs, _replay(policy, other)[0]
 
     own, other, ego_log_probs, log_probs = run(jax.random.key(5))
     np.testing.assert_allclose(ego_log_probs, own.log_probs, atol=1e-5)
     np.testing.assert_allclose(log_probs[:, 2], other.log_probs[:, 2], atol=1e-5)
     assert np.abs(np.asarray(log_probs - other.log_probs)[:, 0]).max() > 1e-3
+
+
+def test_pola_adds_the_slope_of_the_divergence_from_the_policy_before():
+    """Of everything that the ego saw: how often, times the difference of the chances of each action."""
+    cfg = dataclasses.replace(
+        LOLA,
+        inner_episodes=2,
+        model=ModelConfig(kind="tabular"),
+        learner=dataclasses.replace(LOLA.learner, algorithm="pola", proximal=3.0),
+        pool=PoolConfig(agents=2, naive_start="dynamic", p_naive=0.5),
+    )
+    tables = jax.random.normal(jax.random.key(0), (2, 5, 2))
+    blank = jax.tree.map(lambda x: jnp.stack([x] * 2), Tabular(5, 2, key=jax.random.key(0)))
+    agents = eqx.tree_at(lambda m: m.logits, blank, tables)
+    ego, other = (jax.tree.map(lambda x, k=k: x[k], agents) for k in (0, 1))
+    met = company.Company(jnp.array(0), agents, agents)
+
+    @eqx.filter_jit
+    def run(key):
+        found = eqx.filter_vmap(lambda near: lola_gradient(cfg, ego, met, key, near)[0].logits)(agents)
+        return found, [side.own.observations for side in company.play_pool(cfg, ego, met, key).values()]
+
+    (same, apart), seen = run(jax.random.key(1))
+    share = np.mean([np.asarray(x).reshape(-1, 5).mean(0) for x in seen], axis=0)  # of each state
+    p, before = (np.asarray(jax.nn.softmax(m.logits)) for m in (ego, other))
+    np.testing.assert_allclose(apart - same, 3.0 * share[:, None] * (p - before), atol=1e-5)
 
 
 def test_ranks_are_centred_and_ties_share_theirs():

@@ -22,6 +22,7 @@ METHODS = {
     },
     "independent": LearnerConfig(estimator="inner_episode", memory="inner_episode", advantages="normalised", epochs=2),
     "lola_dice": LearnerConfig(algorithm="lola_dice", memory="inner_episode", **SINGLE),
+    "pola": LearnerConfig(algorithm="pola", memory="inner_episode", epochs=2, minibatches=1),
     "shaper": LearnerConfig(algorithm="shaper", population=4, **SINGLE),
 }
 MODELS = {
@@ -47,7 +48,7 @@ QUICK = (
     ("mfos, a2c", "gru", "agents"),
     ("batch_unaware, ppo", "transformer", "dynamic naive learners"),
     ("independent", "tabular", "static naive learners"),
-    ("lola_dice", "tabular", "everyone"),
+    ("pola", "tabular", "everyone"),
     ("shaper", "tabular", "random strategies"),
     ("inner_episode, a2c", "tabular", "fixed strategies"),
     ("loqa, ppo", "tabular", "agents"),
@@ -85,7 +86,8 @@ def assert_two_updates(cfg, folder):
     ],
 )
 def test_two_updates(method, model, company, tmp_path):
-    naive = LOOK_AHEAD if method == "lola_dice" else NaiveConfig()
+    naive = LOOK_AHEAD if method in ("lola_dice", "pola") else NaiveConfig()
+    naive = dataclasses.replace(naive, proximal=0.5) if method == "pola" else naive
     sizes = {"meta_batch": 4, "batch": 2, "inner_episodes": 2, "steps": 3}
     pool = dataclasses.replace(COMPANY[company], naive_population=2)
     assert_two_updates(Config(**sizes, model=MODELS[model], learner=METHODS[method], naive=naive, pool=pool), tmp_path)

@@ -7,7 +7,13 @@ which makes sampled quantities differentiable to any order in the parameters tha
 that don't learn it is the ordinary policy gradient, so the share of naive learners mixes the two. The mean over the
 minibatch replaces the expectation inside an update, so the bias is of order (naive rate)^2 / B.
 
-Source: Foerster et al., "DiCE: the infinitely differentiable Monte Carlo estimator", ICML 2018 (arXiv 1802.05098).
+POLA makes both kinds of steps proximal: the co-player's stay near its policy at the start of the meta-episode
+(`naive.proximal`), and an update of the ego is a number of outer steps, each from new play, that stay near its policy before
+the update (`learner.proximal`). Nearness is the mean KL divergence over the steps that were played, so where many steps lead
+does not depend on how policies are written. With one outer step and co-players that are not proximal it is LOLA-DiCE.
+
+Sources: Foerster et al., "DiCE: the infinitely differentiable Monte Carlo estimator", ICML 2018 (arXiv 1802.05098);
+Zhao et al., "Proximal learning with opponent-learning awareness", NeurIPS 2022 (arXiv 2210.10125).
 """
 
 import dataclasses
@@ -26,6 +32,7 @@ from lapg_rl.machine import devices
 from lapg_rl.models import over_sequences
 from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.company import Company, play_pool
+from lapg_rl.play.coplayers.naive import divergence
 from lapg_rl.play.metrics import describe_play
 from lapg_rl.play.rollout import Trajectory, log_prob
 
@@ -50,10 +57,11 @@ def dice_credits(rewards: Signal, values: Signal, reached: Signal, before: Signa
     return discounted_sums(errors, gamma * lam) + (before - reached) * values
 
 
-def look_ahead(policy: Any, seen: Trajectory, ego_log_probs: Signal, config: NaiveConfig) -> Any:
+def look_ahead(policy: Any, seen: Trajectory, ego_log_probs: Signal, config: NaiveConfig, near: Any = None) -> Any:
     """The naive learner after its update from `seen` (axes b, t), differentiable in its own and the ego's parameters.
 
-    In value it is the update of `coplayers.NaiveLearner`: gradient descent on `a2c_loss`, clipped by the global norm.
+    In value it is the update of `coplayers.NaiveLearner`: gradient descent on `a2c_loss`, clipped by the global norm. `near` is
+    the policy that a proximal one stays near.
     """
     parameters, static = eqx.partition(policy, eqx.is_inexact_array)
 
@@ -71,6 +79,9 @@ def look_ahead(policy: Any, seen: Trajectory, ego_log_probs: Signal, config: Nai
         logits, log_probs, values = read(varied)
         entropy = -jnp.sum(jax.nn.softmax(logits) * jax.nn.log_softmax(logits), axis=-1)
         parts = log_probs * credits + config.value_coef * values * errors + config.entropy_coef * entropy * before
+        if near is not None:
+            start, _ = over_sequences(near, seen.observations)
+            parts = parts - config.proximal * divergence(start, logits) * before
         return jnp.mean(parts)
 
     gradient = jax.grad(objective)(parameters)
@@ -80,14 +91,25 @@ def look_ahead(policy: Any, seen: Trajectory, ego_log_probs: Signal, config: Nai
 
 
 def look_ahead_loss(
-    ego: Any, identity: Any, own: Trajectory, other: Trajectory, credits: Signal, targets: Signal, config: Config
+    ego: Any,
+    identity: Any,
+    own: Trajectory,
+    other: Trajectory,
+    credits: Signal,
+    targets: Signal,
+    config: Config,
+    near: Any = None,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-    """Loss of one meta-episode `[b, m, t]` whose gradient is LOLA's; `credits` and `targets` are those of its last episode."""
+    """Loss of one meta-episode `[b, m, t]` whose gradient is LOLA's; `credits` and `targets` are those of its last episode.
+
+    With `near` it is POLA's: the ego is to stay near that policy.
+    """
     log_probs, (logits, values) = _replay(ego, own)
+    start_of_other = identity if config.naive.proximal else None
 
     def learn(parameters, episode):
         seen, ego_log_probs = episode
-        policy = look_ahead(eqx.combine(parameters, static), seen, ego_log_probs, config.naive)
+        policy = look_ahead(eqx.combine(parameters, static), seen, ego_log_probs, config.naive, start_of_other)
         return eqx.filter(policy, eqx.is_inexact_array), None
 
     start, static = eqx.partition(identity, eqx.is_inexact_array)
@@ -103,6 +125,9 @@ def look_ahead_loss(
     }
     learner = config.learner
     total = parts["policy_loss"] + learner.value_coef * parts["value_loss"] - learner.entropy_coef * parts["entropy"]
+    if near is not None:
+        parts["divergence"] = divergence(_replay(near, own)[1][0], logits).mean()
+        total += learner.proximal * parts["divergence"]
     return total, parts
 
 
@@ -114,7 +139,9 @@ def _replay(policy: Any, seen: Trajectory) -> tuple[Float[Array, "b m t"], Any]:
     return log_prob(logits, seen.actions), (logits, values)
 
 
-def _aware(config: Config, agent: Any, identities: Any, own: Trajectory, other: Trajectory) -> Gradient:
+def _aware(
+    config: Config, agent: Any, identities: Any, own: Trajectory, other: Trajectory, near: Any = None
+) -> Gradient:
     """Mean LOLA gradient and figures over meta-episodes `[k, b, m, t]`, one at a time."""
     if own.alive is not None:
         raise ValueError("LOLA-DiCE replays inner episodes of full length, but the environment may end them early")
@@ -128,7 +155,7 @@ def _aware(config: Config, agent: Any, identities: Any, own: Trajectory, other: 
 
     def one(episode):
         identity, mine, theirs, credit, target = episode
-        objective = lambda ego: look_ahead_loss(ego, identity, mine, theirs, credit, target, config)  # noqa: E731
+        objective = lambda ego: look_ahead_loss(ego, identity, mine, theirs, credit, target, config, near)  # noqa: E731
         (_, parts), gradient = eqx.filter_value_and_grad(objective, has_aux=True)(agent)
         return gradient, parts
 
@@ -136,22 +163,36 @@ def _aware(config: Config, agent: Any, identities: Any, own: Trajectory, other: 
     return devices.averaged(jax.tree.map(lambda x: x.mean(0), jax.lax.map(one, episodes)))
 
 
-def _unaware(config: Config, agent: Any, own: Trajectory) -> Gradient:
+def _unaware(config: Config, agent: Any, own: Trajectory, near: Any = None) -> Gradient:
     """Mean policy gradient and figures against co-players that don't learn: every inner episode on its own."""
     learner = dataclasses.replace(config.learner, estimator="inner_episode")
     played: Experience = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), experience(own, False, learner))
     part = devices.own(played, "games")
-    (_, parts), gradient = eqx.filter_value_and_grad(loss, has_aux=True)(agent, part, learner)
+
+    def objective(agent):
+        total, parts = loss(agent, part, learner)
+        if near is None:
+            return total, parts
+        before, after = (over_sequences(policy, part.observations)[0] for policy in (near, agent))
+        far = divergence(before, after).mean()
+        return total + learner.proximal * far, parts | {"divergence": far}
+
+    (_, parts), gradient = eqx.filter_value_and_grad(objective, has_aux=True)(agent)
     return devices.averaged((gradient, parts))
 
 
-def lola_gradient(config: Config, agent: Any, company: Company, key: Array) -> tuple[Any, dict[str, Any]]:
-    """The gradient of the loss (descend it), and metrics, from one meta-batch of play."""
+def lola_gradient(
+    config: Config, agent: Any, company: Company, key: Array, near: Any = None
+) -> tuple[Any, dict[str, Any]]:
+    """The gradient of the loss (descend it), and metrics, from one meta-batch of play; POLA's agent is to stay `near`."""
     played = play_pool(config, agent, company, key)
     found = []
     for kind, side in played.items():
         own, other = side.own, side.other
-        part = _aware(config, agent, side.identities, own, other) if side.learns else _unaware(config, agent, own)
+        if side.learns:
+            part = _aware(config, agent, side.identities, own, other, near)
+        else:
+            part = _unaware(config, agent, own, near)
         found.append(jax.tree.map(lambda x, s=config.shares[kind] / config.meta_batch: s * x, part))
     gradient, metrics = jax.tree.map(lambda *x: sum(x), *found)
     return gradient, metrics | describe_play(config, played)
@@ -167,7 +208,36 @@ def lola_dice(config: Config, agent: Any, optimiser_state: Any, company: Company
         company: whom it can meet.
         key: a PRNG key.
     """
-    gradient, metrics = lola_gradient(config, agent, company, key)
+    return _step(config, agent, optimiser_state, company, key)
+
+
+def pola(config: Config, agent: Any, optimiser_state: Any, company: Company, key: Array) -> tuple[Any, Any, Any]:
+    """One proximal update of an agent that looks ahead of proximal learners' updates: `(agent, optimiser state, metrics)`.
+
+    It takes `learner.epochs` outer steps, each with play of its own against the same company.
+
+    Args:
+        config: the run's.
+        agent: the agent's policy.
+        optimiser_state: of its optimiser.
+        company: whom it can meet.
+        key: a PRNG key.
+    """
+
+    def outer(now, key):
+        policy, state, metrics = _step(config, now[0], now[1], company, key, agent)
+        return (policy, state), metrics
+
+    (found, optimiser_state), metrics = jax.lax.scan(
+        outer, (agent, optimiser_state), jax.random.split(key, config.learner.epochs)
+    )
+    return found, optimiser_state, jax.tree.map(lambda x: x.mean(0), metrics)
+
+
+def _step(
+    config: Config, agent: Any, optimiser_state: Any, company: Company, key: Array, near: Any = None
+) -> tuple[Any, Any, Any]:
+    gradient, metrics = lola_gradient(config, agent, company, key, near)
     metrics["gradient_norm"] = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient)))
     updates, optimiser_state = make_optimiser(config.learner).update(gradient, optimiser_state)
     return eqx.apply_updates(agent, updates), optimiser_state, metrics

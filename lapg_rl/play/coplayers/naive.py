@@ -20,12 +20,20 @@ class NaiveState(NamedTuple):
     policy: Any
     optimiser: Any
     memory: Any
+    start: Any = None  # where its steps are proximal: the policy that they stay near
 
 
-def a2c_loss(policy: Any, batch: Trajectory, config: NaiveConfig) -> Float[Array, ""]:
+def divergence(before: Float[Array, "... a"], after: Float[Array, "... a"]) -> Float[Array, "..."]:
+    """KL(before || after) of two policies' choices, by their logits."""
+    old = jax.nn.log_softmax(before)
+    return jnp.sum(jnp.exp(old) * (old - jax.nn.log_softmax(after)), axis=-1)
+
+
+def a2c_loss(policy: Any, batch: Trajectory, config: NaiveConfig, start: Any = None) -> Float[Array, ""]:
     """Advantage actor-critic loss on complete inner episodes (axes b, t), no bootstrapping at the end, mean over b and t.
 
-    Steps after an early end count in the number of steps only: they add nothing.
+    Steps after an early end count in the number of steps only: they add nothing. With `start` it stays near that policy, by
+    `config.proximal`.
     """
     logits, values = over_sequences(policy, batch.observations)
     played = 1.0 if batch.alive is None else batch.alive
@@ -39,7 +47,11 @@ def a2c_loss(policy: Any, batch: Trajectory, config: NaiveConfig) -> Float[Array
     entropy = -jnp.sum(jax.nn.softmax(logits) * jax.nn.log_softmax(logits), axis=-1)
     entropy = entropy if batch.alive is None else entropy * played
     actor = -jnp.mean(log_prob(logits, batch.actions) * advantages)
-    return actor + config.value_coef * 0.5 * jnp.mean((values - targets) ** 2) - config.entropy_coef * entropy.mean()
+    total = actor + config.value_coef * 0.5 * jnp.mean((values - targets) ** 2) - config.entropy_coef * entropy.mean()
+    if start is None:
+        return total
+    far = divergence(over_sequences(start, batch.observations)[0], logits)
+    return total + config.proximal * jnp.mean(far * played)
 
 
 class NaiveLearner(eqx.Module):
@@ -54,7 +66,8 @@ class NaiveLearner(eqx.Module):
     def init(self, identity: Any, batch: int) -> NaiveState:
         """Start a meta-episode with the policy `identity` and a fresh optimiser."""
         memory = broadcast_state(identity.initial_state(), batch)
-        return NaiveState(identity, self.optimiser.init(eqx.filter(identity, eqx.is_inexact_array)), memory)
+        optimiser = self.optimiser.init(eqx.filter(identity, eqx.is_inexact_array))
+        return NaiveState(identity, optimiser, memory, identity if self.config.proximal else None)
 
     def act(self, state: NaiveState, observations: Float[Array, "b o"]) -> tuple[NaiveState, Any]:
         """(state, (logits, values)) for the b parallel observations."""
@@ -63,9 +76,9 @@ class NaiveLearner(eqx.Module):
 
     def end_of_inner_episode(self, state: NaiveState, batch: Trajectory) -> NaiveState:
         """Learn from the minibatch (axes b, t), then forget the episode."""
-        policy, optimiser, _ = state
+        policy, optimiser, _, start = state
         batch = batch._replace(rewards=batch.rewards * self.config.reward_scale)
-        gradient = eqx.filter_grad(a2c_loss)(policy, batch, self.config)
+        gradient = eqx.filter_grad(a2c_loss)(policy, batch, self.config, start)
         updates, optimiser = self.optimiser.update(gradient, optimiser)
         fresh = broadcast_state(policy.initial_state(), len(batch.rewards))
-        return NaiveState(eqx.apply_updates(policy, updates), optimiser, fresh)
+        return NaiveState(eqx.apply_updates(policy, updates), optimiser, fresh, start)
