@@ -135,8 +135,11 @@ def _players(
         players += agents
     for name in dict.fromkeys(others):
         key = jax.random.fold_in(jax.random.key(seed), 0)
-        naive = name == NAIVE
-        players.append(entrants.fresh_naive(configs[0], meta_batch, key) if naive else entrants.named(name, configs[0]))
+        if name == NAIVE:
+            players.append(entrants.fresh_naive(configs[0], meta_batch, key))
+            continue
+        player = entrants.named(name, configs[0])  # a script is a policy as others are: nobody is told whom it meets
+        players.append(player._replace(kind="meta") if player.kind == name else player)
     if len(players) < 2:
         raise ValueError("a tournament needs at least two players; name more runs, or strategies with --with")
     return players, runs, configs[0]
