@@ -116,7 +116,8 @@ def _estimator(name: str, config: Config) -> None:
         played = Trajectory(drawn, drawn, rewards, -jnp.abs(drawn), drawn)
         seen = dict.fromkeys(SEEN, others_of([played], config.learner)) | {"influences": Influences(drawn, -drawn)}
         for learns in (True, False):
-            credits, _ = credited(chosen, played, config.learner, learns, seen)
+            credit = jax.jit(lambda played, seen, learns=learns: credited(chosen, played, config.learner, learns, seen))
+            credits, _ = credit(played, seen)
             _due("the credits for rewards of shape [2, 3, 4]", credits[0], (2, 3, 4))
             if not np.isfinite(credits).all():
                 raise ValueError(f"the credits for {what} must be finite, got {np.ravel(credits)[:3]}")

@@ -87,20 +87,26 @@ def theta():
     return jnp.asarray(np.random.default_rng(0).normal(size=5 * M))
 
 
+@jax.jit
 def exact_gradient():
     def objective(theta):
         chance = jnp.exp(log_policy(theta).sum((1, 2, 3)) + LOG_OTHERS)
         return jnp.sum(chance * REWARDS.sum((2, 3)).mean(1)), chance.sum()
 
-    gradient, total = jax.grad(objective, has_aux=True)(theta())
-    assert abs(total - 1) < 1e-12
-    return gradient
+    return jax.grad(objective, has_aux=True)(theta())
+
+
+@jax.jit
+def expected_estimate(credits):
+    weight = jnp.exp(log_policy(theta()).sum((1, 2, 3)) + LOG_OTHERS)[:, None, None, None]
+    return jax.grad(lambda th: jnp.sum(weight * credits * log_policy(th)))(theta())
 
 
 def gap(credits):
     """The expected estimate less the gradient: sum over histories of P(history) * sum over b, m, t of credit * score."""
-    weight = jnp.exp(log_policy(theta()).sum((1, 2, 3)) + LOG_OTHERS)[:, None, None, None]
-    return jax.grad(lambda th: jnp.sum(weight * credits * log_policy(th)))(theta()) - exact_gradient()
+    gradient, total = exact_gradient()
+    assert abs(total - 1) < 1e-12
+    return expected_estimate(credits) - gradient
 
 
 PLAIN = LearnerConfig(reward_scale=1.0)
@@ -108,7 +114,8 @@ PLAIN = LearnerConfig(reward_scale=1.0)
 
 def credits_of(name, values):
     rewards, alive, none = jnp.asarray(REWARDS), jnp.asarray(ALIVE), jnp.zeros(0)
-    return credited(ESTIMATORS[name], Trajectory(none, none, rewards, none, values, alive), PLAIN, learns=True)[0]
+    credit = jax.jit(lambda played: credited(ESTIMATORS[name], played, PLAIN, learns=True)[0])
+    return credit(Trajectory(none, none, rewards, none, values, alive))
 
 
 def test_expected_lapg_gradient_is_the_gradient_whatever_the_values():
@@ -178,8 +185,9 @@ def test_naive_learners_learn_from_what_was_played_alone():
     each = [
         jax.tree.map(lambda x, n=n, k=k: x[n : n + 1, :k], whole._replace(alive=None)) for n, k in enumerate(length)
     ]
-    expected = sum(k / 12 * float(a2c_loss(policy, part, how)) for k, part in zip(length, each, strict=True))
-    assert float(a2c_loss(policy, whole, how)) == pytest.approx(expected, rel=1e-5)
+    loss = jax.jit(lambda part: a2c_loss(policy, part, how))
+    expected = sum(k / 12 * float(loss(part)) for k, part in zip(length, each, strict=True))
+    assert float(loss(whole)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_episodes_stop_at_random_and_the_rest_is_nothing():
