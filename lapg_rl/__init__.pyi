@@ -12,6 +12,7 @@ from .envs import CleanUp as CleanUp
 from .envs import CoinGame as CoinGame
 from .envs import IteratedGroupGame as IteratedGroupGame
 from .envs import IteratedMatrixGame as IteratedMatrixGame
+from .envs import IteratedStochasticGame as IteratedStochasticGame
 from .estimators import ESTIMATORS as ESTIMATORS
 from .estimators import Estimator as Estimator
 from .interfaces import Algorithm as Algorithm

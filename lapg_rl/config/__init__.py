@@ -3,6 +3,7 @@
 from lapg_rl.config.alignment import AlignmentConfig as AlignmentConfig
 from lapg_rl.config.game import CleanUpConfig as CleanUpConfig
 from lapg_rl.config.game import CoinConfig as CoinConfig
+from lapg_rl.config.game import CommonsConfig as CommonsConfig
 from lapg_rl.config.game import GameConfig as GameConfig
 from lapg_rl.config.pool import PoolConfig as PoolConfig
 from lapg_rl.config.presets import PRESETS as PRESETS

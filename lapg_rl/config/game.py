@@ -85,12 +85,35 @@ class CoinConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class CommonsConfig:
+    """The ecological public good (`lapg_theory.game.ecological_public_good`): what becomes of it under defection.
+
+    Attributes:
+        loss: what a step earns in which it collapses, or is degraded already.
+        collapse: chance of a collapse in a step in which all defect; in proportion if fewer do.
+        recovery: chance of recovering in a step.
+    """
+
+    loss: float = -1.0
+    collapse: float = 0.2
+    recovery: float = 0.01
+
+    def __post_init__(self):
+        check_kinds("game.commons", self)
+        check(abs(self.loss) <= LARGE, "game.commons.loss", self.loss, f"at most {LARGE:g} in size", "rescale")
+        for field in ("collapse", "recovery"):
+            value = getattr(self, field)
+            check(0 <= value <= 1, f"game.commons.{field}", value, "a probability", "it is that of one step")
+
+
+@dataclasses.dataclass(frozen=True)
 class GameConfig:
     """Which game is played.
 
     Attributes:
         kind: "ipd", the iterated prisoner's dilemma; "matrix", any repeated game of two players, by `name` or `payoffs`;
-            "public-goods", that of `players`; "cleanup", CleanUp-lite; "coin", the Coin Game; or the address
+            "public-goods", that of `players`; "commons", one that defection may ruin; "cleanup", CleanUp-lite; "coin", the
+            Coin Game; or the address
             `package.module:function` of a function without arguments that returns an environment (`lapg_rl.interfaces`).
         T: temptation, of a player who defects against a cooperator; T > R > P > S.
         R: reward of mutual cooperation.
@@ -101,13 +124,14 @@ class GameConfig:
             player's and the column player's, both with the row player's action down. In Python and TOML they may be lists.
         factory: with kind "custom": that address.
         stop: probability that an inner episode ends after a step, before its T steps are over; 0: never.
-        players: N, of the public goods game and of an environment of yours: an agent meets N - 1 co-players at once.
-        factor: of the public goods game: by which contributions are multiplied before all share them; 1 < factor < players.
-        cost: of the public goods game: what a contribution costs.
+        players: N, of a public good and of an environment of yours: an agent meets N - 1 co-players at once.
+        factor: of a public good: by which contributions are multiplied before all share them; 1 < factor < players.
+        cost: of a public good: what a contribution costs.
         execution: of a repeated game: chance that an action is not the one intended, in [0, 1/2).
         perception: of a repeated game: chance that a player sees a co-player's last action wrongly, in [0, 1/2).
         cleanup: of CleanUp-lite.
         coin: of the Coin Game.
+        commons: of the commons.
     """
 
     kind: str = "ipd"
@@ -126,6 +150,7 @@ class GameConfig:
     perception: float = 0.0
     cleanup: CleanUpConfig = dataclasses.field(default_factory=CleanUpConfig)
     coin: CoinConfig = dataclasses.field(default_factory=CoinConfig)
+    commons: CommonsConfig = dataclasses.field(default_factory=CommonsConfig)
 
     def __repr__(self) -> str:
         """Without the sections of other games."""
@@ -164,7 +189,7 @@ class GameConfig:
                 "in [0, 1/2)",
                 "at 1/2 nothing depends on what is done or seen",
             )
-            if value and not tables.row(self.kind, GAMES).matrix:
+            if value and not (tables.row(self.kind, GAMES).matrix or (self.kind == "commons" and field == "execution")):
                 raise ValueError(
                     f"game.{field} = {value} is noise of a repeated game, but game.kind = {self.kind}; set it to 0"
                 )
@@ -177,15 +202,15 @@ class GameConfig:
     def _check_group(self):
         check_counts("game", self, MOST_PLAYERS, "players", least=2)
         row, given = tables.row(self.kind, GAMES), type(self)
-        if not (row.group or self.is_custom or self.players == 2):
+        if not (row.goods or self.is_custom or self.players == 2):
             raise ValueError(
                 f"game.kind = {self.kind} is a game of two players, got game.players = {self.players}; set "
                 "game.kind=public-goods for a group, or name an environment of yours"
             )
-        if not row.group:
+        if not row.goods:
             if other := [field for field in ("factor", "cost") if getattr(self, field) != getattr(given, field)]:
                 raise ValueError(
-                    f"game.{other[0]} = {getattr(self, other[0])} is of a public goods game, but game.kind = {self.kind}; set "
+                    f"game.{other[0]} = {getattr(self, other[0])} is of a public good, but game.kind = {self.kind}; set "
                     "game.kind=public-goods, or leave it out"
                 )
             return
@@ -207,9 +232,9 @@ class GameConfig:
         table = tables_of.canonical([[R, S], [T, P]])
         row = tables.row(self.kind, GAMES)
         given = [field for field in "TRPS" if getattr(self, field) != getattr(type(self), field)]
-        if given and (row.group or row.free):
+        if given and (row.goods or row.free):
             ours = "set game.factor and game.cost, or game.kind=ipd"
-            remedy = ours if row.group else f"give all payoffs at once, game.payoffs={table}"
+            remedy = ours if row.goods else f"give all payoffs at once, game.payoffs={table}"
             raise ValueError(
                 f"game.{given[0]} = {getattr(self, given[0])} is of no use with game.kind = {self.kind}; {remedy}"
             )
@@ -277,6 +302,8 @@ class GameConfig:
             return ZOO[self.name].label if self.name else f"{row.label} {clipped(self.payoffs)}"
         if row.group:
             return f"{row.label} of {self.players} players (factor {self.factor:g}, cost {self.cost:g})"
+        if row.goods:
+            return f"{row.label}, {self.players} players"
         if not row.section:
             return row.label or self.factory
         return f"{row.label} on {getattr(self, row.section).grid}"

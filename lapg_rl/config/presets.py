@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from lapg_rl.config.checks import unknown
-from lapg_rl.config.game import CleanUpConfig, GameConfig
+from lapg_rl.config.game import CleanUpConfig, CommonsConfig, GameConfig
 from lapg_rl.config.pool import PoolConfig
 from lapg_rl.config.sections import LearnerConfig, ModelConfig, NaiveConfig
 from lapg_rl.config.whole import Config
@@ -93,6 +93,9 @@ GROUP_NAIVE = NaiveConfig(
     reward_scale=1.0,
 )
 
+#: The published numbers of the ecological public good, Barfuss et al. (2020).
+COMMONS = GameConfig(kind="commons", factor=1.2, cost=5.0, commons=CommonsConfig(loss=-5.0))
+
 #: What each preset is; "published": a table in the appendix of Meulemans et al. (2025).
 ABOUT = {
     "ipd-shaping": "published: an agent against naive learners",
@@ -113,6 +116,7 @@ ABOUT = {
     "cleanup-alone": "the one-player game by plain PPO, the rest rests on it",
     "public-goods-small": "in minutes on a core: three players, two naive",
     "public-goods-mixed-small": "the same in mixed groups: each seat naive or aware",
+    "commons-small": "in minutes on a core: a resource that defection ruins",
     "coin": "as in the leagues of POLA and LOQA, 3 x 3, 16 steps",
     "coin-small": "coin in five minutes on a core: two agents, few games",
 }
@@ -256,6 +260,16 @@ PRESETS: Mapping[str, Config] = _Presets(
             learner=LearnerConfig(learning_rate=1e-3),
             naive=GROUP_NAIVE,
             pool=PoolConfig(p_naive=0.5, agents=3),
+        ),
+        "commons-small": Config(
+            name="commons-small",
+            game=COMMONS,
+            updates=300,
+            meta_batch=16,
+            batch=64,
+            steps=5,
+            learner=LearnerConfig(learning_rate=1e-3, reward_scale=0.01),
+            naive=dataclasses.replace(GROUP_NAIVE, learning_rate=1.0),
         ),
         "coin": Config(
             name="coin",

@@ -60,13 +60,14 @@ class GameRow(Row):
     """A game; `matrix`: a repeated game of two players by its payoffs; `section`: of its config.
 
     `free`: its payoffs are any, by the keys `name` or `payoffs`, and not those of a dilemma, by T, R, P and S. `group`: it is
-    a dilemma of `game.players` players, by `factor` and `cost`.
+    a dilemma of `game.players` players that is repeated, by `factor` and `cost`. `goods`: these three say what is at stake.
     """
 
     matrix: bool = False
     section: str = ""
     free: bool = False
     group: bool = False
+    goods: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,6 +224,13 @@ GAMES = {
         section="coin",
         about="whose coin is taken, on a torus; keys game.coin.*",
     ),
+    "commons": GameRow(
+        "lapg_rl.envs.build:commons",
+        "commons of a public good",
+        section="commons",
+        goods=True,
+        about="defection ruins it; keys game.commons.*",
+    ),
     "custom": GameRow(
         "lapg_rl.envs.build:custom", about="an environment of yours; game.factory=package.module:function"
     ),
@@ -238,6 +246,7 @@ GAMES = {
         "public goods game",
         matrix=True,
         group=True,
+        goods=True,
         about="for game.players; keys game.factor, game.cost",
     ),
 }

@@ -11,4 +11,5 @@ from lapg_rl.envs.coin import CoinGame as CoinGame
 from lapg_rl.envs.group_game import IteratedGroupGame as IteratedGroupGame
 from lapg_rl.envs.matrix_game import IteratedMatrixGame as IteratedMatrixGame
 from lapg_rl.envs.reveal import Reveal as Reveal
+from lapg_rl.envs.stochastic_game import IteratedStochasticGame as IteratedStochasticGame
 from lapg_rl.envs.stopping import Stopping as Stopping

@@ -1,5 +1,6 @@
 """The environment of a config."""
 
+import dataclasses
 from typing import Any
 
 from lapg_rl.config import Config, GameConfig, tables
@@ -9,9 +10,10 @@ from lapg_rl.envs.coin import CoinGame
 from lapg_rl.envs.group_game import IteratedGroupGame
 from lapg_rl.envs.matrix_game import IteratedMatrixGame
 from lapg_rl.envs.reveal import Reveal
+from lapg_rl.envs.stochastic_game import IteratedStochasticGame
 from lapg_rl.envs.stopping import Stopping
 from lapg_rl.interfaces import Environment, check_protocol, players_of
-from lapg_theory.game import MatrixGame, NormalFormGame
+from lapg_theory.game import MatrixGame, NormalFormGame, ecological_public_good
 
 
 def repeated(game: GameConfig) -> IteratedMatrixGame | IteratedGroupGame:
@@ -30,6 +32,12 @@ def cleanup(game: GameConfig) -> CleanUp:
 def coin(game: GameConfig) -> CoinGame:
     """The Coin Game as the section `coin` says."""
     return CoinGame(game.coin.size, game.coin.start)
+
+
+def commons(game: GameConfig) -> IteratedStochasticGame:
+    """The ecological public good as the keys of the game and its section `commons` say."""
+    payoffs = (game.players, game.factor, game.cost, *dataclasses.astuple(game.commons))
+    return IteratedStochasticGame(ecological_public_good(*payoffs).noisy(game.execution), first="cooperation")
 
 
 def custom(game: GameConfig) -> Environment:

@@ -215,7 +215,7 @@ def test_a_mixed_pool_plays_every_group_its_share_of_the_games():
         (["game.payoffs=[[1,2],[3]]"], "game.payoffs must be one k x k table"),
         (["game.payoffs=[[1,2],[3,4]]"], "says which matrix game is played, but game.kind = public-goods"),
         (["game.kind=ipd", "game.factor=1.6"], "game.kind = ipd is a game of two players, got game.players = 3"),
-        (["game.kind=ipd", "game.players=2"], "game.factor = 2.0 is of a public goods game, but game.kind = ipd"),
+        (["game.kind=ipd", "game.players=2"], "game.factor = 2.0 is of a public good, but game.kind = ipd"),
         (["meta_batch=6"], "make the group naive 1/4 of the meta-episodes, which is no whole number of meta_batch = 6; take a "
          "multiple of 4"),
         (["pool.reveal=true"], "set pool.reveal=false"),
