@@ -37,7 +37,8 @@ def statements() -> tuple[thresholds.Statement, ...]:
         for kind in ("extortionate", "generous")
     )
     noisy = (noise.mutual_tit_for_tat(), noise.forgiving_from(False), noise.least_discount(gamma))
-    return (*thresholds.statements(), *pool, metagame.forgiveness_needed(), *enforcing, *least, *noisy)
+    pairs = (zd.gain_of_cooperating(), zd.least_determinism())
+    return (*thresholds.statements(), *pool, metagame.forgiveness_needed(), *enforcing, *least, *pairs, *noisy)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -12,6 +12,8 @@ eta, b, c = sp.symbols("eta b c", positive=True)
 slip, glance, keeps = sp.symbols("e d k", nonnegative=True)
 #: Shaping gradient; lines of payoffs: slope, baseline, strength, and chi = 1 / slope.
 shaping, slope, baseline, phi, chi = sp.symbols("G s l phi chi", real=True)
+#: The co-player's slope; the share of the way from 1/2 to a policy.
+slope_2, determinism = sp.symbols("s_2 determinism", real=True)
 
 
 def general(letter: str) -> tuple[Any, ...]:

@@ -2,7 +2,23 @@
 
 import sympy as sp
 
-from lapg_theory.symbolic.symbols import P, R, S, T, baseline, gamma, general, p0, phi, q0, slope
+from lapg_theory.symbolic.symbols import (
+    P,
+    R,
+    S,
+    T,
+    baseline,
+    chi,
+    determinism,
+    gamma,
+    general,
+    p0,
+    phi,
+    q0,
+    slope,
+    slope_2,
+)
+from lapg_theory.symbolic.thresholds import DONATION, Statement
 
 p = sp.Matrix(general("p")[1:])
 q = sp.Matrix(general("q")[1:])  # the co-player's own view
@@ -67,3 +83,35 @@ def donation_residual() -> sp.Expr:
     if any(sp.expand(normal.dot(v).subs(donation)) != 0 for v in (OWN, OTHER, sp.ones(4, 1), COOPERATED)):
         raise AssertionError("the normal of the donation game's enforcing policies is derived wrongly")
     return sp.factor(normal.dot(gamma * p + (1 - gamma) * p0 * sp.ones(4, 1) - COOPERATED))
+
+
+def gain_of_cooperating() -> Statement:
+    """What cooperating instead of defecting adds to a player's discounted sum, if both players enforce a line.
+
+    It is s_2 / (phi (1 - s s_2)) in *every* state: s and phi are the player's own, s_2 the co-player's slope. Started at
+    an outcome, Akin's identity reads v . (g - gamma p) = (1 - gamma) g(outcome), g the indicator of own cooperation; so
+    phi (s pi_1 - pi_2) = -(1 - gamma) g_1 and phi_2 (s_2 pi_2 - pi_1) = -(1 - gamma) g_2, up to constants. Own
+    cooperation changes g_1 from 0 to 1, whatever else there is.
+    """
+    own, other = sp.symbols("own other")
+    found = sp.solve([phi * (slope * own - other) + 1, slope_2 * other - own], [own, other], dict=True)[0]
+    says = "by which cooperating beats defecting in every state, if both players enforce lines"
+    return Statement("gain_of_cooperating", says, sp.factor(found[own]))
+
+
+def least_determinism() -> Statement:
+    """The d above which all slopes of a pair of softened extorters point to cooperation, in a donation game.
+
+    Softened: p = 1/2 + d (extorter - 1/2), the extorter of factor chi and scale phi. In a donation game own cooperation
+    is a payoff combination, g_1 = (b r_2 + c r_1) / (b^2 - c^2), so a softened extorter still enforces a line; its slope,
+    by which `gain_of_cooperating` has its sign, is zero at this d.
+    """
+    g_1, g_2, strength, tilt = sp.symbols("g_1 g_2 strength tilt")
+    pays = S.subs(DONATION) * g_1 + T.subs(DONATION) * g_2  # own payoff, by who cooperates
+    mine, theirs = pays, pays.subs({g_1: g_2, g_2: g_1}, simultaneous=True)
+    softened = determinism * phi * (mine / chi - theirs) - (1 - determinism) * g_1
+    apart = sp.expand(softened - strength * (tilt * mine - theirs))
+    found = sp.solve([apart.coeff(g_1), apart.coeff(g_2)], [strength, tilt], dict=True)[0]
+    (least,) = sp.solve(sp.numer(sp.together(found[tilt])), determinism)
+    says = "d above which all slopes of two extorters, softened to 1/2 + d (p - 1/2), point to cooperation"
+    return Statement("least_determinism", says, sp.factor(least))
