@@ -95,6 +95,28 @@ def meta_episode(
         >>> own.rewards.shape, int(other.actions.sum())
         ((2, 3, 4), 0)
     """
+    one = jax.tree.map(lambda x: jnp.asarray(x)[None] if eqx.is_array_like(x) else x, identity)
+    sizes = {"batch": batch, "inner_episodes": inner_episodes, "steps": steps, "forget": forget}
+    return jax.tree.map(lambda x: x[0], _side_by_side(env, ego, coplayer, one, key[None], **sizes))
+
+
+def _side_by_side(
+    env: Any,
+    ego: Any,
+    coplayer: Any,
+    identities: Any,
+    keys: Array,
+    *,
+    batch: int,
+    inner_episodes: int,
+    steps: int,
+    forget: bool = False,
+) -> tuple[Trajectory, ...]:
+    """k meta-episodes, of `identities` and `keys` [k]: trajectories `[k, b, m, t]`.
+
+    Every body of a loop is vectorised over k, not the loops: those would be traced again and again to find out what in them
+    depends on k, which took most of the time before a first update.
+    """
     ends, players = getattr(env, "ends", False), players_of(env)
     # one co-player has no axis of seats; what is recorded of a group has one after that of the games
     group = players > 2
@@ -103,6 +125,7 @@ def meta_episode(
     def by_seat(alive):
         return jnp.broadcast_to(alive[:, None], (batch, players - 1)) if group and ends else alive
 
+    @jax.vmap
     def one_step(carry, inputs):
         env_state, seen, ego_state, co_state, alive = carry
         uniforms, env_key = inputs
@@ -124,23 +147,33 @@ def meta_episode(
         )
         return (env_state, following, ego_state, co_state, after), record
 
-    def one_inner_episode(carry, key):
-        ego_state, co_state = carry
+    @jax.vmap
+    def begin(ego_state, key):
         ego_state = broadcast_state(ego.initial_state(), batch) if forget else ego_state
         reset_key, action_key, step_key = jax.random.split(key, 3)
         env_state, seen = jax.vmap(env.reset)(jax.random.split(reset_key, batch))
         uniforms = jax.random.uniform(action_key, (steps, players, batch))
-        carry = (env_state, seen, ego_state, co_state, jnp.ones(batch, bool) if ends else None)
-        carry, record = jax.lax.scan(one_step, carry, (uniforms, jax.random.split(step_key, steps)))
-        record = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), record)  # t b ... -> b t ...
-        _, _, ego_state, co_state, _ = carry
-        return (ego_state, coplayer.end_of_inner_episode(co_state, record[1])), record
+        alive = jnp.ones(batch, bool) if ends else None
+        return (env_state, seen, ego_state, alive), (uniforms, jax.random.split(step_key, steps))
 
-    start = (broadcast_state(ego.initial_state(), batch), coplayer.init(identity, batch))
-    _, record = jax.lax.scan(one_inner_episode, start, jax.random.split(key, inner_episodes))
-    own, others = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), record)  # m b t ... -> b m t ...
+    def one_inner_episode(carry, keys):
+        ego_state, co_state = carry
+        (env_state, seen, ego_state, alive), inputs = begin(ego_state, keys)
+        carry = (env_state, seen, ego_state, co_state, alive)
+        carry, record = jax.lax.scan(one_step, carry, jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), inputs))
+        record = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 2), record)  # t k b ... -> k b t ...
+        _, _, ego_state, co_state, _ = carry
+        return (ego_state, jax.vmap(coplayer.end_of_inner_episode)(co_state, record[1])), record
+
+    start = (
+        broadcast_state(ego.initial_state(), len(keys), batch),
+        eqx.filter_vmap(lambda identity: coplayer.init(identity, batch))(identities),
+    )
+    episodes = jax.vmap(lambda key: jax.random.split(key, inner_episodes))(keys)
+    _, record = jax.lax.scan(one_inner_episode, start, jnp.moveaxis(episodes, 0, 1))
+    own, others = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 2), record)  # m k b t ... -> k b m t ...
     return own, *(
-        [jax.tree.map(lambda x, n=n: x[:, :, :, n], others) for n in range(players - 1)] if group else [others]
+        [jax.tree.map(lambda x, n=n: x[:, :, :, :, n], others) for n in range(players - 1)] if group else [others]
     )
 
 
@@ -167,7 +200,5 @@ def meta_batch(env: Any, ego: Any, coplayer: Any, identities: Any, key: Array, *
         (2, 2, 3, 4)
     """
     count = len(jax.tree.leaves(eqx.filter(identities, eqx.is_array))[0])
-    play = eqx.filter_vmap(
-        lambda identity, k: meta_episode(env, ego, coplayer, identity, k, **sizes), in_axes=(eqx.if_array(0), 0)
-    )
+    play = lambda identities, keys: _side_by_side(env, ego, coplayer, identities, keys, **sizes)  # noqa: E731
     return devices.gathered(play(*devices.own((identities, jax.random.split(key, count)), "games")), "games")
