@@ -213,3 +213,9 @@ def test_modules_and_functions_are_short(name):
 def test_no_array_is_shifted_in_place(name):
     found = re.search(r"\.at\[[^\]]*\d:[^\]]*\]\s*\.set\([^)]*:\s*-\d", SOURCES[name].read_text())
     assert not found, f"{found[0]}: XLA on CPU gets this wrong; shift with jnp.concatenate"
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """Or nothing can be collected: pytest imports them by these names."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py")]
+    assert [name for name in set(names) if names.count(name) > 1] == []

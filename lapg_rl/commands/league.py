@@ -23,7 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOGUE
-    parser.add_argument("config", type=Path, metavar="CONFIG.toml", help="the league")
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG.toml", help="the league; or a league.json, whose page is printed anew"
+    )
     parser.add_argument("--root", type=Path, metavar="DIR", help="directory of all runs (default runs/league-NAME)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs that train side by side (default 1)")
     parser.add_argument("--quiet", action="store_true", help="no progress lines")
@@ -37,7 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
     prepare(arguments.jobs, 1, None)
     from lapg_rl.reports import league as pages
     from lapg_rl.runs import trust
-    from lapg_rl.study.league import league, read, runs_of
+    from lapg_rl.study import records
+    from lapg_rl.study.league import League, league, read, runs_of
+
+    if arguments.config.suffix == ".json":
+        outcome = records.read(League, arguments.config)
+        print(arguments.config.read_text(encoding="utf-8") if arguments.json else pages.markdown(outcome))
+        return 0
 
     plan = read(arguments.config)
     root = arguments.root or Path("runs") / f"league-{plan.name}"

@@ -112,7 +112,7 @@ def _side_by_side(
     steps: int,
     forget: bool = False,
 ) -> tuple[Trajectory, ...]:
-    """k meta-episodes, of `identities` and `keys` [k]: trajectories `[k, b, m, t]`.
+    """Meta-episodes side by side, k of them, of `identities` and `keys` [k]: trajectories `[k, b, m, t]`.
 
     Every body of a loop is vectorised over k, not the loops: those would be traced again and again to find out what in them
     depends on k, which took most of the time before a first update.

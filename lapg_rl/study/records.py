@@ -225,15 +225,18 @@ def load(kind: type[Record], folder: Path) -> Record | None:
     """
     path = folder / FILES[kind]
     files.check_regular(path)
-    if not path.exists():
-        return None
+    return read(kind, path) if path.exists() else None
+
+
+def read(kind: type[Any], path: Path) -> Any:
+    """The record of that kind in a file that `write` wrote. Raises ValueError as `load`."""
     try:
         text = path.read_text(encoding="utf-8")
         body, checked, rest = text.rpartition(CHECK)
         if checked and rest[:8] != f"{zlib.crc32(body.encode()):08x}":
             raise ValueError("it was changed")
         record = cattrs.structure(json.loads(text), kind)
-        if wrong := _misshapen(record):
+        if kind in FILES and (wrong := _misshapen(record)):
             raise ValueError(wrong)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError, cattrs.BaseValidationError) as error:
         reason = str(error) if type(error) is ValueError else type(error).__name__

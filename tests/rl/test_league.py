@@ -24,10 +24,11 @@ def made(plan, root, kinds):
         run_of(run.planned.folder, [policy, policy], run.planned.config)
 
 
-def test_a_league_of_known_agents(tmp_path):
+def test_a_league_of_known_agents(tmp_path, capsys):
     """Deterministic play, so every figure follows from the states."""
     made(PLAN, tmp_path, KIND)
-    (found,) = league(PLAN, tmp_path, quiet=True).games
+    outcome = league(PLAN, tmp_path, quiet=True)
+    (found,) = outcome.games
     of = {name: [NAMED[n] for n in kinds] for name, kinds in KIND.items()}
     of |= {name: [NAMED[name]] for name in ("allc", "alld", "tft")}
 
@@ -50,6 +51,11 @@ def test_a_league_of_known_agents(tmp_path):
         assert method.score.value == pytest.approx(scores[method.name], abs=2e-3)
         assert (method.reward, method.cpu_s, method.steps) == (None, None, 3 * 2 * 2 * 4 * 6)
     assert {c.group for c in found.circles} == {"kind", "hard"}
+    assert main(["league", str(tmp_path / "league.json")]) == 0
+    assert capsys.readouterr().out == markdown(outcome) + "\n"
+    (tmp_path / "league.json").write_text((tmp_path / "league.json").read_text().replace("alld", "allc"))
+    assert main(["league", str(tmp_path / "league.json")]) == 2
+    assert "it was changed" in capsys.readouterr().err
 
 
 def test_methods_are_told_apart_where_their_seeds_agree_and_only_there(tmp_path):
