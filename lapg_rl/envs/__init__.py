@@ -4,6 +4,7 @@
 """
 
 from lapg_rl.envs.adapters import FromGymnax as FromGymnax
+from lapg_rl.envs.adapters import FromJaxMARL as FromJaxMARL
 from lapg_rl.envs.adapters import ToGymnax as ToGymnax
 from lapg_rl.envs.adapters import ToPettingZoo as ToPettingZoo
 from lapg_rl.envs.cleanup import CleanUp as CleanUp

@@ -1,4 +1,4 @@
-"""Our environments behind the interfaces of gymnax and PettingZoo, and a gymnax-style one behind ours.
+"""Our environments behind the interfaces of gymnax and PettingZoo, and gymnax- and JaxMARL-style ones behind ours.
 
 Nothing of these libraries is imported: the interfaces are met by shape, so whatever accepts objects with their methods works.
 """
@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+
+from lapg_rl.interfaces import players_of
 
 
 class Discrete(NamedTuple):
@@ -78,10 +80,10 @@ class GymnaxState(NamedTuple):
 
 
 class ToGymnax:
-    """One of our environments with the functions of a gymnax environment, for both players at once.
+    """One of our environments with the functions of a gymnax environment, for all n players at once.
 
-    `reset(key, params)` gives `(observations [2, o], state)`; `step(key, state, actions [2], params)` gives `(observations,
-    state, rewards [2], done, info)` and starts anew by itself when an episode of `max_steps_in_episode` is over, as gymnax
+    `reset(key, params)` gives `(observations [n, o], state)`; `step(key, state, actions [n], params)` gives `(observations,
+    state, rewards [n], done, info)` and starts anew by itself when an episode of `max_steps_in_episode` is over, as gymnax
     does; `step_env` does not. Where single-agent code expects one number, map over the first axis.
     """
 
@@ -90,15 +92,15 @@ class ToGymnax:
         self.env, self.default_params = env, GymnaxParams(steps)
         self.name, self.num_actions = type(env).__name__, env.num_actions
 
-    def reset(self, key: Array, params: GymnaxParams | None = None) -> tuple[Float[Array, "2 o"], GymnaxState]:
+    def reset(self, key: Array, params: GymnaxParams | None = None) -> tuple[Float[Array, "n o"], GymnaxState]:
         """The start of an episode: `(observations, state)`."""
         del params
         state, seen = self.env.reset(key)
         return seen, GymnaxState(state, jnp.zeros((), jnp.int32))
 
     def step_env(
-        self, key: Array, state: GymnaxState, action: Int[Array, " 2"], params: GymnaxParams
-    ) -> tuple[Float[Array, "2 o"], GymnaxState, Float[Array, " 2"], Any, dict[str, Any]]:
+        self, key: Array, state: GymnaxState, action: Int[Array, " n"], params: GymnaxParams
+    ) -> tuple[Float[Array, "n o"], GymnaxState, Float[Array, " n"], Any, dict[str, Any]]:
         """One joint action: `(observations, state, rewards, done, info)`."""
         inner, seen, rewards, *ended = self.env.step(state.inner, action, key)
         time = state.time + 1
@@ -107,8 +109,8 @@ class ToGymnax:
         return seen, GymnaxState(inner, time), rewards, done, {"discount": jnp.where(done, 0.0, 1.0)}
 
     def step(
-        self, key: Array, state: GymnaxState, action: Int[Array, " 2"], params: GymnaxParams | None = None
-    ) -> tuple[Float[Array, "2 o"], GymnaxState, Float[Array, " 2"], Any, dict[str, Any]]:
+        self, key: Array, state: GymnaxState, action: Int[Array, " n"], params: GymnaxParams | None = None
+    ) -> tuple[Float[Array, "n o"], GymnaxState, Float[Array, " n"], Any, dict[str, Any]]:
         """As `step_env`; after the last step the observations and the state are those of a new episode."""
         step_key, reset_key = jax.random.split(key)
         chosen = self.default_params if params is None else params
@@ -129,7 +131,7 @@ class ToGymnax:
 
 
 class ToPettingZoo:
-    """One of our environments as a PettingZoo parallel environment of the agents "player_0" and "player_1".
+    """One of our environments as a PettingZoo parallel environment of the agents "player_0", "player_1", ...
 
     Dictionaries are keyed by agent; after `steps` steps all agents are truncated and `agents` is empty until the next
     `reset`. Observations are NumPy arrays.
@@ -141,7 +143,7 @@ class ToPettingZoo:
         """Present `env` in episodes of `steps` steps."""
         self.env, self.steps = env, steps
         self.metadata = {"name": type(env).__name__, "render_modes": []}
-        self.possible_agents = ["player_0", "player_1"]
+        self.possible_agents = [f"player_{n}" for n in range(players_of(env))]
         self.agents: list[str] = []
         self.observation_spaces = {agent: seen_by_each(env) for agent in self.possible_agents}
         self.action_spaces = {agent: Discrete(env.num_actions) for agent in self.possible_agents}
@@ -216,16 +218,16 @@ class ToPettingZoo:
     def close(self) -> None:
         """Nothing to close."""
 
-    def _by_agent(self, pair: Any) -> dict[str, Any]:
-        return dict(zip(self.possible_agents, pair, strict=True))
+    def _by_agent(self, each: Any) -> dict[str, Any]:
+        return dict(zip(self.possible_agents, each, strict=True))
 
 
 class FromGymnax(eqx.Module):
-    """A two-player environment with gymnax's functions, in our loop; for `game.factory`.
+    """An environment of n players with gymnax's functions, in our loop; for `game.factory`.
 
     Its `reset(key, params)` must give `(observations, state)` and its `step_env(key, state, actions, params)`, or `step` where
     there is none, `(observations, state, rewards, done, info)`, with the player as the first axis of observations, actions
-    `[2]` and rewards `[2]`. Observations are flattened. Inner episodes have the length that the config says: `done` is
+    `[n]` and rewards `[n]`. Observations are flattened. Inner episodes have the length that the config says: `done` is
     ignored, so an environment that starts anew by itself goes on with the new episode; with `ends` it ends the inner episode.
     """
 
@@ -235,6 +237,7 @@ class FromGymnax(eqx.Module):
     observation_size: int = eqx.field(static=True)
     one_hot: bool = eqx.field(static=True)
     ends: bool = eqx.field(static=True)
+    players: int = eqx.field(static=True)
 
     shared = ()
     compared = ()
@@ -252,32 +255,76 @@ class FromGymnax(eqx.Module):
             ends: whether `done` ends an inner episode before its T steps are over.
 
         Raises:
-            ValueError: where `reset` gives no observation for each of two players.
+            ValueError: where `reset` gives no observation for each of at least two players.
         """
         self.env, self.one_hot, self.ends = env, one_hot and not ends, ends
         self.params = env.default_params if params is None else params
         self.num_actions = int(env.action_space(self.params).n if num_actions is None else num_actions)
         shape = jax.eval_shape(lambda key: env.reset(key, self.params)[0], jax.random.key(0)).shape
-        if len(shape) < 2 or shape[0] != 2:
-            raise ValueError(f"observations must have the two players as their first axis, got shape {shape}")
-        self.observation_size = int(np.prod(shape[1:]))
+        if len(shape) < 2 or shape[0] < 2:
+            raise ValueError(f"observations must have the players, two or more, as their first axis, got shape {shape}")
+        self.players, self.observation_size = shape[0], int(np.prod(shape[1:]))
 
-    def reset(self, key: Array) -> tuple[Any, Float[Array, "2 o"]]:
+    def reset(self, key: Array) -> tuple[Any, Float[Array, "n o"]]:
         """The start of an inner episode: `(state, observations)`."""
         seen, state = self.env.reset(key, self.params)
         return state, self._flat(seen)
 
-    def step(self, state: Any, actions: Int[Array, " 2"], key: Array) -> tuple[Any, ...]:
+    def step(self, state: Any, actions: Int[Array, " n"], key: Array) -> tuple[Any, ...]:
         """Play one joint action: `(state, observations, rewards)`, with `ends` also `done`, once it is so for any player."""
         step = getattr(self.env, "step_env", self.env.step)
         seen, state, rewards, done, *_ = step(key, state, actions, self.params)
         result = state, self._flat(seen), jnp.asarray(rewards, jnp.float32)
         return (*result, jnp.any(done)) if self.ends else result
 
-    def _flat(self, seen: Any) -> Float[Array, "2 o"]:
-        return jnp.asarray(seen, jnp.float32).reshape(2, self.observation_size)
+    def _flat(self, seen: Any) -> Float[Array, "n o"]:
+        return jnp.asarray(seen, jnp.float32).reshape(self.players, self.observation_size)
 
     def measures(self, observations: Float[Array, "... o"], actions: Int[Array, "..."]) -> dict[str, Any]:
         """How often the player takes each action."""
         del observations
         return {f"action_{n}": actions == n for n in range(self.num_actions)}
+
+
+class FromJaxMARL(FromGymnax):
+    """An environment with JaxMARL's functions, whose dictionaries have the names in `env.agents` as keys, in our loop.
+
+    All agents must have as many actions and see as many numbers. What `FromGymnax` says of ends holds here, too.
+    """
+
+    def __init__(self, env: Any, one_hot: bool = False, ends: bool = False):
+        """Wrap `env`, an environment of two agents or more.
+
+        Args:
+            env: the environment; it needs `agents`, `reset(key)`, `step_env(key, state, actions)` and `action_space(agent)`.
+            one_hot: whether every observation is one.
+            ends: whether `dones` of any agent ends an inner episode before its T steps are over.
+
+        Raises:
+            ValueError: where the agents' actions or observations are not of one size.
+        """
+        counts = {int(env.action_space(agent).n) for agent in env.agents}
+        sizes = {x.shape for x in jax.eval_shape(lambda key: env.reset(key)[0], jax.random.key(0)).values()}
+        if len(counts) > 1 or len(sizes) > 1:
+            raise ValueError(f"all agents must have as many actions and see as much, got {counts} actions and {sizes}")
+        super().__init__(_Stacked(env), params=(), num_actions=counts.pop(), one_hot=one_hot, ends=ends)
+
+
+class _Stacked(NamedTuple):
+    """A JaxMARL-style environment with gymnax's functions: what its dictionaries hold lies along the first axis."""
+
+    env: Any
+
+    def reset(self, key: Array, params: Any) -> tuple[Array, Any]:
+        del params
+        seen, state = self.env.reset(key)
+        return self._stack(seen), state
+
+    def step(self, key: Array, state: Any, actions: Int[Array, " n"], params: Any) -> tuple[Any, ...]:
+        del params
+        chosen = {agent: actions[n] for n, agent in enumerate(self.env.agents)}
+        seen, state, rewards, dones, info = self.env.step_env(key, state, chosen)
+        return self._stack(seen), state, self._stack(rewards), self._stack(dones), info
+
+    def _stack(self, by_agent: Any) -> Array:
+        return jnp.stack([by_agent[agent] for agent in self.env.agents])

@@ -9,9 +9,18 @@ import numpy as np
 import pytest
 
 from lapg_rl.config import CleanUpConfig, Config, GameConfig, ModelConfig
-from lapg_rl.envs import CleanUp, FromGymnax, IteratedMatrixGame, ToGymnax, ToPettingZoo, build
+from lapg_rl.envs import (
+    CleanUp,
+    FromGymnax,
+    FromJaxMARL,
+    IteratedGroupGame,
+    IteratedMatrixGame,
+    ToGymnax,
+    ToPettingZoo,
+    build,
+)
 from lapg_rl.learn import training_step
-from lapg_theory.game import prisoners_dilemma
+from lapg_theory.game import prisoners_dilemma, public_goods
 
 SMALL = CleanUpConfig(rows=2, columns=3, initial_dirt=1)
 
@@ -182,5 +191,60 @@ def test_step_env_is_preferred_and_one_player_is_refused():
     state, _ = env.reset(jax.random.key(0))
     assert np.argmax(env.step(state, jnp.array([0, 1]), jax.random.key(1))[1], -1).tolist() == [2, 3]
     single = SimpleNamespace(reset=lambda key, params: (jnp.zeros(4), None), default_params=None)
-    with pytest.raises(ValueError, match="two players"):
+    with pytest.raises(ValueError, match="the players, two or more"):
         FromGymnax(single, num_actions=2)
+
+
+class Marl:
+    """A group of three as someone might write it for JaxMARL: dictionaries by agent, in no particular order."""
+
+    agents = ("ann", "bob", "cy")
+
+    def __init__(self, odd=False):
+        self.ours, self.odd = group(), odd
+
+    def action_space(self, agent):
+        return SimpleNamespace(n=3 if self.odd and agent == "bob" else 2)
+
+    def _by_agent(self, values):
+        return {agent: values[n] for n, agent in reversed([*enumerate(self.agents)])}
+
+    def reset(self, key):
+        state, seen = self.ours.reset(key)
+        return self._by_agent(seen), (state, jnp.zeros((), int))
+
+    def step_env(self, key, state, actions):
+        joint = jnp.stack([actions[agent] for agent in self.agents])
+        inner, seen, rewards = self.ours.step(state[0], joint, key)
+        done = jnp.full(3, state[1] >= 1)
+        return self._by_agent(seen), (inner, state[1] + 1), self._by_agent(rewards), self._by_agent(done), {}
+
+
+def group():
+    return IteratedGroupGame(public_goods(3, factor=1.5))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: FromJaxMARL(Marl(), ends=True), lambda: FromGymnax(ToGymnax(group(), 2), ends=True)]
+)
+def test_groups_come_from_elsewhere_player_by_player(make):
+    """D, C, D and then C, C, D in the public goods game: a contribution of 1 is half of it back for everybody."""
+    env = make()
+    assert (env.players, env.num_actions, env.observation_size) == (3, 2, 7)
+    state, seen = env.reset(jax.random.key(0))
+    assert seen.argmax(1).tolist() == [0, 0, 0]
+    for actions, states, rewards, over in (
+        ((1, 0, 1), [5, 3, 5], [0.5, -0.5, 0.5], 0),
+        ((0, 0, 1), [2, 2, 4], [0, 0, 1], 1),
+    ):
+        state, seen, gained, done = env.step(state, jnp.array(actions), jax.random.key(1))
+        assert (seen.argmax(1).tolist(), gained.tolist(), bool(done)) == (states, rewards, over)
+
+
+def test_a_group_in_pettingzoo_and_agents_that_differ():
+    env = ToPettingZoo(group(), steps=1)
+    env.reset(seed=0)
+    _, rewards, _, truncated, _ = env.step({"player_2": 0, "player_0": 1, "player_1": 1})
+    assert rewards == {"player_0": 0.5, "player_1": 0.5, "player_2": -0.5} and all(truncated.values())
+    with pytest.raises(ValueError, match="all agents must have as many actions"):
+        FromJaxMARL(Marl(odd=True))
