@@ -52,12 +52,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     prepare(arguments.jobs, 1, None)
     from lapg_rl.reports import in_context as pages
-    from lapg_rl.study.in_context import in_context
+    from lapg_rl.runs import trust
+    from lapg_rl.study.in_context import in_context, runs_of
 
     names = ("seeds", "meta_batch", "seed", "jobs", "quiet")
     more = {name: getattr(arguments, name) for name in names}
     stages = [name.strip() for name in arguments.stages.split(",")] if arguments.stages else []
     told = options(arguments.quiet, None)
+    for one in runs_of(arguments.settings, arguments.root, seeds=arguments.seeds, stages=stages):
+        trust.allow(*one.planned.config.addresses)  # what is named is allowed
     outcome = in_context(arguments.settings, arguments.root, stages=stages, options=told, **more)
     written = pages.write(outcome, arguments.root)
     if arguments.json:

@@ -44,7 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.config.suffix == ".json":
         outcome = records.read(League, arguments.config)
-        print(arguments.config.read_text(encoding="utf-8") if arguments.json else pages.markdown(outcome))
+        if arguments.json:
+            print(arguments.config.read_text(encoding="utf-8"), end="")
+        else:
+            print(pages.markdown(outcome))
         return 0
 
     plan = read(arguments.config)

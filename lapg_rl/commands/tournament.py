@@ -60,8 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
     check_draws("--seed", arguments.seed)
     for folder in runs_in(arguments.runs):
         RunFolder(folder).check_trained()
+        cfg = RunFolder(folder).config()
         for name in named:
-            check_player(name, RunFolder(folder).config())
+            check_player(name, cfg)
+        if arguments.curves and cfg.game.players == 2:
+            raise ValueError(f"--curves is over the seats of a group, but {folder} has game.players = 2; leave it out")
     from lapg_rl.study.tournament import tournament
 
     others = None if arguments.others is None else named
@@ -141,12 +144,13 @@ def text(played: Any) -> str:
         lines.append(f"    {circle.group:{width}} {' / '.join(shown)}")
     if played.curves:
         seats = "".join(f"{n:>8}" for n in range(1, table.players))
-        lines += ["", "reward per step of both players in one group, by the seats that the first one has"]
+        lines += ["", "reward per step of both players in one group, by the seats that the one named first has"]
         lines += [" " * (2 * width + 9) + seats]
     for shared in played.curves:
         first, second = shared.names
         for own, other, earned in zip((first, second), (second, first), shared.rewards, strict=True):
-            lines.append(f"    {own:{width}} with {other:{width}}" + "".join(map(_cell, earned)))
+            by_own = earned if own == first else earned[::-1]
+            lines.append(f"    {own:{width}} with {other:{width}}" + "".join(map(_cell, by_own)))
     return "\n".join(lines)
 
 

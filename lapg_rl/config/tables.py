@@ -36,11 +36,13 @@ class EstimatorRow(Row):
 class AlgorithmRow(Row):
     """An algorithm; `credits`: it learns from an estimator's credits; `requires`: keys of a config and why they must be so.
 
-    `least_episodes`: how many inner episodes it needs among naive learners.
+    `least_episodes`: how many inner episodes it needs among naive learners. `plays`: the key of `learner` that says how often
+    it plays in an update, if not once.
     """
 
     credits: bool = True
     least_episodes: int = 1
+    plays: str = ""
     requires: Mapping[str, tuple[Any, str]] = dataclasses.field(default_factory=dict)
 
 
@@ -169,6 +171,7 @@ ALGORITHMS = {
         about="LOLA-DiCE by proximal steps: near in policy, not in parameters",
         credits=False,
         least_episodes=2,
+        plays="epochs",
         requires={"learner.minibatches": _ONE_STEP["learner.minibatches"]} | _REPLAYED,
     ),
     "shaper": AlgorithmRow(
@@ -176,6 +179,7 @@ ALGORITHMS = {
         "Shaper",
         about="evolution strategies on the return of the meta-episode",
         credits=False,
+        plays="population",
         requires=_ONE_STEP | {"learner.gamma": (1, "it scores undiscounted returns")},
     ),
 }

@@ -54,6 +54,10 @@ def predict(cfg: Config) -> Prediction:
             f"game.execution is {cfg.game.execution}, game.perception {cfg.game.perception}, but predictions are about games "
             "without noise; leave them at 0"
         )
+    if cfg.naive.proximal:
+        raise ValueError(
+            f"naive.proximal is {cfg.naive.proximal}, but predictions are about learners that take plain steps; leave it at 0"
+        )
     if cfg.game.stop:
         raise ValueError(
             f"game.stop is {cfg.game.stop}, but predictions are about inner episodes of full length; leave it at 0"

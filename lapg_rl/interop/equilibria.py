@@ -65,7 +65,10 @@ def _table(cup: Any) -> Table:
 def _payoffs(cup: Any) -> tuple[list[str], Any]:
     """Names, and what each earns from each."""
     if hasattr(cup, "names") and hasattr(cup, "payoffs"):
-        return list(cup.names), np.asarray(cup.payoffs, float)
+        names, own = list(cup.names), np.asarray(cup.payoffs, float)
+        if own.shape != (len(names), len(names)):
+            raise ValueError(f"payoffs of {len(names)} names must have the shape {(len(names),) * 2}, got {own.shape}")
+        return names, own
     table = _table(cup)
     return table.names, table.rewards
 

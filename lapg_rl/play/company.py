@@ -121,7 +121,7 @@ def memory_one(config: Config) -> Kind:
 
 
 def frozen(config: Config) -> Kind:
-    """The agents of `pool.frozen`, each equally often: from a drawn one on, in turn. They remember the whole meta-episode."""
+    """The agents of `pool.frozen`, each equally often: from a drawn one on, in turn. They remember as the agents do."""
 
     def draw(company: Company, count: int, key: Array) -> Any:
         there = len(jax.tree.leaves(company.frozen)[0])

@@ -167,7 +167,7 @@ def _side_by_side(
 
     start = (
         broadcast_state(ego.initial_state(), len(keys), batch),
-        eqx.filter_vmap(lambda identity: coplayer.init(identity, batch))(identities),
+        eqx.filter_vmap(lambda identity: _arrays(coplayer.init(identity, batch)))(identities),
     )
     episodes = jax.vmap(lambda key: jax.random.split(key, inner_episodes))(keys)
     _, record = jax.lax.scan(one_inner_episode, start, jnp.moveaxis(episodes, 0, 1))
@@ -175,6 +175,11 @@ def _side_by_side(
     return own, *(
         [jax.tree.map(lambda x, n=n: x[:, :, :, :, n], others) for n in range(players - 1)] if group else [others]
     )
+
+
+def _arrays(state: Any) -> Any:
+    """The state, with arrays in the place of numbers."""
+    return jax.tree.map(lambda x: jnp.asarray(x) if eqx.is_array_like(x) else x, state)
 
 
 def meta_batch(env: Any, ego: Any, coplayer: Any, identities: Any, key: Array, **sizes: Any) -> tuple[Trajectory, ...]:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from lapg_rl.config import Config
 from lapg_rl.config.checks import check_draws, unknown
-from lapg_rl.envs.build import environment, matrix_game
+from lapg_rl.envs.build import bare_environment, environment, matrix_game
 from lapg_rl.interfaces import Kind
 from lapg_rl.play.company import Company, fixed_strategy, kind_of, sizes
 from lapg_rl.play.coplayers import FixedStrategy
@@ -24,7 +24,7 @@ from lapg_rl.study.intervals import short
 from lapg_theory.game import NAMED, MatrixGame, check_count
 from lapg_theory.game.show import brief
 
-#: Beyond the keys of training, evaluations and exploiters.
+#: Of a key of its own, from which the seed is folded in.
 KEY_OFFSET = 2**31 + 2**30 + 2**29
 
 
@@ -76,26 +76,33 @@ def adaptation(
     check_draws("seed", seed)
     run = RunFolder(folder)
     cfg = run.trusted_config()
-    if not isinstance(matrix_game(cfg.game), MatrixGame):
-        raise ValueError(
-            f"{run.path} is no run in a repeated game of two players with two actions, which are what is counted: "
-            f"game.kind = {cfg.game.kind}; `lapg evaluate` plays every game"
-        )
+    check_counted(cfg, str(run.path))
     opponents = list(cfg.shares) if opponents is None else list(opponents)
     for name in opponents:
         if name not in cfg.shares and name != "memory_one" and name not in NAMED:
             raise ValueError(unknown(f"opponent {name}", name, [*cfg.shares, "memory_one", *NAMED]))
     final = run.final_state()
     state = final._replace(frozen=frozen(cfg, run, final))
-    key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
+    key = jax.random.fold_in(jax.random.fold_in(run_key(cfg), KEY_OFFSET), seed)
     return [_met(cfg, name, state, meta_batch, jax.random.fold_in(key, n)) for n, name in enumerate(opponents)]
+
+
+def check_counted(cfg: Config, what: str) -> None:
+    """Refuse games whose steps are not counted here. Raises ValueError."""
+    ends = getattr(bare_environment(cfg.game), "ends", False)
+    if ends or not isinstance(matrix_game(cfg.game), MatrixGame):
+        raise ValueError(
+            f"{what} is no run in a repeated game of two players with two actions and inner episodes of full length, which are "
+            f"what is counted: game.kind = {cfg.game.kind}, game.stop = {cfg.game.stop}; `lapg evaluate` plays every game"
+        )
 
 
 def _met(cfg: Config, name: str, state: Any, count: int, key: Array) -> Adaptation:
     drawn = name == "memory_one" or name in cfg.shares
     strategies = None if drawn else jnp.tile(jnp.array(fixed_strategy(name), jnp.float32), (count, 1))
     kind = kind_of(cfg, name) if drawn else Kind(FixedStrategy(), lambda company, count, key: strategies)
-    env, curves = environment(cfg, name if drawn else "fixed"), []
+    told = name if drawn else "memory_one" if "memory_one" in cfg.shares else "fixed"  # a code that agents have met
+    env, curves = environment(cfg, told), []
     for n in range(cfg.pool.agents):
         draw_key, play_key = jax.random.split(jax.random.fold_in(key, n))
         company = Company(jnp.array(n), state.agents, state.naive_policies, state.frozen)

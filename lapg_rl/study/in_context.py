@@ -14,7 +14,7 @@ from typing import NamedTuple
 from lapg_rl import config
 from lapg_rl.config.checks import check_draws, unknown
 from lapg_rl.study import intervals, records
-from lapg_rl.study.adaptation import Adaptation, adaptation
+from lapg_rl.study.adaptation import Adaptation, adaptation, check_counted
 from lapg_rl.study.intervals import Estimate
 from lapg_rl.study.sweep import Planned, finish
 from lapg_theory.game import check_count
@@ -135,6 +135,7 @@ def runs_of(
                 cfg = config.override(cfg, step)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+        check_counted(cfg, name)
         for extra in range(seeds):
             one = dataclasses.replace(cfg, seed=cfg.seed + extra)
             found.append(Run(name, Planned({}, one, Path(root) / name / f"seed{one.seed}")))

@@ -11,13 +11,13 @@ import cattrs
 import numpy as np
 
 from lapg_rl import config
-from lapg_rl.config import Config
+from lapg_rl.config import Config, tables
 from lapg_rl.config.checks import check_folder_name
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import entrants, intervals, records, standings
 from lapg_rl.study.exploitation import exploit
 from lapg_rl.study.intervals import Estimate
-from lapg_rl.study.names import check_player, scripts
+from lapg_rl.study.names import NAIVE, check_player, scripts
 from lapg_rl.study.standings import Circle, Group, Table
 from lapg_rl.study.sweep import Planned, finish
 from lapg_rl.study.tournament import CLASSICS, tournament
@@ -178,7 +178,7 @@ def league(plan: Plan, root: str | Path, *, jobs: int = 1, quiet: bool = False, 
     runs = runs_of(plan, root)
     for name in plan.others:
         if not any(_can_play(name, run.planned.config) for run in runs):
-            check_player(name, runs[0].planned.config)  # which says what there is
+            _check(name, runs[0].planned.config)  # which says what there is
     finish((run.planned for run in runs), jobs=jobs, quiet=quiet, options=options)
     outcome = League(
         plan, [_standing(plan, game, [run for run in runs if run.game == game], quiet) for game in plan.games]
@@ -213,10 +213,16 @@ def _others(plan: Plan, cfg: Config) -> list[str]:
 
 def _can_play(name: str, cfg: Config) -> bool:
     try:
-        check_player(name, cfg)
+        _check(name, cfg)
     except ValueError:
         return False
     return True
+
+
+def _check(name: str, cfg: Config) -> None:
+    check_player(name, cfg)
+    if name != NAIVE:
+        entrants.named(name, cfg)  # which an action or a strategy of another game is not
 
 
 def _groups(runs: Sequence[Run], labels: Sequence[str], names: Sequence[str]) -> list[Group]:
@@ -266,4 +272,6 @@ def _cost(mine: Sequence[Planned]) -> tuple[float | None, int]:
 
 def environment_steps(cfg: Config) -> int:
     """Steps of the game that all agents of a run play in all its updates."""
-    return cfg.updates * cfg.pool.agents * math.prod((cfg.meta_batch, cfg.batch, cfg.inner_episodes, cfg.steps))
+    often = tables.row(cfg.learner.algorithm, tables.ALGORITHMS).plays
+    plays = cfg.updates * cfg.pool.agents * (getattr(cfg.learner, often) if often else 1)
+    return plays * math.prod((cfg.meta_batch, cfg.batch, cfg.inner_episodes, cfg.steps))

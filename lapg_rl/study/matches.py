@@ -154,7 +154,8 @@ def matches_at_once(cfg: Config, meta_batch: int) -> int:
     if device.platform == "cpu":
         return 1
     memory = (device.memory_stats() or {}).get("bytes_limit", 8e9)
-    return max(1, int(memory / 4 / (STEP_BYTES * meta_batch * cfg.batch * cfg.inner_episodes * cfg.steps)))
+    steps = meta_batch * cfg.batch * cfg.inner_episodes * cfg.steps * cfg.game.players / 2
+    return max(1, int(memory / 4 / (STEP_BYTES * steps)))
 
 
 def play_all(cfg: Config, meetings: Sequence[Meeting], at_once: int = 1) -> Iterator[tuple[int, Tally]]:

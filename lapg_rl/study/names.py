@@ -68,7 +68,7 @@ def check_name(name: str) -> None:
 
 def check_player(name: str, cfg: Config) -> None:
     """Refuse who can't play the run's game. Raises ValueError with the names known there, or with near matches."""
-    if cfg.game.players > 2:
+    if cfg.game.players > 2 and cfg.game.group is not None:
         check_in_group(name)
         return
     known = [NAIVE, *scripts(cfg)]

@@ -29,6 +29,8 @@ from lapg_theory.game import AnonymousGame, MatrixGame, NormalFormGame, check_co
 CLASSICS = ("allc", "alld", "tft", "gtft", "wsls", "zd-extort-3", NAIVE)
 #: What its figures depend on besides the players; kept with them.
 SETTINGS = ("batch", "inner_episodes", "steps")
+#: And in a game that has it.
+NOISE = ("stop", "execution", "perception")
 
 
 def tournament(
@@ -102,9 +104,9 @@ def classics(game: MatrixGame | NormalFormGame | AnonymousGame | None, more: Seq
 
 def _settings(cfg: Config) -> dict[str, Any]:
     row = config.tables.row(cfg.game.kind, config.tables.GAMES)
-    names = ("kind", "name", "payoffs") if row.free else ("kind", "players", "factor", "cost") if row.group else "TRPS"
-    if (cfg.game.group or cfg.game.repeated) is None:
-        names = ("kind", "factory")
+    goods = ("kind", "players", "factor", "cost")
+    names = ("kind", "name", "payoffs") if row.free else goods if row.group else "TRPS" if row.matrix else ("kind",)
+    names = (*names, *(goods[1:] if row.goods else ()), *(n for n in ("factory", *NOISE) if getattr(cfg.game, n)))
     keys = (*(f"game.{name}" for name in names), *SETTINGS)
     own = f"game.{row.section}." if row.section else ()
     return {key: value for key, value in config.flat(cfg).items() if key in keys or key.startswith(own)}

@@ -1,6 +1,7 @@
 """Equilibria and ranks of a tournament's table: Nashpy and OpenSpiel, against indifference and a chain solved by hand."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,6 +91,8 @@ def takes_over(own, mutant, resident, population, beta):
 def test_what_is_paid_by_name_is_a_table_too():
     game, names = empirical_game(Population(("x", "y"), [[1.0, 2.0], [3.0, 4.0]]), ["y", "x"])
     assert (names, game.payoffs[0].tolist()) == (["y", "x"], [[4, 3], [2, 1]])
+    with pytest.raises(ValueError, match=r"payoffs of 2 names must have the shape \(2, 2\), got \(1, 2\)"):
+        empirical_game(SimpleNamespace(names=["x", "y"], payoffs=[[1.0, 2.0]]))
 
 
 @pytest.mark.parametrize("beta", [0.01, 0.5])

@@ -88,6 +88,8 @@ REFUSED = {
     "updates=many": "responder: updates: expected int",
     "pair:steps=many": "pair: steps: expected int",
     "updtes=3": "did you mean updates",
+    "game.stop=0.1": "responder is no run .* inner episodes of full length.* game.stop = 0.1",
+    "agents-only:game.kind=coin": "agents-only is no run in a repeated game .* game.kind = coin",
 }
 
 

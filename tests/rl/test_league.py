@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from folders import expected_rewards, run_of
 
+from lapg_rl import config
 from lapg_rl.commands.main import main
 from lapg_rl.reports.league import markdown
-from lapg_rl.study.league import Plan, league, read, runs_of
+from lapg_rl.study.league import Plan, environment_steps, league, read, runs_of
 from lapg_theory.game import NAMED, group_strategy
 
 SMALL = ["ipd-aa-small", "batch=4", "meta_batch=2", "steps=6", "updates=3"]
@@ -100,6 +101,20 @@ REFUSED = {
     "[games]\na = []\n[methods]\nb = []": "names no preset",
     "[games": "no TOML file",
 }
+
+
+def test_a_player_whom_no_game_of_the_league_knows_is_refused_before_anybody_trains(tmp_path):
+    with pytest.raises(ValueError, match="always-7 needs an action 7"):
+        league(dataclasses.replace(PLAN, others=["tft", "always-7"]), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_methods_that_play_more_than_once_an_update_count_all_steps():
+    cfg = config.override(config.preset("ipd-aa-small"), ["updates=3", "meta_batch=2", "batch=4", "steps=6"])
+    again = config.override(
+        cfg, ["learner.algorithm=pola", "learner.epochs=5", "naive.optimiser=sgd", "naive.normalize_advantages=false"]
+    )
+    assert environment_steps(again) == 5 * environment_steps(cfg) == 5 * 3 * 2 * 2 * 4 * 6
 
 
 @pytest.mark.parametrize("text", REFUSED)

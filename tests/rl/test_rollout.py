@@ -57,6 +57,25 @@ def test_ego_memory_runs_through_the_meta_episode():
     np.testing.assert_allclose(log_prob(logits, own.actions.reshape(6, 20)), own.log_probs.reshape(6, 20), atol=1e-5)
 
 
+class Counter(eqx.Module):
+    """A co-player whose state begins as a number, and says how many steps it has seen: it cooperates every other time."""
+
+    def init(self, identity, batch):
+        return identity, 0
+
+    def act(self, state, observations):
+        logits = jnp.where(state[1] % 2 == 0, 30.0, -30.0) * jnp.ones((len(observations), 2)) * jnp.array([1, 0])
+        return (state[0], state[1] + 1), (logits, jnp.zeros(len(observations)))
+
+    def end_of_inner_episode(self, state, batch):
+        return state
+
+
+def test_a_state_may_begin_as_a_number():
+    _, other = play(memory_one([0.5] * 5), Counter(), jnp.zeros(2), steps=4)
+    assert (np.asarray(other.actions) == [0, 1, 0, 1]).all()
+
+
 def test_another_meta_agent_remembers_and_does_not_learn():
     ego = memory_one([0.5] * 5)
     other = make_hawk()

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 
 import jax
 import numpy as np
@@ -194,6 +195,15 @@ def test_groups_meet_with_learners_in_one_seat_and_in_all_others(tmp_path, capsy
     assert learners - alone == pytest.approx(1 - often_paid, abs=1e-3)
     played = tournament([one, two], ["naive"], meta_batch=3, curves=True)
     assert [curve.rewards for curve in played.curves] == [curve["rewards"] for curve in cup["curves"]]
+    (first, second), (own, other) = played.curves[0].names, played.curves[0].rewards
+    shown = text(played)
+    for name, met, earned in (
+        (first, second, own),
+        (second, first, other[::-1]),
+    ):  # by the seats of the one named first
+        assert re.search(
+            rf"{re.escape(name)} +with {re.escape(met)} +" + " +".join(f"\\{x:+.3f}" for x in earned), shown
+        )
     assert "with 2 of" in played._repr_html_()
     told = text(played)
     assert "in one seat, the column player in the other 2; 3 meta-episodes" in told and "d     with c" in told

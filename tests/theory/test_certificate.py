@@ -31,7 +31,7 @@ MADE = {}
 
 def certify(game=PD, **given):
     """A certificate, which keeps what it has computed for the next test that asks."""
-    key = repr((game, given))
+    key = repr((game, sorted((name, np.asarray(x).tolist()) for name, x in given.items())))
     if key not in MADE:
         MADE[key] = defection_certificate(game, **({"gamma": 0.95, "eta": 2.0, "updates": 20} | given))
     return MADE[key]

@@ -34,7 +34,7 @@ from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.company import Company, play_pool
 from lapg_rl.play.coplayers.naive import divergence
 from lapg_rl.play.metrics import describe_play
-from lapg_rl.play.rollout import Trajectory, log_prob
+from lapg_rl.play.rollout import Trajectory, log_prob, mean_of_played
 
 Signal = Float[Array, "b t"]
 Gradient = tuple[Any, dict[str, Float[Array, "..."]]]
@@ -144,7 +144,10 @@ def _aware(
 ) -> Gradient:
     """Mean LOLA gradient and figures over meta-episodes `[k, b, m, t]`, one at a time."""
     if own.alive is not None:
-        raise ValueError("LOLA-DiCE replays inner episodes of full length, but the environment may end them early")
+        raise ValueError(
+            f"learner.algorithm = {config.learner.algorithm} replays inner episodes of full length, but the environment may "
+            "end them early; take learner.algorithm=ppo, or game.stop=0 and an environment without ends"
+        )
     learner = config.learner
     rewards, values = own.rewards[:, :, -1:] * learner.reward_scale, own.values[:, :, -1:]
     discounts = {"gamma": learner.gamma, "gae_lambda": learner.gae_lambda}
@@ -174,7 +177,7 @@ def _unaware(config: Config, agent: Any, own: Trajectory, near: Any = None) -> G
         if near is None:
             return total, parts
         before, after = (over_sequences(policy, part.observations)[0] for policy in (near, agent))
-        far = divergence(before, after).mean()
+        far = mean_of_played(divergence(before, after), part.alive)
         return total + learner.proximal * far, parts | {"divergence": far}
 
     (_, parts), gradient = eqx.filter_value_and_grad(objective, has_aux=True)(agent)
