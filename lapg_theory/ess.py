@@ -83,7 +83,7 @@ def is_ess(
 
     Args:
         strategy: a name (of `NAMED`; in groups of `group_strategy`) or probabilities of cooperating.
-        against: names, probabilities, or a dictionary of them; itself among them is left out. None: all deterministic ones
+        against: a name, or names, probabilities, or a dictionary of them; itself among them is left out. None: all deterministic ones
             of a 2x2 game (`pure_strategies`), so that in a discounted game no memory finds a better reply.
         game: a symmetric `MatrixGame`, or an `AnonymousGame`, whose groups are drawn at random.
         horizon: how long each encounter lasts. Differences below 1e-9 of the largest payoff per step count as none.
@@ -96,6 +96,7 @@ def is_ess(
     players = game.players if isinstance(game, AnonymousGame) else 2
     if against is None and players > 2:
         raise ValueError(f"against must name strategies in groups of {players}: the deterministic ones are too many")
+    against = [against] if isinstance(against, str) else against
     resident = _policy(strategy, players)
     invaders = _named(pure_strategies() if against is None else against, players)
     invaders = {name: policy for name, policy in invaders.items() if not np.array_equal(policy, resident)}

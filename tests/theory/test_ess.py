@@ -33,7 +33,7 @@ def test_textbook_verdicts():
     assert (broken.invader, broken.neutral) == ("alld", ("tft",))
     assert broken.gain == pytest.approx(1)  # T - R
     assert is_ess("alld", ["allc", "tft", "wsls", "gtft"], game=PD, horizon=LONG)
-    assert not is_ess("tft", ["alld"], game=PD, horizon=Discounted(0.4))  # too short a shadow: T - R against R - P
+    assert not is_ess("tft", "alld", game=PD, horizon=Discounted(0.4))  # too short a shadow: T - R against R - P
     assert not is_ess("tft", ["alld"], game=PD, horizon=FiniteHorizon(1))
 
 
