@@ -83,8 +83,8 @@ def is_ess(
 
     Args:
         strategy: a name (of `NAMED`; in groups of `group_strategy`) or probabilities of cooperating.
-        against: a name, or names, probabilities, or a dictionary of them; itself among them is left out. None: all deterministic ones
-            of a 2x2 game (`pure_strategies`), so that in a discounted game no memory finds a better reply.
+        against: a name, or names, probabilities, or a dictionary of them; itself among them is left out. None: all
+            deterministic ones of a 2x2 game (`pure_strategies`), so that in a discounted game no memory finds a better reply.
         game: a symmetric `MatrixGame`, or an `AnonymousGame`, whose groups are drawn at random.
         horizon: how long each encounter lasts. Differences below 1e-9 of the largest payoff per step count as none.
 
