@@ -11,9 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.config import LearnerConfig
-from lapg_rl.estimators import value_targets
 from lapg_rl.interfaces import Others
-from lapg_rl.learn.credit import in_sequences
+from lapg_rl.learn.credit import in_sequences, targets_of
 from lapg_rl.learn.losses import Experience
 from lapg_rl.models import over_sequences
 from lapg_rl.play.rollout import Trajectory
@@ -34,9 +33,7 @@ def modelled(model: Any, own: Trajectory, other: Trajectory, config: LearnerConf
 
 def lessons(own: Trajectory, other: Trajectory, seen: Others, config: LearnerConfig) -> Experience:
     """What the model learns from, in sequences: what the ego saw, what the co-player did, and its TD(lambda) returns."""
-    targets = jax.vmap(
-        lambda r, v: value_targets(r, v, gamma=config.gamma, td_lambda=config.td_lambda, episodic=True)
-    )(seen.rewards[:, 0], seen.values[:, 0])  # fmt: skip
+    targets = targets_of(seen.rewards[:, 0], seen.values[:, 0], config)
     fields = (own.observations, other.actions, other.log_probs, other.values, targets, targets, own.alive)
     together = jax.tree.map(lambda x: in_sequences(x, config), fields)
     return Experience(*jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), together))

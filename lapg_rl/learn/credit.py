@@ -40,6 +40,14 @@ def in_sequences(x: Shaped[Array, "k b m t ..."], config: LearnerConfig) -> Shap
     return x.reshape(len(x), -1, length, *x.shape[4:])
 
 
+def targets_of(
+    rewards: Float[Array, "k b m t"], values: Float[Array, "k b m t"], config: LearnerConfig, episodic: bool = True
+) -> Float[Array, "k b m t"]:
+    """The value targets of k meta-episodes by the discounts of the learner; see `lapg_rl.estimators.value_targets`."""
+    settings = {"gamma": config.gamma, "td_lambda": config.td_lambda, "episodic": episodic}
+    return jax.vmap(lambda r, v: value_targets(r, v, **settings))(rewards, values)
+
+
 def others_of(others: Sequence[Trajectory], config: LearnerConfig, value_scales: Sequence[float] = (1.0,)) -> Others:
     """What n co-players got, `[k, n, b, m, t]`; `value_scales` take their values to the agents' scale of rewards."""
     parts = []
@@ -74,10 +82,7 @@ def credited(
     credits = credits if alive is None else credits * alive
     if hasattr(chosen, "intrinsic"):
         rewards = rewards + jax.vmap(lambda s: chosen.intrinsic(gamma=config.gamma, **more, **s))(seen)
-    targets = jax.vmap(
-        lambda r, v: value_targets(r, v, gamma=config.gamma, td_lambda=config.td_lambda, episodic=episodic)
-    )(rewards, values)  # fmt: skip
-    return credits, targets
+    return credits, targets_of(rewards, values, config, episodic)
 
 
 def experience(

@@ -18,9 +18,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
 from lapg_rl.config import LearnerConfig
-from lapg_rl.estimators import value_targets
 from lapg_rl.interfaces import Influences
-from lapg_rl.learn.credit import in_sequences
+from lapg_rl.learn.credit import in_sequences, targets_of
 from lapg_rl.models import over_sequences
 from lapg_rl.play.rollout import Trajectory
 
@@ -59,16 +58,11 @@ def see(model: Any, own: Trajectory, other: Trajectory, config: LearnerConfig) -
     for r, v in zip(rewards, (expected[..., 2], expected[..., 3]), strict=True):
         following = jnp.concatenate([v[..., 1:], jnp.zeros_like(v[..., :1])], axis=-1)
         worth.append(r + config.alignment.reach * config.gamma * following)
-        returns.append(_returns(r, v, config))
+        returns.append(targets_of(r, v, config))
     influences = Influences(worth[1] - expected[..., 1], worth[0] - expected[..., 0])
     fields = (own.observations, places, jnp.stack([*worth, *returns], axis=-1), own.alive)
     together = jax.tree.map(lambda x: in_sequences(x, config), fields)
     return influences, Lessons(*jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), together))
-
-
-def _returns(rewards: Float[Array, "k b m t"], values: Float[Array, "k b m t"], config: LearnerConfig) -> Any:
-    settings = {"gamma": config.gamma, "td_lambda": config.td_lambda, "episodic": True}
-    return jax.vmap(lambda r, v: value_targets(r, v, **settings))(rewards, values)
 
 
 def baseline_loss(model: Any, batch: Lessons, config: LearnerConfig) -> tuple[Float[Array, ""], dict[str, Any]]:

@@ -25,8 +25,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.config import Config, NaiveConfig
-from lapg_rl.estimators import discounted_sums, inner_episode, value_targets
-from lapg_rl.learn.credit import experience, transform
+from lapg_rl.estimators import discounted_sums, inner_episode
+from lapg_rl.learn.credit import experience, targets_of, transform
 from lapg_rl.learn.losses import Experience, loss
 from lapg_rl.machine import devices
 from lapg_rl.models import over_sequences
@@ -152,9 +152,7 @@ def _aware(
     rewards, values = own.rewards[:, :, -1:] * learner.reward_scale, own.values[:, :, -1:]
     discounts = {"gamma": learner.gamma, "gae_lambda": learner.gae_lambda}
     credits = jax.vmap(lambda r, v: inner_episode(r, v, **discounts))(rewards, values)[:, :, 0] * config.batch
-    targets = jax.vmap(
-        lambda r, v: value_targets(r, v, gamma=learner.gamma, td_lambda=learner.td_lambda, episodic=True)
-    )(rewards, values)[:, :, 0]  # fmt: skip
+    targets = targets_of(rewards, values, learner)[:, :, 0]
 
     def one(episode):
         identity, mine, theirs, credit, target = episode
