@@ -189,7 +189,8 @@ class GameConfig:
                 "in [0, 1/2)",
                 "at 1/2 nothing depends on what is done or seen",
             )
-            if value and not (tables.row(self.kind, GAMES).matrix or (self.kind == "commons" and field == "execution")):
+            row = tables.row(self.kind, GAMES)
+            if value and not (row.matrix or (row.slips and field == "execution")):
                 raise ValueError(
                     f"game.{field} = {value} is noise of a repeated game, but game.kind = {self.kind}; set it to 0"
                 )

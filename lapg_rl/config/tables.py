@@ -63,6 +63,7 @@ class GameRow(Row):
 
     `free`: its payoffs are any, by the keys `name` or `payoffs`, and not those of a dilemma, by T, R, P and S. `group`: it is
     a dilemma of `game.players` players that is repeated, by `factor` and `cost`. `goods`: these three say what is at stake.
+    `slips`: it is no repeated game, but knows `execution`.
     """
 
     matrix: bool = False
@@ -70,6 +71,7 @@ class GameRow(Row):
     free: bool = False
     group: bool = False
     goods: bool = False
+    slips: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,6 +235,7 @@ GAMES = {
         "commons of a public good",
         section="commons",
         goods=True,
+        slips=True,
         about="defection ruins it; keys game.commons.*",
     ),
     "custom": GameRow(
