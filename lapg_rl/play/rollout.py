@@ -3,6 +3,7 @@
 Among more than two players the co-players are one `lapg_rl.play.coplayers.Group`, which sees and acts along an axis of seats.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -95,7 +96,7 @@ def meta_episode(
         >>> own.rewards.shape, int(other.actions.sum())
         ((2, 3, 4), 0)
     """
-    one = jax.tree.map(lambda x: jnp.asarray(x)[None] if eqx.is_array_like(x) else x, identity)
+    one = jax.tree.map(lambda x: x[None] if eqx.is_array(x) else x, _arrays(identity))
     sizes = {"batch": batch, "inner_episodes": inner_episodes, "steps": steps, "forget": forget}
     return jax.tree.map(lambda x: x[0], _side_by_side(env, ego, coplayer, one, key[None], **sizes))
 
@@ -177,9 +178,9 @@ def _side_by_side(
     )
 
 
-def _arrays(state: Any) -> Any:
-    """The state, with arrays in the place of numbers."""
-    return jax.tree.map(lambda x: jnp.asarray(x) if eqx.is_array_like(x) else x, state)
+def _arrays(tree: Any) -> Any:
+    """The same, with arrays in the place of numbers."""
+    return jax.tree.map(lambda x: jnp.asarray(x) if eqx.is_array_like(x) else x, tree)
 
 
 def meta_batch(env: Any, ego: Any, coplayer: Any, identities: Any, key: Array, **sizes: Any) -> tuple[Trajectory, ...]:
@@ -205,5 +206,5 @@ def meta_batch(env: Any, ego: Any, coplayer: Any, identities: Any, key: Array, *
         (2, 2, 3, 4)
     """
     count = len(jax.tree.leaves(eqx.filter(identities, eqx.is_array))[0])
-    play = lambda identities, keys: _side_by_side(env, ego, coplayer, identities, keys, **sizes)  # noqa: E731
+    play = partial(_side_by_side, env, ego, coplayer, **sizes)
     return devices.gathered(play(*devices.own((identities, jax.random.split(key, count)), "games")), "games")
