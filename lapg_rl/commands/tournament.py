@@ -122,6 +122,8 @@ def _cells(table: Any) -> Iterator[tuple[int, int]]:
 
 def text(played: Any) -> str:
     """The tables for a terminal: of groups where there are any, else of players."""
+    from lapg_rl.study.intervals import told
+
     table, kind, over = played.players, "players", "meta-episodes"
     if played.groups:
         table, kind, over = played.groups, "groups", "the seeds of groups that have several"
@@ -133,14 +135,14 @@ def text(played: Any) -> str:
         lines.append(f"{n:>3} {name:{width}}" + "".join(map(_cell, row)))
     lines += ["", f"ranking by the mean over all other {kind}; 95 % intervals over {over}"]
     lines += [
-        f"{n:>3} {rank.name:{width}} {_figure(rank.score, rank.low, rank.high)}"
+        f"{n:>3} {rank.name:{width}} {told(rank.score, rank.low, rank.high)}"
         for n, rank in enumerate(table.ranking, start=1)
     ]
     if played.circles:
         lines += ["", "against itself / its own run's other agents / agents of other seeds; 95 % intervals over seeds"]
     for circle in played.circles:
         met = (circle.itself, circle.own_run, circle.other_seeds)
-        shown = ["-" if e is None else _figure(e.value, e.low, e.high) for e in met]
+        shown = ["-" if e is None else told(e.value, e.low, e.high) for e in met]
         lines.append(f"    {circle.group:{width}} {' / '.join(shown)}")
     if played.curves:
         seats = "".join(f"{n:>8}" for n in range(1, table.players))
@@ -156,7 +158,3 @@ def text(played: Any) -> str:
 
 def _cell(value: float | None) -> str:
     return f"{'-' if value is None else f'{value:+.3f}':>8}"
-
-
-def _figure(value: float, low: float | None, high: float | None) -> str:
-    return f"{value:+.3f}" + ("" if low is None else f" [{low:+.3f}, {high:+.3f}]")

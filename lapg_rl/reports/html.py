@@ -21,6 +21,13 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def page(title: str, body: str) -> str:
+    """A small page that needs nothing else, under its title; `body` is HTML already."""
+    style = "body{font:15px sans-serif;margin:2em}td,th{padding:.2em .7em;text-align:left}td.n,th.n{text-align:right}"
+    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{style}</style>'
+    return f"<!doctype html><html lang=en><head>{head}</head><body><h1>{escape(title)}</h1>{body}</body></html>\n"
+
+
 def prose(text: str) -> str:
     """Text with *emphasis* and `code`, as HTML; whatever else is in it is shown as it is."""
     parts = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

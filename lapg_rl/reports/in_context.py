@@ -1,6 +1,5 @@
 """The page of the steps of in-context inference: rewards against each kind, and what agents do within an episode."""
 
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ from lapg_rl.config.tables import COPLAYERS
 from lapg_rl.reports import figures, html
 from lapg_rl.runs import files
 from lapg_rl.study.in_context import STAGES, InContext, Met
-from lapg_rl.study.intervals import Estimate
-from lapg_rl.study.markdown import plain
+from lapg_rl.study.intervals import told
+from lapg_rl.study.markdown import table
 from lapg_theory.game import look
 
+TITLE = "In-context inference of co-players"
 HEADS = ("stage", "against", "reward", "co-player's reward", "cooperates early", "late", "co-player early", "late")
 
 
@@ -58,31 +58,21 @@ def _figures(met: Met) -> list[str]:
         mean = np.mean(met.curves[field], axis=0)
         fifth = max(len(mean) // 5, 1)
         ends += [f"{x.mean():.2f}" for x in (mean[:fifth], mean[-fifth:])]
-    return [_figure(met.reward), _figure(met.other_reward), *ends]
-
-
-def _figure(estimate: Estimate) -> str:
-    spread = "" if estimate.low is None else f" [{estimate.low:+.3f}, {estimate.high:+.3f}]"
-    return f"{estimate.value:+.3f}{spread}"
+    return [*(told(one.value, one.low, one.high) for one in (met.reward, met.other_reward)), *ends]
 
 
 def markdown(outcome: InContext) -> str:
     """The page as Markdown."""
-    rows: list[Sequence[str]] = [HEADS, ["---"] * len(HEADS), *([plain(c) for c in row] for row in _rows(outcome))]
-    table = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(["# In-context inference of co-players", "", _says(outcome), "", *table, ""])
+    return "\n".join([f"# {TITLE}", "", _says(outcome), "", *table(HEADS, _rows(outcome)), ""])
 
 
 def page(outcome: InContext, drawing: Any) -> str:
     """The page as one HTML file that needs nothing else."""
-    title = "In-context inference of co-players"
     cells = [[escape(cell) for cell in row] for row in _rows(outcome)]
-    body = [f"<h1>{title}</h1><p>{escape(_says(outcome))}</p>", html.table([escape(head) for head in HEADS], cells)]
+    body = [f"<p>{escape(_says(outcome))}</p>", html.table([escape(head) for head in HEADS], cells)]
     caption = "Within an episode: cooperation (dashed: the co-player's) and reward by step; bands: range over seeds."
     body.append(html.figure(drawing, caption))
-    style = "body{font:15px sans-serif;margin:2em}td,th{padding:.2em .7em;text-align:left}td.n,th.n{text-align:right}"
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{style}</style>'
-    return f"<!doctype html><html lang=en><head>{head}</head><body>{''.join(body)}</body></html>\n"
+    return html.page(TITLE, "".join(body))
 
 
 def picture(outcome: InContext) -> Any:

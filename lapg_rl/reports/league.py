@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from lapg_rl.reports import html
 from lapg_rl.runs import files
-from lapg_rl.study.intervals import Estimate
+from lapg_rl.study.intervals import Estimate, told
 from lapg_rl.study.league import League, Method, Standing
-from lapg_rl.study.markdown import plain
+from lapg_rl.study.markdown import plain, table
 
 HEADS = (
     "method", "mean reward against all others", "cannot be told from", "exploiter earns", "agent keeps",
@@ -76,30 +76,22 @@ def _cross(game: Standing) -> list[list[str]]:
 
 
 def _figure(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "-"
-    spread = "" if estimate.low is None else f" [{estimate.low:+.3f}, {estimate.high:+.3f}]"
-    return f"{estimate.value:+.3f}{spread}"
+    return "-" if estimate is None else told(estimate.value, estimate.low, estimate.high)
 
 
 def markdown(league: League) -> str:
     """The page as Markdown."""
     lines = [f"# League {plain(league.plan.name)}", ""]
     for part in parts(league):
-        rows = [part.heads, ["---"] * len(part.heads), *part.rows]
-        lines += [f"## {plain(part.title)}", "", part.says, ""]
-        lines += ["| " + " | ".join(c if row is rows[1] else plain(c) for c in row) + " |" for row in rows]
-        lines.append("")
+        lines += [f"## {plain(part.title)}", "", part.says, "", *table(part.heads, part.rows), ""]
     return "\n".join(lines)
 
 
 def page(league: League) -> str:
     """The page as one HTML file that needs nothing else."""
-    body = [f"<h1>League {escape(league.plan.name)}</h1>"]
+    body = []
     for part in parts(league):
         cells = [[escape(cell) for cell in row] for row in part.rows]
         body += [f"<h2>{escape(part.title)}</h2>", f"<p>{escape(part.says)}</p>"]
         body.append(html.table([escape(head) for head in part.heads], cells))
-    style = "body{font:15px sans-serif;margin:2em}td,th{padding:.2em .7em;text-align:left}td.n,th.n{text-align:right}"
-    head = f'<meta charset="utf-8"><title>League {escape(league.plan.name)}</title><style>{style}</style>'
-    return f"<!doctype html><html lang=en><head>{head}</head><body>{''.join(body)}</body></html>\n"
+    return html.page(f"League {league.plan.name}", "".join(body))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lapg_rl.study import intervals
-from lapg_rl.study.intervals import Estimate
+from lapg_rl.study.intervals import Estimate, told
 from lapg_rl.study.markdown import plain
 from lapg_rl.study.results import (
     LAST,
@@ -217,7 +217,6 @@ def _mean(estimate: Estimate) -> str:
 
 
 def _difference(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:+.3f}"
-    star = " *" * (estimate.low > 0 or estimate.high < 0)
-    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]{star}"
+    shown = told(estimate.value, estimate.low, estimate.high)
+    beyond = estimate.low is not None and estimate.high is not None and (estimate.low > 0 or estimate.high < 0)
+    return shown + " *" * beyond

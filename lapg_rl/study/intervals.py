@@ -28,6 +28,11 @@ class Estimate:
     count: int
 
 
+def told(value: float, low: float | None, high: float | None) -> str:
+    """A figure with its sign, and its interval if it has one, for people."""
+    return f"{value:+.3f}" + ("" if low is None else f" [{low:+.3f}, {high:+.3f}]")
+
+
 def student(degrees: Any) -> float:
     """The quantile of Student's t that LEVEL takes on either side."""
     from scipy import stats  # takes a second to import; what is mistyped is refused before

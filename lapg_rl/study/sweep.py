@@ -195,7 +195,7 @@ def as_text(rows: Sequence[dict[str, Any]]) -> str:
         if name not in REWARDS or value is None:
             return "-" if value is None else str(value)
         low, high = row[f"{name}_low"], row[f"{name}_high"]
-        return f"{value:+.3f}" + ("" if low is None else f" [{low:+.3f}, {high:+.3f}]")
+        return intervals.told(value, low, high)
 
     cells = [names] + [[cell(row, name) for name in names] for row in rows]
     widths = [max(len(line[n]) for line in cells) for n in range(len(names))]
