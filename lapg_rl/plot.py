@@ -8,12 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lapg_rl.reports import crossplay, figures
 from lapg_rl.study.records import Prediction
 from lapg_rl.study.results import Result, by_estimator, collect, runs_in
 from lapg_rl.study.standings import met
 from lapg_rl.study.tournament import Tournament
-from lapg_theory.game import look
+from lapg_theory.game import check_count, look
 from lapg_theory.game.look import save as save
 
 #: The look of reports, for `matplotlib.rc_context`.
@@ -60,6 +62,42 @@ def each_run(runs: Runs, metric: str = "reward_vs_naive", *, ax: Any = None) -> 
     for name, results in _groups(runs, metric).items():
         figures.each_run(ax, results, name, metric)
     ax.set(xlabel="update", ylabel=_words(metric))
+    return ax
+
+
+def path(runs: Runs, x: str = "reward_vs_naive", y: str = "reward_vs_meta", *, mean: int = 10, ax: Any = None) -> Any:
+    """One metric against another in the course of training, a line a run, to a dot where it ends.
+
+    Args:
+        runs: results, run folders, or folders with runs inside.
+        x: a metric's name.
+        y: another's; a path has the updates that have both.
+        mean: how many updates each point is a mean over.
+        ax: matplotlib axes; new ones by default.
+
+    Raises:
+        ValueError: for metrics that no run has, or that a run never has both at once for `mean` updates.
+
+    Example:
+        >>> import lapg_rl as rl
+        >>> line, end = rl.plot.path([run], y="naive_reward", mean=2).lines
+        >>> float(line.get_xdata()[0]) == float(rl.collect(run).metrics["reward_vs_naive"].mean())  # of its two updates
+        True
+    """
+    check_count("mean", mean)
+    groups, ax = _groups(runs, x), look.single(ax)
+    for name, results in groups.items():
+        for n, result in enumerate(results):
+            both = np.stack([result.metrics.get(metric, np.nan * result.metrics[x]) for metric in (x, y)])
+            both = both[:, np.isfinite(both).all(0)]
+            if both.shape[1] < mean:
+                raise ValueError(
+                    f"{result.name}: {both.shape[1]} updates have both {x} and {y}, mean={mean} takes more"
+                )
+            both = np.lib.stride_tricks.sliding_window_view(both, mean, axis=1).mean(-1)
+            ax.plot(*both, color=figures.colour(name), lw=1.2, label=None if n else figures.label(name))
+            ax.plot(*both[:, -1], "o", color=figures.colour(name), ms=4)
+    ax.set(xlabel=x.replace("_", " "), ylabel=y.replace("_", " "))
     return ax
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lapg_theory.basin.course import Course
 from lapg_theory.evolution import Population
 from lapg_theory.figures.maps import COLOURS
 from lapg_theory.game import Horizon, MatrixGame, look
@@ -121,6 +122,29 @@ def basins(found: Basins, *, ax: Any = None) -> Any:
         ax.vlines(n, low, high, color=look.INK, linewidth=1.2)
     ax.set_xticks(range(len(found.shares)), list(found.shares))
     ax.set(ylim=(0, 1), ylabel="share of pairs")
+    return ax
+
+
+def course(found: Course, *, ax: Any = None) -> Any:
+    """What agents earn from naive learners and among each other as they learn: a line a run, coloured by its end.
+
+    Args:
+        found: the paths of runs under a schedule, of `lapg_theory.basin.integrate`.
+        ax: matplotlib axes; new ones by default.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> from lapg_theory.basin import Stage, integrate, random_starts, small_pool
+        >>> found = integrate(small_pool(episodes=3), [Stage(0.5)], random_starts(2, 2), steps=2, every=1)
+        >>> len(lt.plot.course(found).lines)
+        2
+    """
+    ax, named = look.single(ax), set()
+    for run, end in enumerate(found.labels):
+        x, y = found.versus_naive[:, run], found.among[:, run]
+        ax.plot(x, y, lw=1, color=COLOURS[end], label=None if end in named else end)
+        named.add(end)
+    ax.set(xlabel="reward per step from naive learners", ylabel="reward per step among agents")
     return ax
 
 
