@@ -18,15 +18,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Exit status: 0 if nothing is refuted (or miscalibrated), 1 if something is, 130 if interrupted."
     )
     add("--level", nargs="+", default=[], metavar="L", help="levels, such as L0,L2 or L0-L4 (default); L5 and L7 train")
-    add("--game", metavar="NAME", help="a 2x2 game with its default payoffs: stag_hunt, chicken, matching_pennies, ...")
-    text = "of a symmetric game (default 2,1,0,-1), or tables of any 2x2 game as game.payoffs takes them: [[4,0],[3,2]]"
+    add("--game", metavar="NAME", help="a game with its default payoffs: stag_hunt, rock_paper_scissors, ...")
+    text = "of a symmetric game (default 2,1,0,-1), or tables of k actions as game.payoffs takes them: [[4,0],[3,2]]"
     add("--payoffs", metavar="T,R,P,S", help=text)
     add("--players", type=int, metavar="N", help="a public goods game of so many players (L0, L1, L3)")
     add("--factor", metavar="R", help="of it: by which contributions of 1 are multiplied (default 8/5)")
     text = "chance that {} (default 0; L0, L1, L3)"
     add("--execution", type=float, metavar="E", help=text.format("an action slips"))
     add("--perception", type=float, metavar="D", help=text.format("an action is seen wrongly"))
-    add("--ego", metavar="s0,CC,CD,DC,DD", help="the agent's probabilities of cooperating, own view")
+    add(
+        "--ego",
+        metavar="s0,CC,CD,DC,DD",
+        help="the agent's probabilities of cooperating, own view; with k actions (1 + k^2) k numbers",
+    )
     add("--naive", metavar="s0,CC,CD,DC,DD", help="the co-player's at first, in its own view")
     add("--gamma", type=float, help="discount of the games that stop at random (L0)")
     add("--steps", type=int, metavar="T", help="steps of an inner episode (L0, L1, L4; L2 and L3 use 2)")
@@ -77,7 +81,7 @@ def _group(arguments: argparse.Namespace) -> Any:
 
 
 def _game(name: str | None, payoffs: str | None) -> Any:
-    """The 2x2 game of --game or --payoffs. Raises ValueError for both at once, or a game of more actions."""
+    """The game of --game or --payoffs. Raises ValueError for both at once."""
     from lapg_rl.config import GameConfig
     from lapg_rl.crossval.setting import numbers
     from lapg_theory.game import symmetric_game
@@ -87,15 +91,13 @@ def _game(name: str | None, payoffs: str | None) -> Any:
     if not name and not (payoffs or "").lstrip().startswith("["):
         T, R, P, S = numbers("payoffs", payoffs or "2,1,0,-1", 4)
         return symmetric_game(T, R, P, S)
-    game = GameConfig(kind="matrix", name=name or "", payoffs="" if name else payoffs)
-    if game.matrix is None:
-        raise ValueError(f"levels are about 2x2 games, but {game.title} has more actions")
-    return game.matrix
+    return GameConfig(kind="matrix", name=name or "", payoffs="" if name else payoffs).repeated
 
 
 def setting_of(arguments: argparse.Namespace):
     """The setting that the options describe."""
     from lapg_rl.crossval.setting import Setting, numbers
+    from lapg_theory.game import NormalFormGame
 
     if arguments.factor is not None and arguments.players is None:
         raise ValueError(f"--factor {arguments.factor} is of a public goods game; say of how many with --players")
@@ -103,9 +105,10 @@ def setting_of(arguments: argparse.Namespace):
     if arguments.execution is not None or arguments.perception is not None:
         game = game.noisy(arguments.execution or 0.0, arguments.perception or 0.0)
     given: dict[str, Any] = {"game": game, "budget": _budget(arguments.budget)}
+    k = game.actions[0] if isinstance(game, NormalFormGame) else 2
     for name in ("ego", "naive"):
         if (text := getattr(arguments, name)) is not None:
-            given[name] = numbers(name, text, 2 * (arguments.players or 2) + 1)
+            given[name] = numbers(name, text, 2 * (arguments.players or 2) + 1 if k == 2 else (1 + k * k) * k)
     if arguments.alpha is not None:
         (given["alpha"],) = numbers("alpha", arguments.alpha, 1)
     for name in ("gamma", "steps", "inner_episodes", "batch", "seed", "false_alarms"):

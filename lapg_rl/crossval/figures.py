@@ -11,6 +11,8 @@ from lapg_rl.reports.figures import COLOURS, NAMES, SOFT, THEORY
 from lapg_theory.game import STATES
 
 BLUE, ORANGE, GREEN = (COLOURS[name] for name in ("lapg", "mfos", "batch_unaware"))
+#: More names than this do not fit below a panel.
+MOST_NAMES = 24
 ENDS = {"cooperate": GREEN, "extort": ORANGE, "defect": BLUE, "other": SOFT}
 
 
@@ -24,7 +26,10 @@ def panels(columns: int, height: float = 3.6) -> tuple[Any, Any]:
 
 
 def _states(axes: Any, names: Sequence[str] = STATES) -> None:
-    axes.set_xticks(range(len(names)), names)
+    if len(names) > MOST_NAMES:
+        axes.set_xlabel("slopes in the order of states and actions")
+    else:
+        axes.set_xticks(range(len(names)), names, rotation=0 if len(names) <= 9 else 90)
     axes.axhline(0, color=SOFT, linewidth=0.8)
 
 

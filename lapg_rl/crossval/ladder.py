@@ -46,7 +46,7 @@ TRAINED = {
     "L7": Rung("l7_basin", "Basin", "Does each schedule of a mixed pool lead where the exact dynamics say it does?"),
 }
 RUNGS = LEVELS | TRAINED
-#: Those that are also about more players than two, and about noise.
+#: Those that are also about more players than two, more actions than two, and noise.
 GENERAL = ("L0", "L1", "L3")
 
 
@@ -55,7 +55,8 @@ def check_general(setting: Setting, codes: Iterable[str]) -> None:
     if setting.plain:
         return
     if other := [code for code in codes if code not in GENERAL]:
-        what = f"{setting.game.name} of {setting.players_count} players"
+        sizes = f"{setting.players_count} players" if setting.actions == 2 else f"{setting.actions} actions"
+        what = f"{setting.game.name} of {sizes}"
         noise = "" if setting.game.noise is None else f" with {setting.game.noise}"
         raise ValueError(
             f"{other[0]} is about 2x2 games without noise, but this is {what}{noise}; take --level {','.join(GENERAL)}"

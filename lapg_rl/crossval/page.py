@@ -10,6 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import lapg_rl
 from lapg_rl.crossval import figures
 from lapg_rl.crossval.figures import FIGURES
@@ -189,6 +191,12 @@ def _payoffs(setting: Setting, told: list[Any]) -> str:
             f"{setting.players_count} players{noise}; with 0, 1, ... cooperating co-players C pays {own} and D {other}. A "
             "co-player like the one that is spoken of sits in every other seat"
         )
+    if setting.actions > 2:
+        row, column = ("; ".join(", ".join(line) for line in np.reshape(own, (setting.actions, -1))) for own in told)
+        return (
+            f"{setting.game.name}, {setting.actions} actions{noise}; own action down, the other's across: the agent earns "
+            f"{row}, the co-player {column}"
+        )
     return _payoffs_of_two(told) + noise
 
 
@@ -201,11 +209,16 @@ def _payoffs_of_two(told: list[Any]) -> str:
 
 def _lead(setting: Setting, sabotage: str | None) -> str:
     data = plain(setting)
+    players = (
+        f"an agent that cooperates after {', '.join(setting.states)} with probability {', '.join(data['ego'])}, a co-player "
+        f"that begins with {', '.join(data['naive'])} and learns"
+        if setting.actions == 2
+        else "policies of both players as in results.json; the co-player learns"
+    )
     said = (
         f"{_payoffs(setting, data['payoffs'])}; inner episodes of {setting.steps} steps, {setting.inner_episodes} "
-        f"of them in a meta-episode, {setting.batch} games in a minibatch; an agent that cooperates after "
-        f"{', '.join(setting.states)} with probability {', '.join(data['ego'])}, a co-player that begins with "
-        f"{', '.join(data['naive'])} and learns at rate {data['alpha']}. Budget {setting.budget:g}, seed {setting.seed}."
+        f"of them in a meta-episode, {setting.batch} games in a minibatch; {players} at rate {data['alpha']}. Budget "
+        f"{setting.budget:g}, seed {setting.seed}."
     )
     if sabotage:
         reds = ", ".join(sorted(EXPECTED[sabotage]))

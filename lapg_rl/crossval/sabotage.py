@@ -14,7 +14,7 @@ from lapg_rl.crossval.simulation import Simulation, environment_of
 from lapg_rl.envs import IteratedGroupGame, IteratedMatrixGame
 from lapg_rl.envs.wrapping import inherited
 from lapg_rl.estimators import ESTIMATORS
-from lapg_theory.game import AnonymousGame, MatrixGame
+from lapg_theory.game import AnonymousGame, MatrixGame, NormalFormGame
 
 
 def _present_not_divided(rewards: Any, values: Any, *, gamma: float, gae_lambda: float) -> Any:
@@ -54,12 +54,12 @@ class WrongPayoffs(eqx.Module):
         return state, seen, rewards.at[0].multiply(-1)
 
 
-def _flipped_payoff(game: MatrixGame | AnonymousGame) -> Any:
+def _flipped_payoff(game: MatrixGame | AnonymousGame | NormalFormGame) -> Any:
     """The environment with the sign of the ego's largest payoff changed; the co-player's payoffs are right."""
     if isinstance(game, AnonymousGame):
         return WrongPayoffs(IteratedGroupGame(game))
     env = IteratedMatrixGame(game)
-    worst = jnp.unravel_index(jnp.argmax(jnp.abs(env.payoffs[0])), (2, 2))
+    worst = jnp.unravel_index(jnp.argmax(jnp.abs(env.payoffs[0])), env.payoffs.shape[1:])
     return eqx.tree_at(lambda e: e.payoffs, env, env.payoffs.at[(0, *worst)].multiply(-1))
 
 

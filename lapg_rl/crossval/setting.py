@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from lapg_theory.game import AnonymousGame, FiniteHorizon, MatrixGame, check_count, prisoners_dilemma
+from lapg_theory.game import AnonymousGame, FiniteHorizon, MatrixGame, NormalFormGame, check_count, prisoners_dilemma
 from lapg_theory.game.show import state_names
 from lapg_theory.oracle.episodes import number
 
@@ -29,20 +31,35 @@ def policies_of(players: int) -> dict[str, tuple[Fraction, ...]]:
     }
 
 
+#: With more actions than this states are put together, and level L3 is about single steps: tables grow like their cube.
+FEW_ACTIONS = 4
+
+
+def tables_of(actions: int) -> dict[str, tuple[Fraction, ...]]:
+    """The policies that players of so many actions have by default, row after row: they differ, the learner's little."""
+    rows, found = np.arange(1 + actions**2)[:, None], {}
+    for name, least, slope in (("ego", 1, 3), ("naive", 12, 7)):
+        shares = least + (slope * rows + 2 * np.arange(actions) + rows // actions) % 5
+        found[name] = tuple(Fraction(int(x), int(row.sum())) for row in shares for x in row)
+    return found
+
+
 @dataclasses.dataclass(frozen=True)
 class Setting:
     """The question of a cross-validation; every level reads what it needs.
 
     Attributes:
-        game: a 2x2 game, or an anonymous one of n players; with noise or without.
-        ego: P(cooperate | s0, CC, CD, DC, DD) of the learning-aware agent, strictly between 0 and 1; in a group 2 n + 1.
+        game: a 2x2 game, an anonymous one of n players, or a table of two players with k actions each; with noise or without.
+        ego: P(cooperate | s0, CC, CD, DC, DD) of the learning-aware agent, strictly between 0 and 1; in a group 2 n + 1; with k
+            actions those of all in the opening, then after each joint action, own action first: (1 + k^2) k numbers.
         naive: the same of the co-player, or of each of them, at first, in its own view.
         gamma: discount of the play of level L0 that stops at random.
         steps: T.
         inner_episodes: M.
         batch: B.
-        alpha: learning rate of the naive co-player in probabilities, or None for 1/10 over its largest payoff, so that
-            it steps as far in a game with larger payoffs; `rate` is the one that holds, `eta` the one in log-odds.
+        alpha: learning rate of the naive co-player in probabilities, or None for 1/10 over its largest payoff
+            (1 / (4 k^2) with k > 2 actions), so that it steps as far in a game with larger payoffs; `rate` is the one
+            that holds, `eta` the one in log-odds.
         budget: multiplies all sample sizes.
         seed: of the key.
         false_alarms: rate of a false alarm of each level.
@@ -64,8 +81,12 @@ class Setting:
     false_alarms: float = 0.001
 
     def __post_init__(self):
-        if isinstance(self.game, AnonymousGame):
-            for name, policy in policies_of(self.game.players).items():
+        if isinstance(self.game, NormalFormGame) and (self.game.players != 2 or len(set(self.game.actions)) != 1):
+            raise ValueError(f"levels are about tables of two players with the same number of actions, got {self.game}")
+        if not isinstance(self.game, MatrixGame):
+            group = isinstance(self.game, AnonymousGame)
+            default = policies_of(self.game.players) if group else tables_of(self.actions)
+            for name, policy in default.items():
                 if len(getattr(self, name)) != len(policy) and getattr(self, name) == getattr(type(self), name):
                     object.__setattr__(self, name, policy)
         for name, payoffs in zip(("ego", "naive"), self.payoffs, strict=True):
@@ -82,13 +103,23 @@ class Setting:
             raise ValueError(f"seed must be below 2^32 = {2**32:,}, got {self.seed}")
         for name in ("ego", "naive"):
             policy = getattr(self, name)
-            entries = 2 * self.players_count + 1
+            entries = self.entries
             if len(policy) != entries or not all(0 < p < 1 for p in policy):
-                count = "five" if entries == 5 else str(entries)
-                raise ValueError(
-                    f"{name} needs {count} probabilities strictly between 0 and 1 ({', '.join(self.states)}), got "
-                    f"{', '.join(map(str, policy))}; both players must explore"
+                count, shown = "five" if entries == 5 else str(entries), [*map(str, policy[:20])]
+                shown += ["..."] if len(policy) > 20 else []
+                states = (
+                    ", ".join(self.states) if self.actions == 2 else "k for the opening, then after each joint action"
                 )
+                raise ValueError(
+                    f"{name} needs {count} probabilities strictly between 0 and 1 ({states}), got {', '.join(shown)}; both "
+                    "players must explore"
+                )
+            if (
+                self.actions > 2
+                and (off := np.abs(np.array(policy, float).reshape(-1, self.actions).sum(1) - 1)).max() > 1e-6
+            ):
+                raise ValueError(f"{name} needs {self.actions} probabilities that sum to 1 in each state, but row "
+                                 f"{off.argmax()} is off by {off.max():.3g}")  # fmt: skip
         for name, value, high in (
             ("gamma", self.gamma, 1),
             ("alpha", self.rate, math.inf),
@@ -105,20 +136,61 @@ class Setting:
         return self.game.players if isinstance(self.game, AnonymousGame) else 2
 
     @property
+    def actions(self) -> int:
+        """How many actions each player has."""
+        return self.game.actions[0] if isinstance(self.game, NormalFormGame) else 2
+
+    @property
+    def entries(self) -> int:
+        """How many numbers a policy is."""
+        return 2 * self.players_count + 1 if self.actions == 2 else (1 + self.actions**2) * self.actions
+
+    @property
     def plain(self) -> bool:
         """Whether it is a game of two players without noise, which all levels are about."""
         return isinstance(self.game, MatrixGame) and self.game.noise is None
 
     @property
     def states(self) -> tuple[str, ...]:
-        """What the entries of a policy are called."""
-        return state_names(2 * self.players_count + 1, dilemma=True)
+        """What the entries of a policy are called; with k actions its rows: s0, then both last actions, own first."""
+        if self.actions == 2:
+            return state_names(2 * self.players_count + 1, dilemma=True)
+        return "s0", *(f"{own}.{other}" for own in range(self.actions) for other in range(self.actions))
+
+    @property
+    def groups(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Which states are looked at as one: names, and ones [states, groups].
+
+        Each by itself, but with many actions all after the opening in three groups, by own plus twice the other's modulo 3: a
+        slope in a group is that in all its states at once, and a player that is shown the wrong view plays by other groups.
+        """
+        if self.actions <= FEW_ACTIONS:
+            return self.states, np.eye(len(self.states))
+        own, other = np.divmod(np.arange(self.actions**2), self.actions)
+        member = np.concatenate([[0], 1 + (own + 2 * other) % 3])
+        return ("s0", "mod0", "mod1", "mod2"), np.eye(4)[member]
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """What `compared` gives is called."""
+        names = self.groups[0]
+        return names if self.actions == 2 else tuple(f"{a} {name}" for name in names for a in range(self.actions - 1))
+
+    def compared(self, table: Any) -> np.ndarray:
+        """[..., coordinates] from slopes [..., states], or [..., states, k - 1] with k actions."""
+        if self.actions == 2:
+            return np.asarray(table)
+        found = np.einsum("...sa,sg->...ga", np.asarray(table), self.groups[1][: np.shape(table)[-2]])
+        return found.reshape(*found.shape[:-2], -1)
 
     @property
     def payoffs(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """All that the ego, and a co-player, may earn in a step."""
         if isinstance(self.game, AnonymousGame):
             return ((*self.game.cooperator, *self.game.defector),) * 2
+        if isinstance(self.game, NormalFormGame):
+            row, column = self.game.payoffs
+            return tuple(row.ravel().tolist()), tuple(column.T.ravel().tolist())
         return self.game.row_payoffs, self.game.column_payoffs
 
     @property
@@ -128,8 +200,9 @@ class Setting:
 
     @property
     def players(self) -> tuple[np.ndarray, np.ndarray]:
-        """(ego, naive) as floats."""
-        return np.array(self.ego, float), np.array(self.naive, float)
+        """(ego, naive) as floats; tables [states, k] of more than two actions."""
+        ego, naive = np.array(self.ego, float), np.array(self.naive, float)
+        return (ego, naive) if self.actions == 2 else (ego.reshape(-1, self.actions), naive.reshape(-1, self.actions))
 
     @property
     def rate(self) -> Fraction:
@@ -138,9 +211,10 @@ class Setting:
         What a minibatch moves it by has the size of rate times payoff: a fixed rate would make of a game in larger units
         another one, with a noisier learner that is clipped.
         """
-        return (
-            (Fraction(1, 10) / _largest(self.payoffs[1])).limit_denominator(10**6) if self.alpha is None else self.alpha
-        )
+        if self.alpha is not None:
+            return self.alpha
+        share = Fraction(1, 10) if self.actions == 2 else Fraction(1, 4 * self.actions**2)
+        return (share / _largest(self.payoffs[1])).limit_denominator(10**6)
 
     @property
     def time(self) -> float:
@@ -189,5 +263,12 @@ def numbers(option: str, text: str, count: int) -> tuple[Fraction, ...]:
 
 
 def logits(p: np.ndarray) -> np.ndarray:
-    """Log-odds."""
-    return np.log(p) - np.log1p(-p)
+    """Log-odds [s]; of a table [s, k] all logits but the last one, which is 0: [s, k - 1]."""
+    return np.log(p) - np.log1p(-p) if p.ndim == 1 else np.log(p[:, :-1] / p[:, -1:])
+
+
+def chances(theta: Any) -> Any:
+    """The policy with these logits, in JAX."""
+    if theta.ndim == 1:
+        return jax.nn.sigmoid(theta)
+    return jax.nn.softmax(jnp.concatenate([theta, jnp.zeros_like(theta[:, :1])], axis=1))

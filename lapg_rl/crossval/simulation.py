@@ -22,7 +22,7 @@ from lapg_rl.models import Tabular
 from lapg_rl.play.company import naive_learner
 from lapg_rl.play.coplayers import Group, NaiveLearner
 from lapg_rl.play.rollout import Trajectory, meta_batch
-from lapg_theory.game import AnonymousGame, MatrixGame
+from lapg_theory.game import AnonymousGame, MatrixGame, NormalFormGame
 
 #: Plain policy gradient: the loss whose gradient is the estimator's, with nothing added, clipped or normalised.
 PLAIN = LearnerConfig(
@@ -54,7 +54,7 @@ def learner(config: NaiveConfig) -> NaiveLearner:
     return naive_learner(config)
 
 
-def environment_of(game: MatrixGame | AnonymousGame) -> IteratedMatrixGame | IteratedGroupGame:
+def environment_of(game: MatrixGame | AnonymousGame | NormalFormGame) -> IteratedMatrixGame | IteratedGroupGame:
     """The environment that repeats a game."""
     return IteratedGroupGame(game) if isinstance(game, AnonymousGame) else IteratedMatrixGame(game)
 
@@ -82,7 +82,7 @@ def repeated(tree: Any, count: int) -> Any:
 
 def play(
     simulation: Simulation,
-    game: MatrixGame | AnonymousGame,
+    game: MatrixGame | AnonymousGame | NormalFormGame,
     ego: Any,
     coplayer: Any,
     identity: Any,
@@ -100,18 +100,19 @@ def play(
     return meta_batch(env, ego, player, repeated(identity, count), key, **sizes)
 
 
-def estimates(simulation: Simulation, ego: Tabular, own: Trajectory, estimator: str) -> Float[Array, "k s"]:
+def estimates(simulation: Simulation, ego: Tabular, own: Trajectory, estimator: str) -> Float[Array, "k s *a"]:
     """Each meta-episode's estimate of the gradient of the shaping return in the ego's log-odds, by the production loss.
 
     The loss is a mean over the M T steps of credits that are scaled by B (see `lapg_rl.learn.losses`), so its gradient is
     -1 / (M T) times the estimate. A return depends on two logits only by their difference, the log-odds, so the slope
-    in the first of them is the slope in the log-odds.
+    in the first of them is the slope in the log-odds. With k actions: those in all logits but the last one, [k, s, k - 1].
     """
     config = dataclasses.replace(PLAIN, estimator=estimator)  # type: ignore
     played = experience(own, True, config, table=simulation.estimators)
     steps = math.prod(own.rewards.shape[2:])
     gradient = jax.vmap(lambda batch: eqx.filter_grad(loss, has_aux=True)(ego, batch, config)[0])(played)
-    return -steps * gradient.logits[..., 0]
+    slopes = -steps * gradient.logits
+    return slopes[..., 0] if slopes.shape[-1] == 2 else slopes[..., :-1]
 
 
 def collected(sample: Callable[[Array, int], Any], key: Array, count: int, batch: int) -> Any:

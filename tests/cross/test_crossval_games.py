@@ -74,7 +74,10 @@ def test_the_co_player_climbs_its_own_payoffs():
     ("options", "says"),
     [
         (["--game", "stag"], "unknown name 'stag' in game.name; did you mean stag_hunt"),
-        (["--game", "rock_paper_scissors"], "levels are about 2x2 games, but rock-paper-scissors has more actions"),
+        (
+            ["--game", "rock_paper_scissors", "--level", "L2"],
+            "L2 is about 2x2 games without noise, but this is rock-paper-sci",
+        ),
         (["--game", "chicken", "--payoffs", "2,1,0,-1"], "give one of the two"),
         (["--payoffs", "[[1,2],[3]]"], "game.payoffs must be one k x k table"),
     ],

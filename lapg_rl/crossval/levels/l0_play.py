@@ -14,9 +14,20 @@ from lapg_rl.crossval.statistics import compare_means, joined
 from lapg_rl.crossval.verdict import Level, Sampled
 from lapg_rl.models import memory_one
 from lapg_rl.play.coplayers import FixedStrategy
-from lapg_theory import exact_returns, general_returns, occupancy
-from lapg_theory.game import GTFT, WSLS, AnonymousGame, Discounted, FiniteHorizon, Horizon, group_strategy
-from lapg_theory.game.noise import Noise, counts_seen
+from lapg_theory import exact_returns, float64, general_returns, occupancy
+from lapg_theory.exact.general import seat_view
+from lapg_theory.exact.markov import done, side_by_side, visited
+from lapg_theory.game import (
+    GTFT,
+    WSLS,
+    AnonymousGame,
+    Discounted,
+    FiniteHorizon,
+    Horizon,
+    NormalFormGame,
+    group_strategy,
+)
+from lapg_theory.game.noise import Noise, counts_seen, glances
 
 GAMES = 2**14
 #: A deviation that must not go unseen: this share of the payoff range, or of the steps.
@@ -28,6 +39,8 @@ TAIL = 1e-6
 def pairs(setting: Setting) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The pairs that are played: the setting's, in both seats, and two strategies with trembling hands."""
     ego, naive = setting.players
+    if setting.actions > 2:
+        return {"ego, naive": (ego, naive), "naive, ego": (naive, ego), "copy, next": _known(setting.actions)}
     group = isinstance(setting.game, AnonymousGame)
     known = [group_strategy(name, setting.players_count) for name in ("tft", "grim")] if group else (GTFT, WSLS)
     tremble = [0.1 + 0.8 * np.array(p) for p in known]
@@ -35,9 +48,18 @@ def pairs(setting: Setting) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {"ego, naive": (ego, naive), "naive, ego": (naive, ego), name: (tremble[0], tremble[1])}
 
 
+def _known(k: int) -> tuple[np.ndarray, np.ndarray]:
+    """A player that does what the other did, and one that does the action after that; both tremble."""
+    last = np.tile(np.arange(k), k)
+    copy, following = (np.eye(k)[np.concatenate([[0], row])] for row in (last, (last + 1) % k))
+    return 0.2 / k + 0.8 * copy, 0.2 / k + 0.8 * following
+
+
 def exact_rewards(setting: Setting, pair: tuple, horizon: Horizon) -> Float[np.ndarray, " 2"]:
     """Rewards per step of the ego and of its co-player, or the mean of those that all play so."""
     p, q = pair
+    if setting.actions > 2:
+        return np.asarray(general_returns(setting.game, [p, q], horizon)) / horizon.weight
     if isinstance(setting.game, AnonymousGame):
         own, *others = general_returns(setting.game, [p] + [q] * (setting.players_count - 1), horizon) / horizon.weight
         return np.array([own, np.mean(others)])
@@ -45,12 +67,17 @@ def exact_rewards(setting: Setting, pair: tuple, horizon: Horizon) -> Float[np.n
 
 
 def exact_shares(setting: Setting, pair: tuple, horizon: Horizon) -> Float[np.ndarray, " states"]:
-    """Shares of the steps in which the ego does C, then D, and sees all, ..., none of the others cooperate."""
+    """Shares of the steps in which the ego does C, then D, and sees all, ..., none of the others cooperate.
+
+    With k actions: of all joint actions, own first, as the ego sees them.
+    """
     n, shares, noise = setting.players_count, [], setting.game.noise
+    if setting.actions > 2:
+        return _shares_of_joint_actions(setting, pair, horizon)
     if not isinstance(setting.game, AnonymousGame):
         p, q = pair if noise is None else map(noise.acted, pair)
-        done = np.asarray(occupancy(p, q, horizon))
-        return done if noise is None else _as_seen(done, noise, n)
+        shares = np.asarray(occupancy(p, q, horizon))
+        return shares if noise is None else _as_seen(shares, noise, n)
     for own in range(2):  # a game that pays 1 in one state, and nothing else, returns how often it comes
         for cooperating in range(n - 1, -1, -1):
             pays = np.zeros((2, n))
@@ -58,6 +85,17 @@ def exact_shares(setting: Setting, pair: tuple, horizon: Horizon) -> Float[np.nd
             there = dataclasses.replace(setting.game, cooperator=pays[0], defector=pays[1])
             shares.append(exact_rewards(dataclasses.replace(setting, game=there), pair, horizon)[0])
     return np.array(shares) if noise is None else _as_seen(np.array(shares), noise, n)
+
+
+def _shares_of_joint_actions(setting: Setting, pair: tuple, horizon: Horizon) -> np.ndarray:
+    noise, actions = setting.game.noise, setting.game.actions
+    with float64():
+        acted = [done(jnp.asarray(policy), player, actions, noise) for player, policy in enumerate(pair)]
+        seats = [seat_view(policy, player, actions) for player, policy in enumerate(acted)]
+        shares = np.asarray(visited(side_by_side(seats), horizon)) / horizon.weight
+    if noise is None:
+        return shares
+    return (shares.reshape(actions) @ np.asarray(glances(noise.perception, actions[1:]))).ravel()
 
 
 def _as_seen(shares: np.ndarray, noise: Noise, n: int) -> np.ndarray:
@@ -76,7 +114,8 @@ def _outcomes(
     )
     others = jax.tree.map(lambda *x: jnp.stack(x), *others)
     rewards = jnp.stack([own.rewards, others.rewards.mean(0)], axis=-1)
-    outcomes = (1 + len(others.actions)) * own.actions + others.actions.sum(0)
+    ways = game.actions[1] if isinstance(game, NormalFormGame) else 1 + len(others.actions)
+    outcomes = ways * own.actions + others.actions.sum(0)
     if game.noise is not None:  # what was done is told by what is seen next, which nobody does after the last step
         later = own.observations[..., 1:, :].argmax(-1) - 1
         outcomes = jnp.concatenate([later, jnp.full_like(later[..., :1], -1)], axis=-1)
@@ -102,7 +141,7 @@ def _sums(
         if isinstance(horizon, Discounted):
             length = jax.random.geometric(stop_key, 1 - horizon.gamma, outcomes.shape[:1])
             alive = np.arange(steps) < np.asarray(length)[:, None]
-        seen = (np.asarray(outcomes)[..., None] == np.arange(2 * setting.players_count)) & alive[..., None]
+        seen = (np.asarray(outcomes)[..., None] == np.arange(len(setting.states) - 1)) & alive[..., None]
         return seen.sum(1), (np.asarray(rewards) * alive[..., None]).sum(1)
 
     return collected(sample, key, games // batch, batch * steps)
@@ -133,11 +172,13 @@ def _compare(simulation: Simulation, setting: Setting, horizon: Horizon, key: Ar
                           "sampled": sample.mean(0).tolist(), "error": error.tolist()})  # fmt: skip
     checks = [
         joined(f"returns of both players, {rule}", returns, f"one return off by {SHARE:.0%} of the payoff range"),
-        joined(
-            f"shares of {', '.join(setting.states[1:])}, {rule}", shares, f"{SHARE:.0%} of the steps in another state"
-        ),
+        joined(f"shares of {_outcomes_named(setting)}, {rule}", shares, f"{SHARE:.0%} of the steps in another state"),
     ]
     return checks, shown
+
+
+def _outcomes_named(setting: Setting) -> str:
+    return ", ".join(setting.states[1:]) if setting.actions == 2 else f"all {setting.actions**2} joint actions"
 
 
 def level(setting: Setting, simulation: Simulation = HONEST) -> Level:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from lapg_rl.config import NaiveConfig
-from lapg_rl.crossval.setting import Setting, logits
+from lapg_rl.crossval.setting import Setting, chances, logits
 from lapg_rl.crossval.simulation import (
     HONEST,
     Simulation,
@@ -24,7 +24,7 @@ from lapg_rl.crossval.verdict import Level
 from lapg_rl.models import memory_one
 from lapg_theory import float64, general_returns, oracle
 from lapg_theory.exact.gradients import returns_and_gradients
-from lapg_theory.game import COOPERATE, AnonymousGame, FiniteHorizon
+from lapg_theory.game import COOPERATE, FiniteHorizon, MatrixGame
 from lapg_theory.oracle import episodes as ep
 
 UPDATES = 2**14
@@ -43,7 +43,7 @@ VARIANTS = {
 @compiled
 def _updates(
     simulation: Simulation, game, p: Array, q: Array, key: Array, coplayer: Any, count: int, sizes: tuple[int, int]
-) -> Float[Array, "n s"]:
+) -> Float[Array, "n s *a"]:
     batch, steps = sizes
     naive, first = simulation.coplayer(coplayer), memory_one(q)
     _, seen, *_ = play(
@@ -53,7 +53,7 @@ def _updates(
     def change(episode):
         state = naive.end_of_inner_episode(naive.init(first, batch), episode)
         moved = state.policy.logits - first.logits
-        return moved[:, 0] - moved[:, 1]
+        return moved[:, 0] - moved[:, 1] if moved.shape[1] == 2 else 2 * moved[:, :-1]
 
     return jax.vmap(change)(jax.tree.map(lambda x: x[:, :, 0], seen))
 
@@ -61,29 +61,32 @@ def _updates(
 def sampled_updates(
     simulation: Simulation, setting: Setting, config: NaiveConfig, key: Array, count: int, batch: int, steps: int
 ) -> np.ndarray:
-    """[n, states]: how much one update of the production naive learner moves its log-odds, from independent minibatches."""
+    """[n, states]: how much one update of the production naive learner moves its log-odds, from independent minibatches.
+
+    With k actions [n, coordinates]: twice what it moves the logits by, since its rate is half of that in log-odds.
+    """
     p, q = (jnp.asarray(x, jnp.float32) for x in setting.players)
     sample = lambda k, n: _updates(simulation, setting.game, p, q, k, learner(config), n, (batch, steps))  # noqa: E731
-    return collected(sample, key, count, batch * steps)
+    return setting.compared(collected(sample, key, count, batch * steps))
 
 
 def exact_gradient(setting: Setting, steps: int) -> np.ndarray:
-    """Slope of the co-player's return per step in its own log-odds."""
-    if isinstance(setting.game, AnonymousGame):
-        return _slope_in_group(setting, steps)
+    """Slope of the co-player's return per step in its own log-odds, or in what `Setting.compared` has of them."""
+    if not isinstance(setting.game, MatrixGame):
+        return setting.compared(_slope_in_general(setting, steps))
     found = returns_and_gradients(setting.game, *setting.players, FiniteHorizon(steps), space="probability")
     q = setting.players[1]
     return q * (1 - q) * np.asarray(found.column_by_q) / steps
 
 
-def _slope_in_group(setting: Setting, steps: int) -> np.ndarray:
-    """The same in a group: the first of the learners moves, the others stay."""
+def _slope_in_general(setting: Setting, steps: int) -> np.ndarray:
+    """The same in a group, where the first of the learners moves and the others stay, or with k actions in all logits."""
     horizon, (p, q) = FiniteHorizon(steps), setting.players
     others = [q] * (setting.players_count - 2)
     with float64():
 
         def earned(theta):
-            return general_returns(setting.game, [p, jax.nn.sigmoid(theta), *others], horizon)[1] / steps
+            return general_returns(setting.game, [p, chances(theta), *others], horizon)[1] / steps
 
         return np.asarray(jax.grad(earned)(jnp.asarray(logits(q))))
 
@@ -92,9 +95,8 @@ def enumerated_steps(setting: Setting) -> int:
     """The steps of the inner episodes over which the covariance is a sum."""
     if setting.plain:
         return min(setting.steps, MOST_STEPS)
-    policies = [setting.ego] + [setting.naive] * (setting.players_count - 1)
     for steps in range(min(setting.steps, MOST_STEPS), 1, -1):
-        if oracle.general.size(setting.game, len(policies), steps) <= MOST_EPISODES:
+        if oracle.general.size(setting.game, setting.players_count, steps) <= MOST_EPISODES:
             return steps
     return 1
 
@@ -105,14 +107,14 @@ def exact_covariance(setting: Setting, steps: int) -> np.ndarray:
         return _covariance_of_branches(setting, steps)
     p, q = ep.policy("ego", setting.ego), ep.policy("naive", setting.naive)
     payoffs = tuple(ep.number(value) for value in setting.game.column_payoffs)
-    chances, steps_taken = [], []
+    likely, steps_taken = [], []
     for episode in ep.episodes(steps):  # in the co-player's view
         step = np.zeros(5)
         for (state, action), value in zip(ep.visits(episode), ep.rewards_to_go(payoffs, episode), strict=True):
             step[state] += float(((action == COOPERATE) - q[state]) * value / steps)
-        chances.append(float(ep.probability(q, episode) * ep.probability(p, ep.swap(episode))))
+        likely.append(float(ep.probability(q, episode) * ep.probability(p, ep.swap(episode))))
         steps_taken.append(step)
-    chance, step = np.array(chances), np.array(steps_taken)
+    chance, step = np.array(likely), np.array(steps_taken)
     mean = chance @ step
     return (chance[:, None] * step).T @ step - np.outer(mean, mean)
 
@@ -120,9 +122,12 @@ def exact_covariance(setting: Setting, steps: int) -> np.ndarray:
 def _covariance_of_branches(setting: Setting, steps: int) -> np.ndarray:
     """The same in a group, or with noise, for the first of the learners."""
     p, q = setting.players
+    if setting.actions > 2 and steps == 1:  # of a single step the openings are read only
+        p, q = p[:1], q[:1]
     played = oracle.general.branches(setting.game, [p] + [q] * (setting.players_count - 1), steps)
-    surprise = (played.actions[:, 1] == COOPERATE) - q[played.states[:, 1]]
-    step = played.by_state(1, surprise * played.to_go[:, 1] / steps)
+    score = played.scores(1, q)
+    to_go = (played.to_go[:, 1] / steps).reshape(score.shape[:2] + (1,) * (score.ndim - 2))
+    step = setting.compared(played.by_state(1, score * to_go))
     mean = played.chance @ step
     return (played.chance[:, None] * step).T @ step - np.outer(mean, mean)
 
@@ -187,5 +192,5 @@ def level(setting: Setting, simulation: Simulation = HONEST) -> Level:
         "returns in the minibatch (and centre by its mean, which acts as a baseline). Adam's first step has the length of "
         "its learning rate in every logit, whatever the slope.",
     )
-    data = {"states": setting.states, "mean": shown_mean, "covariance": shown_covariance, "variants": variants}
+    data = {"states": setting.coordinates, "mean": shown_mean, "covariance": shown_covariance, "variants": variants}
     return Level("L1", (mean, covariance), data, notes, setting.false_alarms)

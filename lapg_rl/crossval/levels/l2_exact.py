@@ -6,6 +6,7 @@ chances that the policies give the histories, must be the oracle's rationals.
 """
 
 import itertools
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from lapg_rl.crossval.setting import Setting, derived
+from lapg_rl.crossval.setting import FEW_ACTIONS, Setting, derived
 from lapg_rl.crossval.simulation import HONEST, Simulation, compiled, estimates
 from lapg_rl.crossval.verdict import Exact, Level
 from lapg_rl.models import memory_one
@@ -28,16 +29,49 @@ BATCHES = (2, 3)
 #: The environment holds payoffs in single precision.
 TOLERANCE = 1e-6
 HISTORIES_AT_ONCE = 2**12
+#: Batch sizes at which the oracle gives the gap to the limit, and the number of inner episodes of which pairs are not too many.
+ENUMERATED, MOST_PAIRED = (1, 2, 3, 4), 1500
+
+
+def steps_of(setting: Setting) -> int:
+    """T of what is enumerated: 2, or 1 where minibatches of two such episodes are too many."""
+    few = setting.actions <= FEW_ACTIONS
+    return STEPS if setting.plain or (few and 2 in batches_of(setting, STEPS)) else 1
+
+
+def batches_of(setting: Setting, steps: int) -> tuple[int, ...]:
+    """The batch sizes at which the expectations are enumerated: fewer where an inner episode has more ways to go."""
+    if setting.plain:
+        return ENUMERATED
+    episodes, most = oracle.general.size(setting.game, setting.players_count, steps), oracle.general.MOST_BATCHES
+
+    def feasible(batch: int) -> bool:
+        few = math.comb(episodes + batch - 1, batch) <= most // 10
+        return batch == 1 or few or (batch == 2 and episodes < MOST_PAIRED)
+
+    return tuple(filter(feasible, ENUMERATED))
+
+
+def openings(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
+    """Both players as the oracle takes them: with k actions, of a single step the first row alone."""
+    p, q = setting.players
+    return (p[:1], q[:1]) if setting.actions > 2 and steps_of(setting) == 1 else (p, q)
 
 
 @derived
 def expectations(setting: Setting, batch: int) -> Any:
-    """The oracle's expectations at T = M = 2 against the REINFORCE learner of the setting, or one in each other seat."""
+    """The oracle's expectations at M = 2 against the REINFORCE learner of the setting, or one in each other seat."""
     if not setting.plain:
-        p, q = setting.players
+        p, q = openings(setting)
         learners = [q] * (setting.players_count - 1)
-        sizes = {"steps": STEPS, "batch": batch, "rate": float(setting.rate)}
-        return oracle.general_expectations(setting.game, p, learners, **sizes)
+        sizes = {
+            "steps": steps_of(setting),
+            "batch": batch,
+            "rate": float(setting.rate),
+            "clip": reinforce(setting).clip,
+        }
+        found = oracle.general_expectations(setting.game, p, learners, **sizes)
+        return type(found)(found.J, *(setting.compared(table) for table in found[1:]))
     rule = oracle.Reinforce(setting.game, setting.rate)
     sizes = {"steps": STEPS, "inner_episodes": EPISODES, "batch": batch}
     return oracle.expectations(setting.game, setting.ego, setting.naive, **sizes, update=rule)
@@ -45,7 +79,7 @@ def expectations(setting: Setting, batch: int) -> Any:
 
 def reinforce(setting: Setting) -> ReinforceLearner:
     """The same learner on the sampling side."""
-    return ReinforceLearner(float(setting.rate))
+    return ReinforceLearner(float(setting.rate), 0.04 / setting.actions)
 
 
 def vector(values: Any) -> np.ndarray:
