@@ -1,6 +1,7 @@
 """Speed of exact returns beyond 2x2, in groups a CPU-second, beside a plain NumPy loop in the same run.
 
     python benchmarks/general_returns.py
+    python benchmarks/general_returns.py --smoke      # small sizes, to see that it runs
 
 One thread; medians of five turns in which both take part, and of their ratio turn by turn. Before anything is timed, all of the
 loop's numbers are compared with ours, to 1e-10.
@@ -22,7 +23,7 @@ from lapg_theory.game import Discounted, NormalFormGame, public_goods  # noqa: E
 GAMMA, RANDOM = 0.96, np.random.default_rng(0)
 
 
-def rate(work, groups, seconds=0.5):
+def rate(work, groups, seconds):
     """Groups a CPU-second, over at least so many."""
     start, repeats = time.process_time(), 0
     while time.process_time() - start < seconds:
@@ -68,23 +69,23 @@ def crowd_by_loop(game, policy):
     return seen @ earned
 
 
-def contenders():
+def contenders(batch, crowded, players):
     """For each size what computes it here, how many groups a call, and the same by loop; the numbers compared before."""
-    game, policies = NormalFormGame(RANDOM.normal(size=(3, 2, 2, 2))), RANDOM.uniform(size=(3, 4096, 9))
-    crowd, many = public_goods(100, 20.0), RANDOM.uniform(size=(64, 201))
+    game, policies = NormalFormGame(RANDOM.normal(size=(3, 2, 2, 2))), RANDOM.uniform(size=(3, batch, 9))
+    crowd, many = public_goods(players, players / 5), RANDOM.uniform(size=(crowded, 2 * players + 1))
     few = many[:8]
     sizes = {
-        "3 players, batch 4096": (
+        f"3 players, batch {batch}": (
             lambda: general_returns(game, list(policies), Discounted(GAMMA)),
             lambda: three_by_loop(game.payoffs, *policies),
-            4096,
-            4096,
+            batch,
+            batch,
         ),
-        "100 equal players, batch 64": (
-            lambda: general_returns(crowd, [many] * 100, Discounted(GAMMA))[0],
+        f"{players} equal players, batch {crowded}": (
+            lambda: general_returns(crowd, [many] * players, Discounted(GAMMA))[0],
             lambda: np.array([crowd_by_loop(crowd, policy) for policy in few]),
-            64,
-            8,
+            crowded,
+            len(few),
         ),
     }
     for ours, loop, _, fewer in sizes.values():
@@ -96,9 +97,11 @@ def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--turns", type=int, default=5)
-    turns = parser.parse_args().turns
-    for name, (ours, loop, batch, fewer) in contenders().items():
-        pairs = [(rate(ours, batch), rate(loop, fewer)) for _ in range(turns)]
+    parser.add_argument("--smoke", action="store_true", help="small sizes")
+    arguments = parser.parse_args()
+    turns, sizes, seconds = (1, (8, 2, 10), 0.01) if arguments.smoke else (arguments.turns, (4096, 64, 100), 0.5)
+    for name, (ours, loop, batch, fewer) in contenders(*sizes).items():
+        pairs = [(rate(ours, batch, seconds), rate(loop, fewer, seconds)) for _ in range(turns)]
         for what, rates in zip(("here", "NumPy loop"), zip(*pairs, strict=True), strict=True):
             low, high = min(rates), max(rates)
             print(f"{name}, {what}: {statistics.median(rates):.3g} [{low:.3g}, {high:.3g}] groups a CPU-second")

@@ -4,6 +4,7 @@ Compares with two figures measured on the same kind of machine: 0.167 M pairs a 
 gradient of the M-FOS code at batch 4096, and 0.23 M rounds a CPU-second for memory-one matches in Axelrod.
 
     python benchmarks/theory_speed.py
+    python benchmarks/theory_speed.py --smoke         # small sizes, to see that it runs
 """
 
 import argparse
@@ -34,11 +35,11 @@ def cpu_seconds(work, repeats):
     return min(series)
 
 
-def gradients(dtype, batch=4096):
+def gradients(dtype, batch, repeats):
     """Both returns and all four gradients of a batch of pairs."""
     p, q = jnp.asarray(np.random.default_rng(0).uniform(size=(2, batch, 5)), dtype)
     game, horizon = prisoners_dilemma(0, -1, -2, -3), Discounted(0.96)
-    return batch / cpu_seconds(lambda: returns_and_gradients(game, p, q, horizon), 50)
+    return batch / cpu_seconds(lambda: returns_and_gradients(game, p, q, horizon), repeats)
 
 
 @jax.jit
@@ -57,22 +58,24 @@ def play(p, q, key):
     return total / 200
 
 
-def matches(batch=4096):
+def matches(batch, repeats):
     """Rounds of memory-one matches."""
     p, q = jnp.asarray(np.random.default_rng(0).uniform(size=(2, batch, 5)), jnp.float32)
     off = play(p, q, jax.random.key(1)) - exact_returns(prisoners_dilemma(), p, q, FiniteHorizon(200))[0] / 200
     if abs(off.mean()) > 5 * off.std() / batch**0.5:
         raise SystemExit(f"the sampled matches are wrong: mean {off.mean():.4f} off the exact return")
-    return 200 * batch / cpu_seconds(lambda: play(p, q, jax.random.key(0)), 3)
+    return 200 * batch / cpu_seconds(lambda: play(p, q, jax.random.key(0)), repeats)
 
 
 def main():
     """Measure and print."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False).parse_args()
-    found = {"value and gradient, pairs": [("float32", gradients(jnp.float32))]}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--smoke", action="store_true", help="small sizes")
+    batch, many, few = (64, 1, 1) if parser.parse_args().smoke else (4096, 50, 3)
+    found = {"value and gradient, pairs": [("float32", gradients(jnp.float32, batch, many))]}
     with jax.enable_x64(True):
-        found["value and gradient, pairs"].append(("float64", gradients(jnp.float64)))
-    found["sampled matches, rounds"] = [("float32", matches())]
+        found["value and gradient, pairs"].append(("float64", gradients(jnp.float64, batch, many)))
+    found["sampled matches, rounds"] = [("float32", matches(batch, few))]
     for what, measured in found.items():
         for dtype, rate in measured:
             print(f"{what} a CPU-second, {dtype}: {rate / 1e6:.1f} M = {rate / PEERS[what]:.0f} times the peer's")

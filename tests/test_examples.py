@@ -1,4 +1,4 @@
-"""Every example runs, as a script, in its smallest size."""
+"""Every example and every benchmark runs, as a script, in its smallest size."""
 
 import subprocess
 import sys
@@ -22,6 +22,26 @@ def test_examples_run(example, tmp_path):
     runs = ["--runs", str(tmp_path)] if "--runs" in example.read_text() else []
     done = subprocess.run(
         [sys.executable, "-W", "error", example, "--smoke", *runs, "-f", "kernel.json"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+BENCHMARKS = [
+    path for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.name not in ("peers.py", "plain_ppo.py")
+]
+ARGUMENTS = {"environment_speed.py": ["coin"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda path: path.name)
+def test_benchmarks_run(benchmark, tmp_path):
+    """Those that need nothing but this library, in their smallest size."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", benchmark, *ARGUMENTS.get(benchmark.name, []), "--smoke"],
         capture_output=True,
         text=True,
         cwd=tmp_path,

@@ -39,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--meta-batch", type=int, default=128, metavar="N", help="meta-episodes a match (default 128)")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws other games")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the evaluation there, as JSON")
+    parser.add_argument("--quiet", action="store_true", help="no text; what is kept is kept")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -58,8 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
         if opponents is None:
             records.save(evaluation, folder)
     finally:  # and shown where it can't be kept
-        text = records.compact(dataclasses.asdict(evaluation)) if arguments.json else table(folder, evaluation)
-        print(text, flush=True)
+        if arguments.json:
+            print(records.compact(dataclasses.asdict(evaluation)), flush=True)
+        elif not arguments.quiet:
+            print(table(folder, evaluation), flush=True)
     return 0
 
 

@@ -154,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise end from None
         except BaseException as error:
             if caught:
-                say(f"{name}: {process.SAYING[caught[0]]}")
+                say(f"{name}: {process.saying(caught[0], name)}")
                 return process.STATUS[caught[0]]
             status, line = process.told(error)
             if status is None:

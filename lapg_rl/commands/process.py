@@ -20,9 +20,11 @@ _HANGUP = getattr(signal, "SIGHUP", None)
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: EXIT, _HANGUP: EXIT}
 SAYING = {
     signal.SIGINT: "interrupted; what was saved is kept",
-    signal.SIGTERM: "stopped by SIGTERM; what was saved is kept, and the same command carries on",
-    _HANGUP: "stopped by SIGHUP; what was saved is kept, and the same command carries on",
+    signal.SIGTERM: "stopped by SIGTERM",
+    _HANGUP: "stopped by SIGHUP",
 }
+#: Commands that save what they do as they go, and carry on from there.
+SAVING = frozenset({"train", "demo", "sweep", "exploit", "in-context", "league", "crossval"})
 _caught: list[int] = []
 
 
@@ -85,6 +87,15 @@ def signals() -> Iterator[list[int]]:
 def _hook(unraisable: Any) -> None:
     if not issubclass(unraisable.exc_type, KeyboardInterrupt | Stopped):
         sys.__unraisablehook__(unraisable)
+
+
+def saying(number: int, name: str) -> str:
+    """What is said after a signal to stop the command `lapg NAME`."""
+    if number == signal.SIGINT:
+        return SAYING[number]
+    if name.removeprefix("lapg ") in SAVING:
+        return f"{SAYING[number]}; what was saved is kept, and the same command carries on"
+    return f"{SAYING[number]} before it was done; the same command begins anew"
 
 
 def check_interrupts() -> None:

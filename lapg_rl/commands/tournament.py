@@ -52,15 +52,17 @@ def run(arguments: argparse.Namespace) -> int:
 
     words = [] if arguments.others is None else arguments.others.split(",")
     named = [word.strip() if ":" in word else word.strip().lower() for word in words if word.strip()]
-    for name in named:
-        if name not in tables.COPLAYERS:
-            check_name(name)
     trust.allow(*(name for name in named if tables.is_address(name)))  # what is named is allowed
     check_count("--meta-batch", arguments.meta_batch)  # every mistake in the arguments is told before JAX is imported
     check_draws("--seed", arguments.seed)
-    for folder in runs_in(arguments.runs):
-        RunFolder(folder).check_trained()
-        cfg = RunFolder(folder).config()
+    try:
+        configs = {folder: RunFolder(folder).check_trained() for folder in runs_in(arguments.runs)}
+    except ValueError:  # of two mistakes a mistyped name is told first
+        for name in named:
+            if name not in tables.COPLAYERS:
+                check_name(name)
+        raise
+    for folder, cfg in configs.items():
         for name in named:
             check_player(name, cfg)
         if arguments.curves and cfg.game.players == 2:

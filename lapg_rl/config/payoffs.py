@@ -1,6 +1,7 @@
 """Payoff tables of two players as a config keeps them: checked, and always spelled alike."""
 
 import json
+import re
 from typing import Any, NoReturn
 
 from lapg_rl.config.checks import LARGE, shown
@@ -13,6 +14,8 @@ _SHAPE = (
     "one k x k table of numbers, own action down, the other's across (a symmetric game), or two, the row player's and the "
     "column player's"
 )
+#: Other spellings of what is no finite number.
+_UNBOUNDED = re.compile(r"[+-]?\b(nan|inf|infinity)\b", re.IGNORECASE)
 Table = list[list[int | float]]
 
 
@@ -46,8 +49,8 @@ def _tables(given: Any) -> tuple[Table, Table]:
     if isinstance(given, str) and given.strip().endswith(".nfg"):
         found = NormalFormGame.from_nfg(given.strip()).payoffs.tolist()
     elif isinstance(given, str):
-        try:
-            found = json.loads(given)
+        try:  # JSON knows NaN and Infinity only, which are refused by their name
+            found = json.loads(_UNBOUNDED.sub("NaN", given))
         except (ValueError, RecursionError):
             _refuse(given)
     if _length(found) == 2 and _length(found[0]) and _length(found[0][0]):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lapg_rl.config import Config, tables
-from lapg_rl.interop.axelrod_players import PREFIX, find_player
+from lapg_rl.interop.axelrod_players import PREFIX, check_game, find_player
 from lapg_rl.runs import files
 from lapg_rl.runs.folder import RunFolder
 from lapg_theory.game import NAMED, AnonymousGame, MatrixGame, NormalFormGame
@@ -71,11 +71,16 @@ def check_player(name: str, cfg: Config) -> None:
     if cfg.game.players > 2 and cfg.game.group is not None:
         check_in_group(name)
         return
-    known = [NAIVE, *scripts(cfg)]
+    game = cfg.game.repeated
+    known = [NAIVE, *scripts(cfg), *strategies(game)]
     if name in known:
         return
-    if cfg.game.repeated is None and not cfg.game.is_custom:
+    if game is None and not cfg.game.is_custom:
         raise ValueError(tables.unknown(f"co-player {name!r} for game.kind = {cfg.game.kind}", name, known))
+    if game is not None and name.startswith(PREFIX):
+        check_game(name, game)
+    if isinstance(game, NormalFormGame) and not (tables.is_address(name) or name.startswith(PREFIX)):
+        raise ValueError(tables.unknown(f"co-player {name!r} for a game of {game.actions[0]} actions", name, known))
     check_name(name)
 
 
@@ -109,5 +114,5 @@ def check_opponents(names: Iterable[str], cfg: Config) -> list[Path]:
             RunFolder(name).check_trained()
             runs.append(Path(name))
         else:
-            check_name(name)
+            check_player(name, cfg)
     return runs

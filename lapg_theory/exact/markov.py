@@ -11,7 +11,7 @@ from lapg_theory.exact.precision import as_floats
 from lapg_theory.game import FiniteHorizon
 from lapg_theory.game.noise import glances, slips
 
-MOST_STATES = 4096
+MOST_STATES, MANY_STATES = 4096, 1024
 
 
 def visited(chances: Any, horizon: Any) -> Any:
@@ -27,7 +27,11 @@ def visited(chances: Any, horizon: Any) -> Any:
 
         last, before = jax.lax.scan(body, start, length=horizon.steps - 1)
         return before.sum(0) + last
-    system = jnp.eye(start.shape[-1], dtype=start.dtype) - horizon.gamma * jnp.swapaxes(onward, -1, -2)
+    system, states = -horizon.gamma * jnp.swapaxes(onward, -1, -2), start.shape[-1]
+    if states < MANY_STATES:
+        system = jnp.eye(states, dtype=start.dtype) + system
+    else:  # a large unit matrix XLA works out while it compiles, with alarms on how long that takes
+        system = system.at[..., jnp.arange(states), jnp.arange(states)].add(1.0)
     return jnp.linalg.solve(system, start[..., None])[..., 0]
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import numbers
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -127,8 +128,16 @@ def symmetric_game(T: Any, R: Any, P: Any, S: Any, name: str = "symmetric game")
     return MatrixGame(cell_table(T, R, P, S), ((R, T), (S, P)), name)
 
 
-def _ordered(kind: str, condition: str, holds: bool, T: Any, R: Any, P: Any, S: Any) -> MatrixGame:
-    if not holds:
+def _refuse_complex(**payoffs: Any) -> None:
+    """Complex numbers have no order."""
+    for name, value in payoffs.items():
+        if isinstance(plain(value), complex):
+            raise ValueError(f"{name} must be a finite number, got {value!r}")
+
+
+def _ordered(kind: str, condition: str, holds: Callable[..., Any], T: Any, R: Any, P: Any, S: Any) -> MatrixGame:
+    _refuse_complex(T=T, R=R, P=P, S=S)
+    if not holds(T, R, P, S):
         raise ValueError(
             f"(T, R, P, S) = ({T}, {R}, {P}, {S}) is no {kind}: it needs {condition}. "
             "Change the payoffs, or build any 2x2 game with symmetric_game(T, R, P, S)."
@@ -155,7 +164,7 @@ def prisoners_dilemma(T: Any = 2, R: Any = 1, P: Any = 0, S: Any = -1) -> Matrix
         >>> lt.prisoners_dilemma().trps
         (2, 1, 0, -1)
     """
-    return _ordered("prisoner's dilemma", "T > R > P > S", bool(T > R > P > S), T, R, P, S)
+    return _ordered("prisoner's dilemma", "T > R > P > S", lambda T, R, P, S: T > R > P > S, T, R, P, S)
 
 
 def donation_game(benefit: Any = 2, cost: Any = 1) -> MatrixGame:
@@ -166,6 +175,7 @@ def donation_game(benefit: Any = 2, cost: Any = 1) -> MatrixGame:
         >>> lt.donation_game(benefit=3, cost=1).trps
         (3, 2, 0, -1)
     """
+    _refuse_complex(benefit=benefit, cost=cost)
     benefit, cost = plain(benefit), plain(cost)
     return prisoners_dilemma(T=benefit, R=benefit - cost, P=0 * cost, S=-cost)
 
@@ -184,7 +194,7 @@ def stag_hunt(T: Any = 2, R: Any = 3, P: Any = 1, S: Any = 0) -> MatrixGame:
         >>> lt.stag_hunt().is_dilemma
         False
     """
-    return _ordered("stag hunt", "R > T >= P > S", bool(R > T >= P > S), T, R, P, S)
+    return _ordered("stag hunt", "R > T >= P > S", lambda T, R, P, S: R > T >= P > S, T, R, P, S)
 
 
 def chicken(T: Any = 3, R: Any = 2, P: Any = 0, S: Any = 1) -> MatrixGame:
@@ -201,7 +211,7 @@ def chicken(T: Any = 3, R: Any = 2, P: Any = 0, S: Any = 1) -> MatrixGame:
         >>> lt.chicken().trps
         (3, 2, 0, 1)
     """
-    return _ordered("game of chicken", "T > R > S > P", bool(T > R > S > P), T, R, P, S)
+    return _ordered("game of chicken", "T > R > S > P", lambda T, R, P, S: T > R > S > P, T, R, P, S)
 
 
 def battle_of_the_sexes(favourite: Any = 3, other: Any = 2, apart: Any = 0) -> MatrixGame:
@@ -215,6 +225,7 @@ def battle_of_the_sexes(favourite: Any = 3, other: Any = 2, apart: Any = 0) -> M
         >>> lt.battle_of_the_sexes().row
         ((3, 0), (0, 2))
     """
+    _refuse_complex(favourite=favourite, other=other, apart=apart)
     if not favourite > other > apart:
         raise ValueError(f"battle of the sexes needs favourite > other > apart, got {favourite}, {other}, {apart}")
     row = ((favourite, apart), (apart, other))
@@ -230,6 +241,7 @@ def matching_pennies(stake: Any = 1) -> MatrixGame:
         ((-1, 1), (1, -1))
     """
     stake = plain(stake)
+    _refuse_complex(stake=stake)
     if not stake > 0:
         raise ValueError(f"matching pennies needs stake > 0, got {stake}")
     row = ((stake, -stake), (-stake, stake))

@@ -14,6 +14,7 @@ from lapg_theory.game.conventions import COOPERATE
 from lapg_theory.game.horizons import check_count
 from lapg_theory.game.matrix_game import MatrixGame
 from lapg_theory.game.noise import Noise, noise_of
+from lapg_theory.game.numbers import check_number
 
 MOST_ENTRIES = 2**20  # of a payoff table
 
@@ -21,9 +22,14 @@ MOST_ENTRIES = 2**20  # of a payoff table
 def finite_table(name: str, values: Any) -> np.ndarray:
     """The values as a read-only float array, refused where they are not finite or no full table."""
     try:
-        array = np.array(values, dtype=float, ndmin=1) + 0.0  # no negative zeros: equal games have equal bytes
+        complex_ = np.asarray(values).dtype.kind == "c"  # which NumPy would cast
+        array = (
+            np.array(0.0 if complex_ else values, dtype=float, ndmin=1) + 0.0
+        )  # no -0.0: equal games have equal bytes
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be a full table of numbers, with no row of another length") from None
+    if complex_:
+        raise ValueError(f"{name} must be finite numbers, but holds complex ones; take their real parts")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite numbers, but holds {array[~np.isfinite(array)].flat[0]}")
     array.flags.writeable = False
@@ -204,10 +210,11 @@ def public_goods(players: Any, factor: Any, cost: Any = 1.0) -> AnonymousGame:
     """The public goods game: contributions of `cost` are multiplied by `factor` and shared by all players.
 
     With k contributors each player earns factor cost k / players, less cost if it contributes (C). A dilemma
-    (`is_dilemma`) if and only if 1 < factor < players; players 2, factor 4/3, cost 3 is the default prisoner's dilemma.
+    if and only if 1 < factor < players (otherwise its name says so); players 2, factor 4/3, cost 3 is the default prisoner's
+    dilemma.
 
     Raises:
-        ValueError: unless players is an integer >= 2 and factor and cost are positive and finite.
+        ValueError: unless players is an integer >= 2, factor and cost are positive and finite.
 
     Example:
         >>> import lapg_theory as lt
@@ -219,7 +226,10 @@ def public_goods(players: Any, factor: Any, cost: Any = 1.0) -> AnonymousGame:
         if not (isinstance(value, numbers.Real) and 0 < float(value) < math.inf):
             raise ValueError(f"{name} must be a positive and finite number, got {value!r}")
     share = [factor * cost * k / players for k in range(players + 1)]
-    return AnonymousGame([x - cost for x in share[1:]], share[:-1], "public goods")
+    name = (
+        "public goods" if 1 < factor < players else f"public goods (no dilemma: factor {factor} of {players} players)"
+    )
+    return AnonymousGame([x - cost for x in share[1:]], share[:-1], name)
 
 
 def graded_dilemma(levels: Any = 3, benefit: Any = 2.0, cost: Any = 1.0) -> NormalFormGame:
@@ -232,7 +242,8 @@ def graded_dilemma(levels: Any = 3, benefit: Any = 2.0, cost: Any = 1.0) -> Norm
         ValueError: unless levels is an integer >= 2 and benefit > cost > 0.
     """
     check_count("levels", levels, least=2)
-    if not math.inf > benefit > cost > 0:
+    benefit, cost = check_number("benefit", benefit), check_number("cost", cost)
+    if not benefit > cost > 0:
         raise ValueError(f"a dilemma needs benefit > cost > 0, got benefit {benefit} and cost {cost}")
     given = np.linspace(1, 0, levels)
     own = benefit * given[None] - cost * given[:, None]
@@ -247,7 +258,8 @@ def rock_paper_scissors(win: Any = 1.0, loss: Any = 1.0, tie: Any = 0.0) -> Norm
     Raises:
         ValueError: unless win > tie > -loss.
     """
-    if not math.inf > win > tie > -loss > -math.inf:
+    win, loss, tie = (check_number(*pair) for pair in (("win", win), ("loss", loss), ("tie", tie)))
+    if not win > tie > -loss:
         raise ValueError(f"rock-paper-scissors needs win > tie > -loss, got win {win}, tie {tie}, loss {loss}")
     own = np.array([[tie, -loss, win], [win, tie, -loss], [-loss, win, tie]])
     return NormalFormGame((own, own.T), "rock-paper-scissors")

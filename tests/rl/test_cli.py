@@ -125,6 +125,8 @@ def test_a_small_run_goes_all_the_way_to_its_report(tmp_path, capsys):
     assert {"naive", "alld", "tft"} <= {match["opponent"] for match in printed["matches"]}
     assert main(["evaluate", "one", "--meta-batch", "3"]) == 0
     assert "payoff line" in capsys.readouterr().out
+    assert main(["evaluate", "one", "--meta-batch", "3", "--quiet"]) == 0
+    assert not capsys.readouterr().out
 
     assert main(["report", "one", "two", "--out", "out/r.html", "--figure", "out/f.svg", "--export", "kept"]) == 0
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"r.html", "r.json", "r.md", "f.svg"}

@@ -301,6 +301,11 @@ def test_a_run_in_groups_is_evaluated_reported_watched_and_compared(run, tmp_pat
 @pytest.mark.parametrize(
     ("line", "says"),
     [
+        (["tournament", "RUN", "--with", "nosuch"], "unknown co-player 'nosuch' for a group; known: naive, allc"),
+        (
+            ["tournament", "RUN", "--with", "axelrod:TitForTat"],
+            "unknown co-player 'axelrod:TitForTat' for a group; known",
+        ),
         (["tournament", "RUN", "--with", "wsls"], "unknown co-player 'wsls' for a group; known: naive, allc"),
         (["evaluate", "RUN", "zd-extort-3"], "unknown co-player 'zd-extort-3' for a group; known: naive, allc"),
         (

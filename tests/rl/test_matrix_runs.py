@@ -99,6 +99,8 @@ NUMBER = "must be finite numbers between -1e.06 and 1e.06, got "
 SHAPE = "must be one k x k table of numbers"
 REFUSALS = {
     "[[NaN,0],[3,2]]": NUMBER + "nan",
+    "[[nan,0],[3,2]]": NUMBER + "nan",
+    "[[-inf,0],[3,2]]": NUMBER + "nan",
     "[[Infinity,0],[3,2]]": NUMBER + "inf",
     "[[1e7,0],[3,2]]": NUMBER + "10000000.0; rescale",
     f"[[1{'0' * 400},0],[3,2]]": NUMBER + r"1000+\.\.\.",

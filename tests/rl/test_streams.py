@@ -87,6 +87,12 @@ def test_a_signal_while_modules_are_imported_gives_one_line(number, status, word
     assert said.startswith("lapg train: ") and words in said
 
 
+def test_after_a_signal_saved_things_are_spoken_of_only_where_there_are_any():
+    said = {name: process.saying(signal.SIGTERM, f"lapg {name}") for name in ("sweep", "theory")}
+    assert said["sweep"] == "stopped by SIGTERM; what was saved is kept, and the same command carries on"
+    assert said["theory"] == "stopped by SIGTERM before it was done; the same command begins anew"
+
+
 def test_an_interrupt_that_an_import_swallows_still_counts(monkeypatch, capsys):
     def swallowed():
         try:

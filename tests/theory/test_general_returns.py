@@ -1,6 +1,8 @@
 """Returns of any game against the fast 2x2 chain, enumeration of all histories, numbers worked out by hand, and Akin."""
 
 import itertools
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -228,3 +230,14 @@ THREE, TABLE = public_goods(3, 2), normal_form(public_goods(3, 2))
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.slow
+def test_twelve_named_players_say_nothing_on_standard_error():
+    code = (
+        "import numpy as np, lapg_theory as lt; players = [np.full(25, x) for x in np.linspace(0.1, 0.9, 12)];"
+        "print(lt.general_returns(lt.public_goods(12, 2.0), players, lt.Discounted(0.9)).sum())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 0 and ran.stderr == ""
+    assert float(ran.stdout) == pytest.approx(10 * 12 * 0.5 * (2 - 1))  # contributions double, for ever

@@ -17,15 +17,20 @@ from lapg_theory import (
     train_shaper,
     zd,
 )
+from lapg_theory.certificate.group import critical_time
 from lapg_theory.dynamics import integrate, iterate
 from lapg_theory.exact.gradients import returns_and_gradients
 from lapg_theory.game import (
     TFT,
     Discounted,
+    NormalFormGame,
+    StochasticGame,
     battle_of_the_sexes,
     chicken,
     matching_pennies,
     prisoners_dilemma,
+    public_goods,
+    rock_paper_scissors,
     symmetric_game,
 )
 from lapg_theory.learning import Naive, sobol_logits
@@ -168,6 +173,21 @@ REFUSALS = {
     ),
     "payoff not a number": (lambda: symmetric_game(1, np.float32(NAN), 0, 0), "payoffs must be finite numbers, got"),
     "payoff in words": (lambda: symmetric_game("a", 1, 0, 0), "payoffs must be finite numbers, got 'a'"),
+    "complex payoff": (lambda: prisoners_dilemma(2 + 1j, 1, 0, -1), r"T must be a finite number, got \(2\+1j\)"),
+    "complex table": (
+        lambda: NormalFormGame(np.full((2, 2, 2), 1j)),
+        "payoffs must be finite numbers, but holds complex",
+    ),
+    "complex rewards": (
+        lambda: StochasticGame(np.ones((1, 2, 1)), np.full((1, 1, 2, 1), 1j)),
+        "rewards must be finite",
+    ),
+    "complex stake": (lambda: matching_pennies(1j), "stake must be a finite number"),
+    "complex win": (lambda: rock_paper_scissors(1j), "win must be a finite number"),
+    "public goods that always pay": (
+        lambda: critical_time(public_goods(3, 4), gamma=0.9, naive=1),
+        r"public goods \(no dilemma: factor 4 of 3 players\) is no dilemma",
+    ),
     "dilemma not a number": (lambda: prisoners_dilemma(NAN, 1, 0, -1), "is no prisoner's dilemma"),
     "negative rate": (lambda: shaping_return(PD, HORIZON, TFT, np.zeros(5), -1.0, 2), "eta must be a finite .*got -1"),
     "infinite rate": (lambda: naive_course(PD, HORIZON, TFT, np.zeros(5), np.inf, 2), "eta must be a finite .*got inf"),
