@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from lapg_rl.crossval.setting import Setting
+from lapg_rl.crossval.setting import FEW_ACTIONS, Setting
 from lapg_rl.crossval.simulation import HONEST, Simulation, collected, compiled, play
 from lapg_rl.crossval.statistics import compare_means, joined
 from lapg_rl.crossval.verdict import Level, Sampled
@@ -161,7 +161,8 @@ def _compare(simulation: Simulation, setting: Setting, horizon: Horizon, key: Ar
         exact, visits = exact_rewards(setting, pair, horizon), exact_shares(setting, pair, steps)
         counts, _ = _sums(simulation, setting, pair, horizon, jax.random.fold_in(key, 2 * n), games)
         _, sums = _sums(simulation, setting, pair, horizon, jax.random.fold_in(key, 2 * n + 1), games)
-        counts, sums = counts / steps.weight, sums / horizon.weight
+        counts, visits = _together(setting, counts / steps.weight), _together(setting, visits)
+        sums = sums / horizon.weight
         returns.append(compare_means("", sums, exact, SHARE * np.diag(scale), ""))
         shares.append(
             compare_means("", counts, visits, SHARE * (np.eye(len(visits)) - np.roll(np.eye(len(visits)), 1, 1)), "")
@@ -178,7 +179,17 @@ def _compare(simulation: Simulation, setting: Setting, horizon: Horizon, key: Ar
 
 
 def _outcomes_named(setting: Setting) -> str:
-    return ", ".join(setting.states[1:]) if setting.actions == 2 else f"all {setting.actions**2} joint actions"
+    if setting.actions == 2:
+        return ", ".join(setting.states[1:])
+    return f"all {setting.actions**2} joint actions" if setting.actions <= FEW_ACTIONS else "both actions modulo 4"
+
+
+def _together(setting: Setting, shares: np.ndarray) -> np.ndarray:
+    """[..., cells]: shares of joint actions, which with many are so rare that they are put together, 4 x 4."""
+    if setting.actions <= FEW_ACTIONS:
+        return shares
+    own, other = np.divmod(np.arange(setting.actions**2), setting.actions)
+    return shares @ np.eye(16)[4 * (own % 4) + other % 4]
 
 
 def level(setting: Setting, simulation: Simulation = HONEST) -> Level:

@@ -52,6 +52,11 @@ def batches_of(setting: Setting, steps: int) -> tuple[int, ...]:
     return tuple(filter(feasible, ENUMERATED))
 
 
+def read(setting: Setting, slopes: Any) -> Any:
+    """Those of [..., coordinates] that are ever read: of a single step those of the opening."""
+    return slopes[..., : setting.actions - 1] if steps_of(setting) == 1 else slopes
+
+
 def openings(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
     """Both players as the oracle takes them: with k actions, of a single step the first row alone."""
     p, q = setting.players
@@ -71,7 +76,7 @@ def expectations(setting: Setting, batch: int) -> Any:
             "clip": reinforce(setting).clip,
         }
         found = oracle.general_expectations(setting.game, p, learners, **sizes)
-        return type(found)(found.J, *(setting.compared(table) for table in found[1:]))
+        return type(found)(found.J, *(read(setting, setting.compared(table)) for table in found[1:]))
     rule = oracle.Reinforce(setting.game, setting.rate)
     sizes = {"steps": STEPS, "inner_episodes": EPISODES, "batch": batch}
     return oracle.expectations(setting.game, setting.ego, setting.naive, **sizes, update=rule)

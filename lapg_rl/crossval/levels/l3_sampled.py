@@ -15,7 +15,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from lapg_rl.crossval.levels import l2_exact
-from lapg_rl.crossval.levels.l2_exact import EPISODES, STEPS, bias, expectations, openings, reinforce, steps_of, vector
+from lapg_rl.crossval.levels.l2_exact import (
+    EPISODES,
+    STEPS,
+    bias,
+    expectations,
+    openings,
+    read,
+    reinforce,
+    steps_of,
+    vector,
+)
 from lapg_rl.crossval.setting import Setting, chances, derived, logits
 from lapg_rl.crossval.simulation import HONEST, Simulation, collected, compiled, estimates, play
 from lapg_rl.crossval.statistics import compare_means, fitted_slope, joined
@@ -59,7 +69,7 @@ def sampled_estimates(
     sample = lambda k, n: _estimates(  # noqa: E731
         simulation, setting.game, p, q, k, reinforce(setting), estimator, n, (batch, steps)
     )
-    return setting.compared(collected(sample, key, count, batch * steps * EPISODES))
+    return read(setting, setting.compared(collected(sample, key, count, batch * steps * EPISODES)))
 
 
 @derived
@@ -86,7 +96,7 @@ def limit(setting: Setting) -> np.ndarray:
 
     with float64():
         p, q = setting.players
-        return setting.compared(jax.grad(total)(jnp.asarray(logits(p)), jnp.asarray(q)))
+        return read(setting, setting.compared(jax.grad(total)(jnp.asarray(logits(p)), jnp.asarray(q))))
 
 
 def meta_episodes(setting: Setting) -> int:
@@ -204,7 +214,7 @@ def level(setting: Setting, simulation: Simulation = HONEST) -> Level:
     gap, coefficient, told = _gap(setting)
     sizes = batches_of(setting)
     blind = [vector(expectations(setting, batch).batch_unaware).tolist() for batch in sizes]
-    data = {"states": setting.coordinates,
+    data = {"states": read(setting, np.array(setting.coordinates)).tolist(),
             "scores": scores, "batch": min(setting.batch, sizes[-1]),
             "limit": limit(setting).tolist(), "coefficient": None,
             "batches": sizes, "oracle": told, "batch_unaware": blind, "points": []}  # fmt: skip
