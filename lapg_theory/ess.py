@@ -8,12 +8,14 @@ E(S, I) > E(I, I). (Maynard Smith & Price 1973, Nature 246; Broom, Cannings & Vi
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lapg_theory.game import NAMED, AnonymousGame, Horizon, MatrixGame, group_strategy
+from lapg_theory.game.numbers import check_probabilities
 
 ROUNDING = 1e-9  # of the largest payoff, per step
 
@@ -72,6 +74,20 @@ def _named(against: Any, players: int) -> dict[str, np.ndarray]:
     return {name: _policy(policy, players) for name, policy in pairs}
 
 
+def _there(strategy: Any, against: Any, game: Any) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
+    """The resident, all that differ from it by name, and how many play."""
+    if isinstance(game, MatrixGame) and not game.is_symmetric:
+        raise ValueError(f"{game.name} is not symmetric: a resident and an invader must be able to trade places")
+    players = game.players if isinstance(game, AnonymousGame) else 2
+    if against is None and players > 2:
+        raise ValueError(f"against must name strategies in groups of {players}: the deterministic ones are too many")
+    against = [against] if isinstance(against, str) else against
+    resident = _policy(strategy, players)
+    invaders = _named(pure_strategies() if against is None else against, players)
+    invaders = {name: policy for name, policy in invaders.items() if not np.array_equal(policy, resident)}
+    return resident, invaders, players
+
+
 def is_ess(
     strategy: Any,
     against: Mapping[str, Any] | Sequence[Any] | None = None,
@@ -91,15 +107,7 @@ def is_ess(
     Raises:
         ValueError: for a game that is not symmetric, an unknown name, no one to test with, or what is no policy.
     """
-    if isinstance(game, MatrixGame) and not game.is_symmetric:
-        raise ValueError(f"{game.name} is not symmetric: a resident and an invader must be able to trade places")
-    players = game.players if isinstance(game, AnonymousGame) else 2
-    if against is None and players > 2:
-        raise ValueError(f"against must name strategies in groups of {players}: the deterministic ones are too many")
-    against = [against] if isinstance(against, str) else against
-    resident = _policy(strategy, players)
-    invaders = _named(pure_strategies() if against is None else against, players)
-    invaders = {name: policy for name, policy in invaders.items() if not np.array_equal(policy, resident)}
+    resident, invaders, players = _there(strategy, against, game)
     names = tuple(invaders)
     if not names:
         return EssVerdict(None, 0.0, (), ())
@@ -110,6 +118,38 @@ def is_ess(
     worst = int(first.argmin())
     neutral = tuple(name for name, lead in zip(names, first, strict=True) if lead == 0)
     return EssVerdict(names[worst] if first[worst] < 0 else None, max(0.0, -float(first[worst])), neutral, names)
+
+
+def gains(
+    strategy: Any,
+    against: Mapping[str, Any] | Sequence[Any] | None = None,
+    *,
+    game: MatrixGame | AnonymousGame,
+    horizon: Horizon,
+    shares: Any,
+) -> dict[str, np.ndarray]:
+    """What each invader earns per step above the resident, on average, where it has these shares of the population.
+
+    Of the n - 1 co-players of everybody each invades with chance `shares`. At 0 the sign says what `is_ess` says, but for ties.
+
+    Args:
+        strategy: the resident, as for `is_ess`; `against`, `game` and `horizon` likewise.
+        against: the invaders.
+        game: a symmetric `MatrixGame` or an `AnonymousGame`.
+        horizon: how long each encounter lasts.
+        shares: of the invader, in [0, 1].
+
+    Raises:
+        ValueError: as for `is_ess`, and for a share outside [0, 1].
+    """
+    resident, invaders, players = _there(strategy, against, game)
+    x = check_probabilities("shares", shares)
+    if not invaders:
+        return {}
+    leads = _leads(game, resident, np.stack(list(invaders.values())), players, horizon)
+    meets = [math.comb(players - 1, k) * x**k * (1 - x) ** (players - 1 - k) for k in range(players)]
+    found = -np.tensordot(np.stack(meets, -1), leads, 1)
+    return {name: found[..., i] for i, name in enumerate(invaders)}
 
 
 def _leads(game: Any, resident: np.ndarray, invaders: np.ndarray, players: int, horizon: Any) -> np.ndarray:

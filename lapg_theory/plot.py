@@ -10,6 +10,11 @@ import numpy as np
 
 from lapg_theory.basin.course import Course
 from lapg_theory.evolution import Population
+from lapg_theory.figures.flows import CORNERS, corner_names
+from lapg_theory.figures.flows import actions as actions
+from lapg_theory.figures.flows import commons as commons
+from lapg_theory.figures.flows import flow as flow
+from lapg_theory.figures.flows import invasion as invasion
 from lapg_theory.figures.maps import COLOURS
 from lapg_theory.game import Horizon, MatrixGame, look
 from lapg_theory.game.look import save as save
@@ -204,22 +209,15 @@ def simplex(types: Population, *, points: int = 12, ax: Any = None) -> Any:
     """
     if len(types.names) != 3:
         raise ValueError(f"a triangle shows three types, got {len(types.names)}: {', '.join(types.names)}")
-    ax, corners = look.single(ax), np.array([[0, 0], [1, 0], [0.5, np.sqrt(3) / 2]])
-    ax.plot(*np.concatenate([corners, corners[:1]]).T, color=look.SOFT, linewidth=1)
+    ax = look.single(ax)
     shares = np.array([(i, j, points - i - j) for i in range(points + 1) for j in range(points + 1 - i)]) / points
-    flow = np.array([types.velocity(x) for x in shares])
-    at, to = shares @ corners, flow @ corners
+    velocity = np.array([types.velocity(x) for x in shares])
+    at, to = shares @ CORNERS, velocity @ CORNERS
     length = np.linalg.norm(to, axis=1, keepdims=True)
     along = to / np.where(length > 0, length, 1)
     ax.quiver(*at.T, *along.T, length[:, 0], cmap="cividis", pivot="mid", scale=2.2 * points, width=0.006)
     for rest in types.rest_points():
         face = look.INK if rest.stable else "white"
-        ax.scatter(*(rest.shares @ corners), s=45, facecolor=face, edgecolor=look.INK, zorder=3, clip_on=False)
-    for name, place, where in zip(types.names, corners, ("right", "left", "center"), strict=True):
-        up = where == "center"
-        offset = (0, 6 if up else -6)
-        how = {"ha": where, "va": "bottom" if up else "top", "textcoords": "offset points"}
-        ax.annotate(name, place, offset, **how)
-    ax.set_aspect("equal")
-    ax.axis("off")
+        ax.scatter(*(rest.shares @ CORNERS), s=45, facecolor=face, edgecolor=look.INK, zorder=3, clip_on=False)
+    corner_names(ax, types.names)
     return ax

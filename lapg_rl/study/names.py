@@ -79,7 +79,9 @@ def check_player(name: str, cfg: Config) -> None:
         raise ValueError(tables.unknown(f"co-player {name!r} for game.kind = {cfg.game.kind}", name, known))
     if game is not None and name.startswith(PREFIX):
         check_game(name, game)
-    if isinstance(game, NormalFormGame) and not (is_strategy(name) or tables.is_address(name) or name.startswith(PREFIX)):
+    if isinstance(game, NormalFormGame) and not (
+        is_strategy(name) or tables.is_address(name) or name.startswith(PREFIX)
+    ):
         raise ValueError(tables.unknown(f"co-player {name!r} for a game of {game.actions[0]} actions", name, known))
     check_name(name)
 
