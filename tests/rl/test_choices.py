@@ -64,6 +64,20 @@ def test_advantage_alignment_is_its_double_sum(past_lambda):
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+def test_undiscounted_past_advantages_are_what_an_inner_episode_brought_beyond_what_was_expected():
+    """R_k + V(h_k) - V(h_0), of that inner episode alone; `past_lambda` 0."""
+    with float64():
+        settings = {"reward_scale": SCALE, "others": Others(*map(jnp.asarray, OTHERS)), "gamma": 1.0, "gae_lambda": 1.0}
+        found, without = (
+            advantage_alignment(*map(jnp.asarray, OWN), alignment=AlignmentConfig(beta=beta), **settings)
+            for beta in (1.0, 0.0)
+        )
+    rewards, values = OWN
+    beyond = np.cumsum(rewards, -1) - rewards + values - values[..., :1]
+    theirs = (np.cumsum(THEIRS[0][..., ::-1], -1)[..., ::-1] - THEIRS[1]).sum(0)
+    np.testing.assert_allclose(found - without, beyond * theirs / SCALE / B, atol=1e-12)
+
+
 def test_the_form_for_many_players_takes_means_of_the_past():
     found = called(advantage_alignment, alignment=AlignmentConfig(beta=3.0, past="mean", past_lambda=LAM))
     np.testing.assert_allclose(found, literal(lambda *_: 3 / SCALE, LAM, mean=True), atol=1e-12)
