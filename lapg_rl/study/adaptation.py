@@ -12,16 +12,18 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from lapg_rl.config import Config
-from lapg_rl.config.checks import check_draws, unknown
+from lapg_rl.config.checks import check_draws
 from lapg_rl.envs.build import bare_environment, environment, matrix_game
 from lapg_rl.interfaces import Kind
-from lapg_rl.play.company import Company, fixed_strategy, kind_of, sizes
+from lapg_rl.play.company import Company, kind_of, sizes
 from lapg_rl.play.coplayers import FixedStrategy
 from lapg_rl.play.rollout import meta_batch as play
 from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.runs.parents import frozen
+from lapg_rl.study import entrants
 from lapg_rl.study.intervals import short
-from lapg_theory.game import NAMED, MatrixGame, check_count
+from lapg_rl.study.names import check_player
+from lapg_theory.game import MatrixGame, check_count
 from lapg_theory.game.show import brief
 
 #: Of a key of its own, from which the seed is folded in.
@@ -58,8 +60,8 @@ def adaptation(
 
     Args:
         folder: a run in a repeated game of two players with two actions.
-        opponents: kinds of co-players as the run meets them, and names of memory-one strategies; by default the kinds that
-            it meets.
+        opponents: kinds of co-players as the run meets them, and memory-one strategies, by the names of `lapg evaluate`; by
+            default the kinds that it meets.
         meta_batch: meta-episodes of each agent against each opponent.
         seed: another one plays other games.
 
@@ -79,8 +81,8 @@ def adaptation(
     check_counted(cfg, str(run.path))
     opponents = list(cfg.shares) if opponents is None else list(opponents)
     for name in opponents:
-        if name not in cfg.shares and name != "memory_one" and name not in NAMED:
-            raise ValueError(unknown(f"opponent {name}", name, [*cfg.shares, "memory_one", *NAMED]))
+        if not _is_kind(name, cfg):
+            _strategy(name, cfg)
     final = run.final_state()
     state = final._replace(frozen=frozen(cfg, run, final))
     key = jax.random.fold_in(jax.random.fold_in(run_key(cfg), KEY_OFFSET), seed)
@@ -98,9 +100,9 @@ def check_counted(cfg: Config, what: str) -> None:
 
 
 def _met(cfg: Config, name: str, state: Any, count: int, key: Array) -> Adaptation:
-    drawn = name == "memory_one" or name in cfg.shares
-    strategies = None if drawn else jnp.tile(jnp.array(fixed_strategy(name), jnp.float32), (count, 1))
-    kind = kind_of(cfg, name) if drawn else Kind(FixedStrategy(), lambda company, count, key: strategies)
+    drawn = _is_kind(name, cfg)
+    met_by_name = Kind(FixedStrategy(), lambda company, count, key: _strategy(name, cfg).identities(count))
+    kind = kind_of(cfg, name) if drawn else met_by_name
     told = name if drawn else "memory_one" if "memory_one" in cfg.shares else "fixed"  # a code that agents have met
     env, curves = environment(cfg, told), []
     for n in range(cfg.pool.agents):
@@ -111,6 +113,20 @@ def _met(cfg: Config, name: str, state: Any, count: int, key: Array) -> Adaptati
     own, other, mine, theirs = np.mean(np.asarray(curves, float), axis=0)
     each = [[short(x) for x in curve] for curve in (own, other, mine)]
     return Adaptation(name, short(mine.mean()), short(theirs.mean()), *each)
+
+
+def _is_kind(name: str, cfg: Config) -> bool:
+    return name == "memory_one" or name in cfg.shares
+
+
+def _strategy(name: str, cfg: Config) -> entrants.Entrant:
+    check_player(name, cfg)
+    found = entrants.named(name, cfg)
+    if found.kind != "fixed":
+        raise ValueError(
+            f"{name} is no strategy of five probabilities, which is what steps are counted of; take tft, say"
+        )
+    return found
 
 
 @eqx.filter_jit
