@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from lapg_rl.commands.train import slurm_option, slurm_parameters
+
 EPILOGUE = """CONFIG.toml:
   name = "ipd"
   seeds = 3
@@ -15,6 +17,7 @@ EPILOGUE = """CONFIG.toml:
 
 Also: others = ["tft", "naive"] (allc and alld play in any case), meta_batch,
 restarts (exploiters of each run's first agent; 0: none), exploiter_updates.
+On a cluster: lapg league CONFIG.toml --slurm timeout_min=600 slurm_partition=gpu
 The same command carries on with what is not finished.
 """
 
@@ -28,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--root", type=Path, metavar="DIR", help="directory of all runs (default runs/league-NAME)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs that train side by side (default 1)")
+    slurm_option(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress lines")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the page")
 
@@ -54,7 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     root = arguments.root or Path("runs") / f"league-{plan.name}"
     for one in runs_of(plan, root):
         trust.check(one.planned.config, arguments.config)
-    outcome = league(plan, root, jobs=arguments.jobs, quiet=arguments.quiet, options=options(arguments.quiet, None))
+    how = {"jobs": arguments.jobs, "quiet": arguments.quiet, "slurm": slurm_parameters(arguments) or None}
+    outcome = league(plan, root, options=options(arguments.quiet, None), **how)
     written = pages.write(outcome, root)
     if arguments.json:
         print((root / "league.json").read_text(encoding="utf-8"), end="")

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lapg_rl.commands.train import shared_options
+from lapg_rl.commands.train import shared_options, slurm_option, slurm_parameters
 from lapg_rl.runs.progress import say
 
 EPILOGUE = """examples:
@@ -27,12 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, metavar="DIR", help="directory of all runs (default runs/sweep-PRESET)")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each setting, on consecutive seeds")
     shared_options(parser)
-    parser.add_argument(
-        "--slurm",
-        nargs="+",
-        metavar="key=value",
-        help="train as a Slurm array: submitit's parameters, last on the line",
-    )
+    slurm_option(parser)
     parser.add_argument("--table", action="store_true", help="train nothing: the table of what is finished")
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
 
@@ -71,7 +66,7 @@ def _train(runs: list[Any], root: Path, arguments: argparse.Namespace) -> dict[P
     from lapg_rl.runs import processes
     from lapg_rl.runs.folder import open_run
 
-    parameters = dict(_parameter(text) for text in arguments.slurm or ())
+    parameters = slurm_parameters(arguments)
     prepare(arguments.jobs, arguments.threads, arguments.compilation_cache)
     from lapg_rl.runs.loggers import openers  # loads JAX
 
@@ -85,13 +80,3 @@ def _train(runs: list[Any], root: Path, arguments: argparse.Namespace) -> dict[P
     else:
         ends = processes.train_each(folders, arguments.jobs, more)
     return dict(zip(folders, ends, strict=True))
-
-
-def _parameter(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--slurm takes key=value, got {text!r}")
-    try:
-        return key, json.loads(value)
-    except json.JSONDecodeError:
-        return key, value

@@ -2,7 +2,9 @@
 
 import argparse
 import functools
+import json
 from pathlib import Path
+from typing import Any
 
 EPILOGUE = """examples:
   lapg train --list
@@ -47,6 +49,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--process", type=int, metavar="I", help="with --distributed: which this is, from 0")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="carry on with the run in this folder")
     parser.add_argument("--list", action="store_true", help="list the presets and stop")
+
+
+def slurm_option(parser: argparse.ArgumentParser) -> None:
+    """What commands that train many runs take for Slurm."""
+    parser.add_argument(
+        "--slurm",
+        nargs="+",
+        metavar="key=value",
+        help="train as a Slurm array: submitit's parameters, last on the line",
+    )
+
+
+def slurm_parameters(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Those parameters, numbers as numbers. Raises ValueError for one without a value."""
+    found = {}
+    for text in arguments.slurm or ():
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--slurm takes key=value, got {text!r}")
+        try:
+            found[key] = json.loads(value)
+        except json.JSONDecodeError:
+            found[key] = value
+    return found
 
 
 def shared_options(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -154,7 +154,15 @@ def runs_of(plan: Plan, root: Path) -> list[Run]:
     return found
 
 
-def league(plan: Plan, root: str | Path, *, jobs: int = 1, quiet: bool = False, options: Sequence[str] = ()) -> League:
+def league(
+    plan: Plan,
+    root: str | Path,
+    *,
+    jobs: int = 1,
+    quiet: bool = False,
+    options: Sequence[str] = (),
+    slurm: Mapping[str, Any] | None = None,
+) -> League:
     """Train what is not finished, exploit, and play; the same call carries on where it stopped.
 
     Args:
@@ -163,6 +171,7 @@ def league(plan: Plan, root: str | Path, *, jobs: int = 1, quiet: bool = False, 
         jobs: processes that train side by side; 1 trains here, one run after the other.
         quiet: no progress.
         options: more options of `lapg train`, for processes.
+        slurm: train as a Slurm array, by these parameters of submitit; exploiters and matches are run here.
 
     Raises:
         ValueError: for settings that don't fit, and names that no game of the league knows.
@@ -179,7 +188,8 @@ def league(plan: Plan, root: str | Path, *, jobs: int = 1, quiet: bool = False, 
     for name in plan.others:
         if not any(_can_play(name, run.planned.config) for run in runs):
             _check(name, runs[0].planned.config)  # which says what there is
-    finish((run.planned for run in runs), jobs=jobs, quiet=quiet, options=options)
+    array = None if slurm is None else (root / "slurm", slurm)
+    finish((run.planned for run in runs), jobs=jobs, quiet=quiet, options=options, slurm=array)
     outcome = League(
         plan, [_standing(plan, game, [run for run in runs if run.game == game], quiet) for game in plan.games]
     )

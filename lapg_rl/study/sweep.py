@@ -124,7 +124,14 @@ def _short(schedule: str) -> str:
     return name if len(name) <= 80 else f"{name[:70]}-{zlib.crc32(schedule.encode()):08x}"
 
 
-def finish(runs: Iterable[Planned], *, jobs: int = 1, quiet: bool = False, options: Sequence[str] = ()) -> None:
+def finish(
+    runs: Iterable[Planned],
+    *,
+    jobs: int = 1,
+    quiet: bool = False,
+    options: Sequence[str] = (),
+    slurm: tuple[Path, Mapping[str, Any]] | None = None,
+) -> None:
     """Train what is not finished; the same call carries on where it stopped.
 
     Args:
@@ -132,6 +139,7 @@ def finish(runs: Iterable[Planned], *, jobs: int = 1, quiet: bool = False, optio
         jobs: processes that train side by side; 1 trains here, one run after the other.
         quiet: no progress.
         options: more options of `lapg train`, for processes.
+        slurm: train as a Slurm array instead: a folder for its logs, and submitit's parameters.
 
     Raises:
         ValueError: for a folder that is of another run, before any is trained, and where processes fail.
@@ -142,8 +150,12 @@ def finish(runs: Iterable[Planned], *, jobs: int = 1, quiet: bool = False, optio
 
     left = [run for run in runs if not run.finished]
     folders = [open_run(one.config, one.folder).path for one in left]  # every refusal comes before the first run
-    if jobs > 1 and folders:
-        ends = processes.train_each(folders, jobs, options)
+    if (slurm or jobs > 1) and folders:
+        ends = (
+            processes.train_on_slurm(folders, *slurm, options)
+            if slurm
+            else processes.train_each(folders, jobs, options)
+        )
         failed = [f"{folder}: {end.said}" for folder, end in zip(folders, ends, strict=True) if end.status]
         if failed:
             raise ValueError(f"{len(failed)} runs did not finish ({failed[0]}); the same command carries on")

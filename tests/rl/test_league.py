@@ -10,6 +10,7 @@ from folders import expected_rewards, run_of
 from lapg_rl import config
 from lapg_rl.commands.main import main
 from lapg_rl.reports.league import markdown
+from lapg_rl.runs import processes
 from lapg_rl.study.league import Plan, environment_steps, league, read, runs_of
 from lapg_theory.game import NAMED, group_strategy
 
@@ -145,3 +146,20 @@ def test_a_league_of_groups(tmp_path):
     expected = [[1, -1 / 9], [2 / 3 * 2 / 3, 0]]
     np.testing.assert_allclose(rewards[np.ix_([kind, hard], [kind, hard])], expected, atol=2e-3)
     assert "the row, which has one seat and the column the other 2" in markdown(outcome)
+
+
+def test_a_league_trains_on_slurm_what_is_not_finished(tmp_path, monkeypatch):
+    """Where the array ends without all runs, the league says so; its parameters reach submitit as numbers."""
+    asked = []
+
+    def array(folders, logs, parameters, options):
+        asked.append((len(folders), logs, parameters))
+        return [processes.Ended(0) for _ in folders[1:]] + [processes.Ended(1, "out of time")]
+
+    monkeypatch.setattr(processes, "train_on_slurm", array)
+    file = tmp_path / "league.toml"
+    file.write_text(f"seeds = 2\n[games]\nipd = {json.dumps(SMALL)}\n[methods]\naa = []\n")
+    root = tmp_path / "root"
+    line = ["league", str(file), "--root", str(root), "--quiet", "--slurm", "timeout_min=9", "slurm_partition=gpu"]
+    assert main(line) == 2
+    assert asked == [(2, root / "slurm", {"timeout_min": 9, "slurm_partition": "gpu"})]
