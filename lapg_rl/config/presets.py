@@ -108,6 +108,7 @@ ABOUT = {
     "battle-of-sexes-small": "in minutes on a core: whose place, naive learners",
     "ipd-loqa-small": "LOQA in seconds on a core: two memory-one agents",
     "ipd-reciprocator-small": "Reciprocator in seconds: two memory-one agents",
+    "ipd-ppi-small": "PPI in minutes: as ipd-in-context-small, 20 steps",
     "ipd-in-context-small": "in minutes: two agents among random memory-one ones",
     "cleanup-shaping": "published: CleanUp, an agent against naive learners",
     "cleanup-mixed": "published: CleanUp; baselines take learning_rate=0.03",
@@ -185,6 +186,19 @@ PRESETS: Mapping[str, Config] = _Presets(
                 entropy_coef=0.05,
                 advantages="normalised",
                 reward_scale=0.1,
+            ),
+            pool=PoolConfig(p_naive=0.0, p_memory_one=0.5, agents=2, naive_population=1),
+        ),
+        "ipd-ppi-small": Config(
+            name="ipd-ppi-small",
+            updates=150,
+            meta_batch=32,
+            batch=1,
+            inner_episodes=1,
+            steps=20,
+            model=ModelConfig(kind="gru", width=16),
+            learner=LearnerConfig(
+                algorithm="ppi", memory="inner_episode", minibatches=1, learning_rate=3e-3, inverse_temperature=0.5
             ),
             pool=PoolConfig(p_naive=0.0, p_memory_one=0.5, agents=2, naive_population=1),
         ),

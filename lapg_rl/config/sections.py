@@ -112,7 +112,7 @@ class LearnerConfig:
             agents, or one an agent ("lapg,lapg,mfos,mfos"); or `package.module:name` of your own (`lapg_rl.interfaces`).
             Algorithms without credits ignore it.
         memory: whether a policy remembers the whole meta-episode or, like a naive learner, its current inner episode only.
-        algorithm: ppo or a2c, which learn from an estimator's credits; lola_dice, pola or shaper, which have none; or an
+        algorithm: ppo or a2c, which learn from an estimator's credits; lola_dice, pola, shaper or ppi, which have none; or an
             address.
         epochs: passes over the experience of an update; of pola: outer steps of an update, each with play of its own.
         minibatches: parts that each pass is split into.
@@ -133,6 +133,10 @@ class LearnerConfig:
         proximal: of pola: weight of the divergence (mean KL) from the policy before the update, in each outer step.
         population: candidates of a generation of Shaper.
         noise: standard deviation of their parameters.
+        rollouts: of PPI: how many there are for each action at each step that was played.
+        horizon: steps of a roll-out of PPI, which ends with the inner episode; 15 is published.
+        inverse_temperature: beta of PPI, per unit of the game's own rewards: the improved policy is the predicted one times
+            exp(beta Q).
         alignment: of the estimators that read the co-player's rewards.
     """
 
@@ -157,6 +161,9 @@ class LearnerConfig:
     proximal: float = 1.0
     population: int = 128
     noise: float = 0.05
+    rollouts: int = 8
+    horizon: int = 15
+    inverse_temperature: float = 1.0
     alignment: AlignmentConfig = dataclasses.field(default_factory=AlignmentConfig)
 
     @property
@@ -173,9 +180,10 @@ class LearnerConfig:
         check_kinds("learner", self)
         tables.check_name("learner.algorithm", self.algorithm, ALGORITHMS)
         object.__setattr__(self, "estimator", tables.check_names("learner.estimator", self.estimator, ESTIMATORS))
-        check_counts("learner", self, 10_000, "epochs", "minibatches")
+        check_counts("learner", self, 10_000, "epochs", "minibatches", "rollouts", "horizon")
         check_discounts("learner", self)
         check_at_least_zero("learner", self, "learning_rate", "adam_eps", "value_coef", "entropy_coef", "proximal")
+        check_at_least_zero("learner", self, "inverse_temperature")
         check_positive("learner", self, "the published value is 0.2", "clip")
         check_positive("learner", self, "use a large number to turn clipping off", "clip_norm", most=1e30)
         check_positive("learner", self, "the published values are 0.05 and 0.1", "reward_scale")

@@ -37,12 +37,14 @@ class AlgorithmRow(Row):
     """An algorithm; `credits`: it learns from an estimator's credits; `requires`: keys of a config and why they must be so.
 
     `least_episodes`: how many inner episodes it needs among naive learners. `plays`: the key of `learner` that says how often
-    it plays in an update, if not once.
+    it plays in an update, if not once. `keeps`: models beside the policy. `repeated`: it is for repeated games of two.
     """
 
     credits: bool = True
     least_episodes: int = 1
     plays: str = ""
+    keeps: tuple[str, ...] = ()
+    repeated: bool = False
     requires: Mapping[str, tuple[Any, str]] = dataclasses.field(default_factory=dict)
 
 
@@ -141,12 +143,13 @@ _ONE_STEP = {
     "learner.minibatches": (1, "it takes one on-policy step"),
 }
 _REPLAYED = {
-    "learner.memory": ("inner_episode", "it differentiates through single inner episodes"),
+    "learner.memory": ("inner_episode", "it looks ahead within single inner episodes"),
     "naive.optimiser": ("sgd", "it differentiates through plain gradient steps"),
     "naive.normalize_advantages": (False, "it differentiates through plain gradient steps"),
-    "game.stop": (0, "it replays inner episodes of full length"),
-    "game.players": (2, "it replays the updates of one co-player"),
+    "game.stop": (0, "it replays, or foresees, inner episodes of full length"),
+    "game.players": (2, "it replays, or predicts, one co-player"),
 }
+_WHOLE = {key: why for key, why in _REPLAYED.items() if not key.startswith("naive")}
 ALGORITHMS = {
     "ppo": AlgorithmRow(
         "lapg_rl.learn.algorithms:policy_gradient",
@@ -183,6 +186,15 @@ ALGORITHMS = {
         credits=False,
         plays="population",
         requires=_ONE_STEP | {"learner.gamma": (1, "it scores undiscounted returns")},
+    ),
+    "ppi": AlgorithmRow(
+        "lapg_rl.learn.algorithms:ppi",
+        "PPI",
+        about="roll-outs inside a model of all play improve its prediction of itself",
+        credits=False,
+        keeps=("predicted",),
+        repeated=True,
+        requires=_WHOLE | {"learner.minibatches": (1, "it learns from all play at once")},
     ),
 }
 
@@ -377,10 +389,11 @@ METRICS = {
     "length_vs_{kind}": "steps of an inner episode that may end early",
     "policy_loss": "mean over epochs and minibatches",
     "value_loss": "half the mean squared error of the values",
-    "model_loss": "LOQA: half the mean squared error of its Q2",
+    "model_loss": "LOQA: half the squared error of its Q2; PPI: -log of chances",
     "baseline_loss": "Reciprocator: the same of its baselines",
     "entropy": "of the policy, in nats per step",
     "divergence": "POLA: mean KL from the policy before the update",
+    "improvement": "PPI: what a roll-out gains by the improved policy",
     "gradient_norm": "before it is clipped",
     "score": "Shaper: the mean return of the candidates",
     "score_spread": "Shaper: its standard deviation over them",

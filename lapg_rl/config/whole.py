@@ -162,6 +162,11 @@ class Config:
 
     def _check_look_ahead(self):
         check_required(self.learner.algorithm, {"game.stop": self.game.stop, "game.players": self.game.players})
+        if tables.row(self.learner.algorithm, ALGORITHMS).repeated and self.game.repeated is None:
+            raise ValueError(
+                f"learner.algorithm = {self.learner.algorithm} is for repeated games of two players, but game.kind = "
+                f"{self.game.kind}; set game.kind=ipd or matrix, or learner.algorithm=ppo"
+            )
         if not self.pool.p_naive:
             return
         naive = {f"naive.{f.name}": getattr(self.naive, f.name) for f in dataclasses.fields(self.naive)}

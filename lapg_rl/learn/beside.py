@@ -1,4 +1,4 @@
-"""What an agent learns beside its policy, for its estimator to read: one row of `MODELS` a thing that can be read.
+"""What an agent learns beside its policy, for its estimator or algorithm to read: one row of `MODELS` a thing that is read.
 
 The models have the architecture of the policy and lie around the state of its optimiser, so in checkpoints and nowhere else.
 """
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 
-from lapg_rl.config import LearnerConfig
+from lapg_rl.config import LearnerConfig, tables
 from lapg_rl.estimators import estimator
 from lapg_rl.learn import choices, influence
 from lapg_rl.learn.credit import reads
@@ -45,10 +45,11 @@ class Beside(NamedTuple):
     loss: Callable[..., tuple[Any, dict[str, Any]]]
 
 
-#: By the name under which estimators read it; new ones go to the end, since keys of random numbers follow from the place.
+#: By the name under which it is read; new ones go to the end, since keys of random numbers follow from the place.
 MODELS: Mapping[str, Beside] = {
     "modelled": Beside(choices.outputs, choices.see, choices.model_loss),
     "influences": Beside(influence.outputs, influence.see, influence.baseline_loss),
+    "predicted": Beside(choices.outputs, choices.predict, choices.prediction_loss),
 }
 
 
@@ -59,7 +60,8 @@ def read(config: LearnerConfig, what: str) -> bool:
 
 def kept(config: LearnerConfig) -> dict[int, str]:
     """Those of `MODELS` that agents keep, by their place, counted from 1."""
-    return {n: what for n, what in enumerate(MODELS, start=1) if read(config, what)}
+    wanted = tables.row(config.algorithm, tables.ALGORITHMS).keeps
+    return {n: what for n, what in enumerate(MODELS, start=1) if what in wanted or read(config, what)}
 
 
 def begin(config: LearnerConfig, optimisers: Any, models: Any) -> Modelling:

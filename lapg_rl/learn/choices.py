@@ -1,21 +1,22 @@
-"""A model of the co-player, learnt beside the policy: its action values, by whose softmax it is taken to choose (LOQA).
+"""Models of the co-player, learnt beside the policy: its action values, by whose softmax it chooses (LOQA), or chances.
 
-The model has the architecture of the policy and reads what the ego sees; its logits are the co-player's action values Q2, in
-the agents' scale of rewards. It learns from the co-player's returns after the actions that it took.
+The model of action values has the architecture of the policy and reads what the ego sees; its logits are the co-player's
+action values Q2, in the agents' scale of rewards. It learns from the co-player's returns after the actions that it took. That
+of chances is the same, but its logits are log-chances, and it learns to predict the actions (PPI).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, Num
 
 from lapg_rl.config import LearnerConfig
 from lapg_rl.interfaces import Others
 from lapg_rl.learn.credit import in_sequences, targets_of
 from lapg_rl.learn.losses import Experience
 from lapg_rl.models import over_sequences
-from lapg_rl.play.rollout import Trajectory
+from lapg_rl.play.rollout import Trajectory, log_prob
 
 
 def modelled(model: Any, own: Trajectory, other: Trajectory, config: LearnerConfig) -> Others:
@@ -58,3 +59,27 @@ def see(model: Any, own: Trajectory, other: Trajectory, config: LearnerConfig) -
     """What the estimator reads, and what the model is to learn; see `modelled` and `lessons`."""
     seen = modelled(model, own, other, config)
     return seen, lessons(own, other, seen, config)
+
+
+class Predictions(NamedTuple):
+    """What a model that predicts the co-player learns, in sequences: what the ego sees, what the co-player does."""
+
+    observations: Num[Array, "n l o"]
+    actions: Int[Array, "n l"]
+
+
+def prediction_loss(model: Any, batch: Predictions, config: LearnerConfig) -> tuple[Float[Array, ""], dict[str, Any]]:
+    """Mean -log of the predicted chance of what the co-player did."""
+    del config
+    logits, _ = over_sequences(model, batch.observations)
+    total = -log_prob(logits, batch.actions).mean()
+    return total, {"model_loss": total}
+
+
+def predict(
+    model: Any, own: Trajectory, other: Trajectory, config: LearnerConfig
+) -> tuple[Float[Array, "k s l a"], Predictions]:
+    """The predicted logits of the co-player's actions, and what the model is to learn."""
+    seen, done = (in_sequences(x, config) for x in (own.observations, other.actions))
+    lessons = Predictions(seen.reshape(-1, *seen.shape[2:]), done.reshape(-1, done.shape[2]))
+    return over_sequences(model, lessons.observations)[0].reshape(*done.shape, -1), lessons

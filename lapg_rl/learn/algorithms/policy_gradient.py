@@ -84,10 +84,10 @@ def _seen(
 
 
 def _fit(
-    model: Any, optimiser_state: Any, batch: Any, config: LearnerConfig, objective: Any
+    model: Any, optimiser_state: Any, batch: Any, config: LearnerConfig, objective: Any, optimiser: Any = None
 ) -> tuple[Any, Any, Metrics]:
-    """As many steps of a model beside the policy as there are epochs, each on all that was played."""
-    optimiser = model_optimiser(config)
+    """As many steps of a model as there are epochs, each on all that was played, by default of one beside the policy."""
+    optimiser = optimiser or model_optimiser(config)
 
     def epoch(carry, _):
         model, state = carry
