@@ -15,7 +15,7 @@ from lapg_rl.estimators import advantage_alignment, inner_episode, loqa, recipro
 from lapg_rl.interfaces import Influences, Others
 from lapg_rl.learn import beside, choices, credit, influence
 from lapg_rl.learn.algorithms.policy_gradient import _fit
-from lapg_rl.learn.training_step import initial_state, run_key
+from lapg_rl.learn.training_step import initial_state, make_train_step, run_key
 from lapg_rl.models import Tabular
 from lapg_rl.play import company
 from lapg_rl.play.rollout import Trajectory
@@ -339,3 +339,22 @@ def test_only_those_that_say_so_read_of_the_co_players():
         "loqa": {"modelled"},
         "reciprocator": {"influences"},
     }
+
+
+@pytest.mark.slow
+def test_alignment_stays_at_unconditional_defection_but_leaves_what_defects_only_where_it_is_seen():
+    """As the theory has it for exact play near defection: what is added there is in proportion to the chances of C."""
+    cfg = config.preset("ipd-aa-small")
+    key, step = run_key(cfg), make_train_step(cfg)
+    ends = []
+    for chances in ([0.001] * 5, [0.001, 0.5, 0.3, 0.5, 0.001]):
+        odds = np.log(chances) - np.log1p(-np.array(chances))
+        state = initial_state(cfg, key)
+        agents = eqx.tree_at(
+            lambda m: m.logits, state.agents, jnp.asarray([np.stack([odds, 0 * odds], 1)] * 2, jnp.float32)
+        )
+        state = state._replace(agents=agents)
+        for n in range(60):
+            state, metrics = step(state, jax.random.fold_in(key, n))
+        ends.append(np.asarray(metrics["cooperation_vs_meta"]))
+    assert (ends[0] < 0.01).all() and (ends[1] > 0.5).all()
