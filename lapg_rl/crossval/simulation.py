@@ -4,14 +4,14 @@ import dataclasses
 import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from lapg_rl.config import LearnerConfig, NaiveConfig
 from lapg_rl.envs import IteratedGroupGame, IteratedMatrixGame
@@ -28,6 +28,8 @@ from lapg_theory.game import AnonymousGame, MatrixGame, NormalFormGame
 PLAIN = LearnerConfig(
     algorithm="a2c", epochs=1, minibatches=1, optimiser="sgd", value_coef=0.0, reward_scale=1.0, advantages="raw"
 )
+#: XLA's options on a CPU: compilation in two thirds of the time, and programs of memory-one agents as fast.
+QUICKLY = (("xla_backend_optimization_level", 1),)
 #: Parallel games that are played at once; more only cost memory.
 GAMES_AT_ONCE = 2**16
 
@@ -100,15 +102,18 @@ def play(
     return meta_batch(env, ego, player, repeated(identity, count), key, **sizes)
 
 
-def estimates(simulation: Simulation, ego: Tabular, own: Trajectory, estimator: str) -> Float[Array, "k s *a"]:
+def estimates(
+    simulation: Simulation, ego: Tabular, own: Trajectory, estimators: Sequence[str], which: Int[Array, ""] | int = 0
+) -> Float[Array, "k s *a"]:
     """Each meta-episode's estimate of the gradient of the shaping return in the ego's log-odds, by the production loss.
 
     The loss is a mean over the M T steps of credits that are scaled by B (see `lapg_rl.learn.losses`), so its gradient is
     -1 / (M T) times the estimate. A return depends on two logits only by their difference, the log-odds, so the slope
     in the first of them is the slope in the log-odds. With k actions: those in all logits but the last one, [k, s, k - 1].
+    The estimator is one of `estimators`, the one at `which`.
     """
-    config = dataclasses.replace(PLAIN, estimator=estimator)  # type: ignore
-    played = experience(own, True, config, table=simulation.estimators)
+    config = dataclasses.replace(PLAIN, estimator=",".join(estimators))  # type: ignore
+    played = experience(own, True, config, which, table=simulation.estimators)
     steps = math.prod(own.rewards.shape[2:])
     gradient = jax.vmap(lambda batch: eqx.filter_grad(loss, has_aux=True)(ego, batch, config)[0])(played)
     slopes = -steps * gradient.logits
@@ -125,6 +130,14 @@ def collected(sample: Callable[[Array, int], Any], key: Array, count: int, batch
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`jax.jit`, for each simulation, game, co-player, estimator, count and sizes apart."""
-    constants = {"simulation", "game", "coplayer", "estimator", "count", "sizes"}
-    return jax.jit(function, static_argnames=sorted(constants & set(inspect.signature(function).parameters)))
+    """`jax.jit`, for each simulation, game, co-player, count and sizes apart, optimised no more than the short runs pay for."""
+    constants = {"simulation", "game", "coplayer", "count", "sizes"}
+    static = sorted(constants & set(inspect.signature(function).parameters))
+    jitted = functools.cache(lambda options: jax.jit(function, static_argnames=static, compiler_options=dict(options)))
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        as_ever = jax.config.values["jax_disable_most_optimizations"] or jax.default_backend() != "cpu"
+        return jitted(() if as_ever else QUICKLY)(*args, **kwargs)
+
+    return call

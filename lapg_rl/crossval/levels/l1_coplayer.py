@@ -1,6 +1,7 @@
 """Level L1, co-player: the sampled update of the naive learner against the exact gradient step, in mean and covariance."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -42,32 +43,41 @@ VARIANTS = {
 
 @compiled
 def _updates(
-    simulation: Simulation, game, p: Array, q: Array, key: Array, coplayer: Any, count: int, sizes: tuple[int, int]
-) -> Float[Array, "n s *a"]:
+    simulation: Simulation, game, p: Array, q: Array, key: Array, coplayer: tuple, count: int, sizes: tuple[int, int]
+) -> tuple[Float[Array, "n s *a"], ...]:
     batch, steps = sizes
-    naive, first = simulation.coplayer(coplayer), memory_one(q)
+    naive, first = [simulation.coplayer(one) for one in coplayer], memory_one(q)
     _, seen, *_ = play(
-        simulation, game, memory_one(p), coplayer, first, key, count, batch=batch, inner_episodes=1, steps=steps
+        simulation, game, memory_one(p), coplayer[0], first, key, count, batch=batch, inner_episodes=1, steps=steps
     )
 
-    def change(episode):
-        state = naive.end_of_inner_episode(naive.init(first, batch), episode)
+    def change(one, episode):
+        state = one.end_of_inner_episode(one.init(first, batch), episode)
         moved = state.policy.logits - first.logits
         return moved[:, 0] - moved[:, 1] if moved.shape[1] == 2 else 2 * moved[:, :-1]
 
-    return jax.vmap(change)(jax.tree.map(lambda x: x[:, :, 0], seen))
+    return jax.vmap(lambda episode: tuple(change(one, episode) for one in naive))(
+        jax.tree.map(lambda x: x[:, :, 0], seen)
+    )
 
 
 def sampled_updates(
-    simulation: Simulation, setting: Setting, config: NaiveConfig, key: Array, count: int, batch: int, steps: int
-) -> np.ndarray:
-    """[n, states]: how much one update of the production naive learner moves its log-odds, from independent minibatches.
+    simulation: Simulation,
+    setting: Setting,
+    configs: Iterable[NaiveConfig],
+    key: Array,
+    count: int,
+    batch: int,
+    steps: int,
+) -> list[np.ndarray]:
+    """[n, states] for each learner: how much one update moves its log-odds, from independent minibatches that all of them see.
 
     With k actions [n, coordinates]: twice what it moves the logits by, since its rate is half of that in log-odds.
     """
     p, q = (jnp.asarray(x, jnp.float32) for x in setting.players)
-    sample = lambda k, n: _updates(simulation, setting.game, p, q, k, learner(config), n, (batch, steps))  # noqa: E731
-    return setting.compared(collected(sample, key, count, batch * steps))
+    learners = tuple(map(learner, configs))
+    sample = lambda k, n: _updates(simulation, setting.game, p, q, k, learners, n, (batch, steps))  # noqa: E731
+    return [setting.compared(moved) for moved in collected(sample, key, count, batch * steps)]
 
 
 def exact_gradient(setting: Setting, steps: int) -> np.ndarray:
@@ -135,7 +145,7 @@ def _covariance_of_branches(setting: Setting, steps: int) -> np.ndarray:
 def _mean(simulation: Simulation, setting: Setting, key: Array):
     exact = exact_gradient(setting, setting.steps)
     count = setting.samples(8 * UPDATES)
-    sample = sampled_updates(simulation, setting, PLAIN, key, count, setting.batch, setting.steps)
+    sample = sampled_updates(simulation, setting, [PLAIN], key, count, setting.batch, setting.steps)[0]
     check = compare_means(
         f"mean update, T = {setting.steps}, B = {setting.batch}", sample, exact, 0.05 * exact, "5% of the gradient"
     )
@@ -151,8 +161,8 @@ def _covariance(simulation: Simulation, setting: Setting, key: Array):
     parts, traces = [], []
     for n, batch in enumerate(BATCHES):
         sample = sampled_updates(
-            simulation, setting, PLAIN, jax.random.fold_in(key, n), setting.samples(UPDATES), batch, steps
-        )
+            simulation, setting, [PLAIN], jax.random.fold_in(key, n), setting.samples(UPDATES), batch, steps
+        )[0]
         away = sample - mean
         rank = quadratic(np.zeros(len(mean)), covariance)[1]
         distance = batch * np.einsum("ni,ij,nj->n", away, np.linalg.pinv(covariance, 1e-10, hermitian=True), away)
@@ -169,8 +179,8 @@ def _covariance(simulation: Simulation, setting: Setting, key: Array):
 def _variants(simulation: Simulation, setting: Setting, key: Array) -> list[dict[str, Any]]:
     """Where the published learner's settings lead: the mean update's angle to the gradient and its length."""
     exact, found = exact_gradient(setting, setting.steps), []
-    for name, config in VARIANTS.items():
-        sample = sampled_updates(simulation, setting, config, key, setting.samples(UPDATES), 16, setting.steps)
+    samples = sampled_updates(simulation, setting, VARIANTS.values(), key, setting.samples(UPDATES), 16, setting.steps)
+    for name, sample in zip(VARIANTS, samples, strict=True):
         mean = sample.mean(0)
         length = float(np.linalg.norm(mean) / np.linalg.norm(exact))
         cosine = float(mean @ exact / (np.linalg.norm(mean) * np.linalg.norm(exact)))

@@ -142,7 +142,7 @@ def _weighted(
     ego = memory_one(p)
     log_chance, played = jax.vmap(lambda a, b: replay(simulation, game, ego, coplayer, q, a, b))(own, other)
     chance = jnp.exp(log_chance)
-    sums = {name: chance @ estimates(simulation, ego, played, name) for name in oracle.moments.ESTIMATORS}
+    sums = {name: chance @ estimates(simulation, ego, played, [name]) for name in oracle.moments.ESTIMATORS}
     return chance.sum(), chance @ played.rewards.sum((2, 3)).mean(1), sums
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from lapg_rl.crossval.levels import l2_exact
 from lapg_rl.crossval.levels.l2_exact import (
@@ -51,13 +51,13 @@ def _estimates(
     q: Array,
     key: Array,
     coplayer: Any,
-    estimator: str,
+    which: Int[Array, ""],
     count: int,
     sizes: tuple[int, int],
 ) -> Float[Array, "k s *a"]:
     ego, (batch, steps) = memory_one(p), sizes
     own, *_ = play(simulation, game, ego, coplayer, q, key, count, batch=batch, inner_episodes=EPISODES, steps=steps)
-    return estimates(simulation, ego, own, estimator)
+    return estimates(simulation, ego, own, ESTIMATORS, which)
 
 
 def sampled_estimates(
@@ -65,9 +65,9 @@ def sampled_estimates(
 ) -> np.ndarray:
     """[k, coordinates] estimates of independent meta-episodes against the REINFORCE learner."""
     p, q = (jnp.asarray(x, jnp.float32) for x in setting.players)
-    steps = steps_of(setting)
+    steps, which = steps_of(setting), jnp.array(ESTIMATORS.index(estimator))
     sample = lambda k, n: _estimates(  # noqa: E731
-        simulation, setting.game, p, q, k, reinforce(setting), estimator, n, (batch, steps)
+        simulation, setting.game, p, q, k, reinforce(setting), which, n, (batch, steps)
     )
     return read(setting, setting.compared(collected(sample, key, count, batch * steps * EPISODES)))
 
@@ -96,7 +96,7 @@ def limit(setting: Setting) -> np.ndarray:
 
     with float64():
         p, q = setting.players
-        return read(setting, setting.compared(jax.grad(total)(jnp.asarray(logits(p)), jnp.asarray(q))))
+        return read(setting, setting.compared(jax.jit(jax.grad(total))(jnp.asarray(logits(p)), jnp.asarray(q))))
 
 
 def meta_episodes(setting: Setting) -> int:

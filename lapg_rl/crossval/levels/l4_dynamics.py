@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from lapg_rl.crossval.setting import Setting, derived, logits
 from lapg_rl.crossval.simulation import (
@@ -49,15 +49,17 @@ SHARE = 0.1
 BATCHES, META_BATCH = (1, 2, 4, 8), 96
 #: Updates over the same time where the learning rate is varied, and K there.
 STEPS, FEW = (8, 16, 32), 16
+#: Updates for which a path has room, so that one program does for all of them.
+MOST = max(UPDATES, *STEPS)
 
 
 @compiled
 def _paths(
     simulation: Simulation, game, p: Array, q: Array, value: Array, key: Array, coplayer: Any, rate: Float[Array, ""],
-    count: int, sizes: tuple[int, int, int, int, int],
-) -> Float[Array, "n updates 5"]:  # fmt: skip
-    """Log-odds of the agent after each update, for `count` independent runs of training."""
-    batch, meta_batch, episodes, steps, updates = sizes
+    updates: Int[Array, ""], count: int, sizes: tuple[int, int, int, int],
+) -> Float[Array, "n most 5"]:  # fmt: skip
+    """Log-odds of the agent after each update, for `count` independent runs of training; 0 after the last one."""
+    batch, meta_batch, episodes, steps = sizes
     config = dataclasses.replace(PLAIN, estimator="lapg", clip_norm=1e9, learning_rate=1.0)
     ascent = make_optimiser(config)
 
@@ -77,7 +79,14 @@ def _paths(
 
     def run(key):
         ego = eqx.tree_at(lambda table: table.values, memory_one(p), jnp.full(5, value))
-        return jax.lax.scan(update, ego, jax.random.split(key, updates))[1]
+        keys = jax.random.split(key, MOST)
+
+        def advance(n, carry):
+            ego, path = carry
+            ego, now = update(ego, keys[n])
+            return ego, path.at[n].set(now)
+
+        return jax.lax.fori_loop(0, updates, advance, (ego, jnp.zeros((MOST, 5))))[1]
 
     return jax.vmap(run)(jax.random.split(key, count))
 
@@ -92,11 +101,11 @@ def trained(
 ) -> np.ndarray:
     """[runs, updates, 5]: the paths of independent runs of training."""
     p, q = (jnp.asarray(x, jnp.float32) for x in setting.players)
-    sizes = (batch, meta_batch, setting.inner_episodes, setting.steps, updates)
-    coplayer = learner(plain_learner(setting.eta))
+    sizes = (batch, meta_batch, setting.inner_episodes, setting.steps)
+    coplayer, each = learner(plain_learner(setting.eta)), (setting.time / updates, updates)
 
     def sample(k, n):
-        return _paths(simulation, setting.game, p, q, baseline(setting), k, coplayer, setting.time / updates, n, sizes)
+        return _paths(simulation, setting.game, p, q, baseline(setting), k, coplayer, *each, n, sizes)[:, :updates]
 
     return collected(sample, key, RUNS, batch * meta_batch * setting.steps)
 
