@@ -85,7 +85,9 @@ def table(folder: Path, evaluation: Evaluation) -> str:
     ]
     for fit in evaluation.extortion:
         factor = "unbounded" if fit.factor is None else f"{fit.factor:.2f}"
-        lines.append(f"agent {fit.agent} fitted extortion factor {factor} (rms distance {fit.residual:.3f})")
+        lines.append(
+            f"agent {fit.agent} fitted extortion factor {factor} (rms distance {fit.residual:.3f}; 0: it extorts)"
+        )
     for line in evaluation.lines:
         if line.slope is not None:
             interval = "" if line.low is None else f" [{line.low:.2f}, {line.high:.2f}]"

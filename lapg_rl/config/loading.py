@@ -2,9 +2,19 @@
 
 import importlib
 import sys
+import sysconfig
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+HERE = Path(__file__).parents[2]
+#: Where code lies that a user did not write.
+INSTALLED = (
+    *("<", str(HERE / "lapg_rl"), str(HERE / "lapg_theory")),
+    *map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")),
+)
 
 
 @contextmanager
@@ -32,8 +42,10 @@ def first_line(error: Exception) -> str:
 
 
 def described(error: Exception) -> str:
-    """An error's kind and the first line of what it says."""
-    return f"{type(error).__name__}: {first_line(error)}"
+    """An error's kind, the first line of what it says, and where it was raised in code that is neither a package's nor ours."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(INSTALLED)]
+    where = f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}: {first_line(error)}{where}"
 
 
 def load(field: str, address: str) -> Any:

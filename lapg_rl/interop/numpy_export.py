@@ -1,6 +1,7 @@
 """Trained agents as NumPy archives: one time step as a list of operations, which `numpy_player` carries out."""
 
 import json
+import operator
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -231,7 +232,7 @@ def export_numpy(run: str | Path, path: str | Path, agent: int = 0) -> Path:
         **arrays,
         constants=len(constants),
         states=len(start),
-        program=json.dumps(program),
+        program=json.dumps(program, default=operator.index),  # shapes may be integers of NumPy
         about=json.dumps(about),
     )
     shutil.copyfile(numpy_player.__file__, path.with_name("numpy_player.py"))

@@ -32,7 +32,7 @@ def loss(policy: Any, batch: Experience, config: LearnerConfig) -> tuple[Float[A
 
     PPO: -min(ratio A, clip(ratio, 1 +- clip) A) with A the credits, and a value loss that is clipped alike; A2C:
     -log pi(a) A, with the plain squared error (Schulman et al. 2017; Mnih et al. 2016). Steps after an early end add nothing;
-    the mean stays one over all l, so that the gradient stays unbiased.
+    the mean stays one over all l, so that the gradient stays unbiased. The figures are means over the steps that were played.
     """
     logits, values = over_sequences(policy, batch.observations)
     log_probs = log_prob(logits, batch.actions)
@@ -51,4 +51,7 @@ def loss(policy: Any, batch: Experience, config: LearnerConfig) -> tuple[Float[A
         error, entropy = error * batch.alive, entropy * batch.alive
     parts = {"policy_loss": actor.mean(), "value_loss": 0.5 * error.mean(), "entropy": entropy.mean()}
     total = parts["policy_loss"] + config.value_coef * parts["value_loss"] - config.entropy_coef * parts["entropy"]
+    if batch.alive is not None:
+        played = jnp.maximum(batch.alive.mean(), 1 / batch.alive.size)
+        parts = {name: value / played for name, value in parts.items()}
     return total, parts

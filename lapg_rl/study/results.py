@@ -185,13 +185,16 @@ def runs_in(paths: Iterable[Path]) -> list[Path]:
     """Run folders: the paths themselves, or where a path is a folder without a run, all runs inside, sorted.
 
     An archive `runs.zip` (see `archive`) is such a folder too, and so is one inside of a folder; `runs.zip/NAME`, where NAME
-    may hold wildcards, are runs in it.
+    may hold wildcards, are runs in it. Other files, which a shell's `*` finds beside runs, are left out.
 
     Raises:
-        ValueError: where a run is named twice, or an archive is damaged.
+        ValueError: where a run is named twice, an archive is damaged, or there are other files only.
     """
-    found: list[Path] = []
-    for path in paths:
+    paths, found = list(paths), []
+    folders = [path for path in paths if files.archive_of(path) or not path.is_file()]
+    if paths and not folders:
+        raise ValueError(f"{paths[0]} is a file, and no run; name the folder of a run, or one with runs inside")
+    for path in folders:
         found += ([] if (path / "config.toml").exists() else _inside(path)) or [path]
     resolved = [path.resolve() for path in found]
     if twice := [path for path in resolved if resolved.count(path) > 1]:

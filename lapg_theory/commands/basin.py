@@ -1,15 +1,13 @@
 """`lapg theory basin`: which end a mixed pool reaches, beforehand: edge, window, folds, and the ends of recipes."""
 
 import argparse
-import sys
-import time
 from typing import Any
 
 import numpy as np
 
 from lapg_theory.basin import RECIPES, Pool, folds, pool_of, predict, shaping_path, small_pool
 from lapg_theory.basin.shaping_path import Estimate, estimate
-from lapg_theory.commands.options import add_quiet, five, game, numbers, renamed, show
+from lapg_theory.commands.options import add_quiet, five, game, numbers, renamed, show, stages
 from lapg_theory.commands.pool_options import add_pool, pool
 
 
@@ -34,12 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print edge, window, folds and the predicted shares of ends."""
-    begun = time.monotonic()
-
-    def report(text: str) -> None:
-        if not arguments.quiet:
-            print(f"{time.monotonic() - begun:6.1f} s  {text}", file=sys.stderr, flush=True)
-
+    report = stages(arguments.quiet)
     sets, one = _pools(arguments)
     report("following pure shaping")
     found: dict[str, Any] = {"path": _path(sets)}

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lapg_theory.commands.options import five, noise, show
+from lapg_theory.commands.options import add_quiet, five, noise, show, stages
 from lapg_theory.commands.pool_options import add_pool, pool
 from lapg_theory.metagame.atlas import FixedPoint
 
@@ -19,13 +19,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--starts", type=int, default=2, help="starts of the search on each face (default %(default)s)")
     add("--iterations", type=int, default=25, help="most Newton steps of the last stage (default %(default)s)")
     add("--no-nash", action="store_true", help="skip the search for best replies")
+    add_quiet(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the closed-form thresholds, and every fixed point."""
     meta = pool(arguments, arguments.p_naive, arguments.nodes)
     budget = {"starts": arguments.starts, "iterations": arguments.iterations}
-    atlas = meta.fixed_points(**budget, nash=not arguments.no_nash)
+    atlas = meta.fixed_points(**budget, nash=not arguments.no_nash, report=stages(arguments.quiet))
     report: dict[str, Any] = {
         "share": meta.share,
         "tau": meta.tau,

@@ -88,6 +88,17 @@ def add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="don't say on standard error how far it is")
 
 
+def stages(quiet: bool = False) -> Callable[[str], None]:
+    """A function that says on standard error what comes now, after how many seconds."""
+    begun = time.monotonic()
+
+    def report(text: str) -> None:
+        if not quiet:
+            print(f"{time.monotonic() - begun:6.1f} s  {text}", file=sys.stderr, flush=True)
+
+    return report
+
+
 class Counted:
     """Says on standard error how far a computation is: in place on a terminal, else ten lines at most."""
 

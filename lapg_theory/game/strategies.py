@@ -66,6 +66,10 @@ def strategy(name: str) -> tuple[float, ...]:
     Raises:
         ValueError: for an unknown name, with near matches or the known ones.
     """
+    if name.startswith("zd-extort-"):
+        raise ValueError(
+            f"what {name} plays depends on the game; lapg_theory.game.named_policy(game, {name!r}) has its five probabilities"
+        )
     if name not in NAMED:
         raise ValueError(f"unknown strategy {name!r}; {hint(name)}")
     return NAMED[name]

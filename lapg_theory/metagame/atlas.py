@@ -7,7 +7,7 @@ other drift from it together (symmetric mode, A + B) or apart (symmetry-breaking
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -126,7 +126,13 @@ def distinct(p: Policies, distance: float) -> Float[np.ndarray, "m 5"]:
     return p[kept]
 
 
-def find(settings: Sequence[Setting], starts: int, others: Sequence[Setting], iterations: int) -> Atlas:
+def find(
+    settings: Sequence[Setting],
+    starts: int,
+    others: Sequence[Setting],
+    iterations: int,
+    report: Callable[[str], None],
+) -> Atlas:
     """The fixed points of the last of `settings`; the others, with fewer learners, are for the search.
 
     Everything is sought, and said to have settled, with payoffs in units of their own.
@@ -135,14 +141,18 @@ def find(settings: Sequence[Setting], starts: int, others: Sequence[Setting], it
     """
     unit = settings[-1].own_units[1].unit
     coarse, *finer = (setting.own_units[0] for setting in settings)
+    report("searching for fixed points")
     p = np.concatenate([face_candidates(coarse, starts), flow_candidates(coarse, 16)])
     residual = np.zeros(len(p))
     for setting, most in zip(finer, (12, iterations), strict=True):
         p = distinct(p[residual < 1e-5], 0.005)
+        report(f"settling {len(p)} candidates")
         p, _, residual = settle(setting, p, tolerance=1e-9, drag=0.1, iterations=most)
     settled = residual < 1e-8
     lost = tuple((policy, unit * float(rest)) for policy, rest in zip(p[~settled], residual[~settled], strict=True))
-    return Atlas(describe(settings[-1], distinct(p[settled], 1e-4), settings[1], others), lost)
+    found = distinct(p[settled], 1e-4)
+    report(f"{'best replies to' if others else 'stability of'} {len(found)} points")
+    return Atlas(describe(settings[-1], found, settings[1], others), lost)
 
 
 def describe(

@@ -137,7 +137,14 @@ class MetaGame:
         found = {"self_play": partial(self.setting(), p, p)[0], "versus_naive": own, "naive": naive}
         return {name: value.reshape(shape) for name, value in found.items()}
 
-    def fixed_points(self, *, starts: Any = 2, nash: bool = True, iterations: Any = 25) -> Atlas:
+    def fixed_points(
+        self,
+        *,
+        starts: Any = 2,
+        nash: bool = True,
+        iterations: Any = 25,
+        report: Callable[[str], None] = lambda text: None,
+    ) -> Atlas:
         """The fixed points of projected-gradient learning in self-play, with stability and best-reply verdicts.
 
         Newton's method from `starts` starts on each of the 3^5 faces of the cube, and the flow from the named
@@ -145,14 +152,14 @@ class MetaGame:
         The search is thorough, not exhaustive. Of a continuum of fixed points (policies that differ only where play
         never comes) the corners are listed.
 
-        `iterations`: most Newton steps of the last stage.
+        `iterations`: most Newton steps of the last stage; `report` is called with what comes now, in words.
 
         Raises:
             ValueError: where nothing settles; the message holds the smallest residual.
         """
         check_count("starts", starts)
         check_count("iterations", iterations)
-        atlas = find([*self._coarse(), self.setting()], starts, self._others(4) if nash else [], iterations)
+        atlas = find([*self._coarse(), self.setting()], starts, self._others(4) if nash else [], iterations, report)
         if not atlas.points:
             smallest = min((residual for _, residual in atlas.unsettled), default=np.nan)
             raise ValueError(

@@ -26,6 +26,11 @@ def test_an_archive_is_a_folder_with_runs_inside(packed):
         assert [run.name for run in found] == ["run0", "run1"]
         assert archive.origin(found[0]) == (packed / "kept" / archive.NAME).resolve()
     (one,) = runs_in([packed / "kept" / archive.NAME / "run1"])
+    table = packed / "sweep.csv"  # as a shell's * finds beside runs
+    table.write_text("seed\n")
+    assert runs_in([table, packed / "loose" / "run0"]) == [packed / "loose" / "run0"]
+    with pytest.raises(ValueError, match=r"sweep\.csv is a file, and no run"):
+        runs_in([table])
     loose = collect(packed / "loose" / "run1")
     np.testing.assert_allclose(collect(one).metrics["naive_reward"], loose.metrics["naive_reward"], rtol=1e-4)
     assert archive.origin(packed / "loose" / "run1") is None

@@ -216,6 +216,9 @@ def test_metrics_are_per_step_that_was_played():
     _, told = make_train_step(cfg)(initial_state(cfg, run_key(cfg)), run_key(cfg))
     for name in ("reward_vs_naive", "naive_reward", "naive_reward_last_episode", "reward_vs_meta"):
         np.testing.assert_allclose(told[name], 1, rtol=1e-6)
+    np.testing.assert_allclose(
+        told["entropy"], np.log(2), rtol=0.02
+    )  # over the steps played, of agents that toss coins
     assert (told["length_vs_naive"] > 1).all() and (told["length_vs_naive"] < 4).all()
     assert all(np.isfinite(value).all() for value in told.values())
 

@@ -16,7 +16,8 @@ import lapg_rl as rl
 from lapg_rl.commands.main import main
 from lapg_rl.config import ModelConfig, PoolConfig
 from lapg_rl.interop.numpy_export import export_numpy
-from lapg_rl.runs import checkpoint
+from lapg_rl.interop.numpy_player import Player
+from lapg_rl.runs import checkpoint, trust
 from lapg_rl.runs.loop import fresh_state, open_run
 
 PLAY = """
@@ -61,6 +62,32 @@ def test_logits_and_values_agree_with_jax_and_nothing_but_numpy_is_needed(run, t
         ours.append([*map(float, logits), float(value)])
     np.testing.assert_allclose(json.loads(done.stdout), ours, atol=1e-5)
     assert np.ptp(np.array(ours)[:, 0]) > 1e-2  # what it sees matters
+
+
+MINE = """
+import equinox as eqx, jax, jax.numpy as jnp
+class Cell(eqx.Module):  # Equinox cuts its gates with integers of NumPy
+    cell: eqx.nn.GRUCell
+    def __init__(self, observation_size, num_actions, *, config, context, one_hot, key):
+        self.cell = eqx.nn.GRUCell(observation_size, num_actions + 1, key=key)
+    def initial_state(self): return jnp.zeros(3)
+    def step(self, state, seen): return (state := self.cell(seen, state)), (state[:2], state[2])
+    def __call__(self, seen): raise NotImplementedError
+"""
+
+
+def test_a_model_of_ones_own_is_exported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(trust.VARIABLE, "mine_cell:Cell")
+    (tmp_path / "mine_cell.py").write_text(MINE)
+    cfg = dataclasses.replace(TABULAR, model=ModelConfig(kind="mine_cell:Cell"))
+    state, folder = fresh_state(cfg), open_run(cfg, tmp_path / "run")
+    checkpoint.save(folder.checkpoints, cfg.updates, state._replace(update=jnp.array(cfg.updates)), keep=1)
+    export_numpy("run", "agent.npz")
+    agent, alone = rl.load("run", 0), Player("agent.npz")
+    seen = np.eye(5)[3]
+    ours, theirs = agent.step(agent.initial_state(), jnp.asarray(seen)), alone.step(alone.initial_state(), seen)
+    np.testing.assert_allclose(theirs[1][0], ours[1][0], atol=1e-6)
 
 
 def test_the_command_and_what_it_refuses(tmp_path, capsys, monkeypatch):

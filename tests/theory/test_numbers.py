@@ -133,6 +133,8 @@ def test_strategies_by_name():
     assert exact_returns(PD, "tft", "alld", HORIZON) == exact_returns(PD, TFT, ALLD, HORIZON)
     with pytest.raises(ValueError, match="unknown strategy 'tff'; did you mean tft"):
         exact_returns(PD, "tff", "alld", HORIZON)
+    with pytest.raises(ValueError, match=r"depends on the game; .*named_policy\(game, 'zd-extort-3'\)"):
+        exact_returns(PD, "zd-extort-3", "alld", HORIZON)
     with pytest.raises(ValueError, match="p must hold probabilities, got"):
         exact_returns(PD, ["tft", "alld"], "alld", HORIZON)
 
