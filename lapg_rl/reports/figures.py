@@ -81,11 +81,14 @@ def training_curve(axes: Any, groups: Groups, metric: str, prediction: Predictio
 
 def training(groups: Groups, prediction: Prediction | None) -> Any:
     """Rewards per step while the agents train: theirs, the naive co-players', and theirs among themselves if they meet."""
-    metrics = [metric for metric in TRAINING if any(metric in r.last for rs in groups.values() for r in rs)]
+    there = set().union(*(r.last for results in groups.values() for r in results))
+    metrics = [metric for metric in TRAINING if metric in there] or sorted(
+        x for x in there if x.startswith("reward_vs_")
+    )
     figure, (row,) = panels(1, len(metrics), 9.4, 3.7)
     for panel, metric in zip(row, metrics, strict=True):
         training_curve(panel, groups, metric, prediction)
-        panel.set_title(TRAINING[metric])
+        panel.set_title(TRAINING.get(metric, metric.replace("_", " ")))
     row[0].set_ylabel("reward per step")
     shared_legend(figure, row[0], 3)
     return figure

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 import math
 import shlex
@@ -325,7 +326,8 @@ def summary_markdown(results: Sequence[Result]) -> str:
 def export(folders: Iterable[Path], target: Path) -> None:
     """Copy what is worth keeping of each run into `target`: all but the checkpoints, long metrics thinned.
 
-    A thinned file keeps every n-th update and the last 20, so headline numbers stay what they were. A target that ends in
+    A copy has the name of its folder, and where two have the same, with those of the folders around: mixed-seed0. A thinned
+    file keeps every n-th update and the last 20, so headline numbers stay what they were. A target that ends in
     .zip becomes one archive.
 
     Example:
@@ -339,8 +341,9 @@ def export(folders: Iterable[Path], target: Path) -> None:
             export(folders, Path(loose))
             archive.pack(Path(loose), target)
         return
-    for folder in folders:
-        copy = target / folder.resolve().name
+    folders = list(folders)
+    for folder, name in zip(folders, _distinct([folder.resolve().parts for folder in folders]), strict=True):
+        copy = target / name
         copy.mkdir(parents=True, exist_ok=True)
         for name in ("config.toml", "provenance.jsonl", "balance.json", *records.FILES.values()):
             if (folder / name).exists():
@@ -350,6 +353,12 @@ def export(folders: Iterable[Path], target: Path) -> None:
         every = -(-sum(map(len, lines)) // LARGE)
         kept = [json.loads(line) for n, line in enumerate(lines) if n % every == 0 or n >= len(lines) - LAST]
         files.replace(copy / "metrics.jsonl", files.text_of(kept))
+
+
+def _distinct(paths: Sequence[tuple[str, ...]]) -> list[str]:
+    """Of each path as many of its last parts as tell all apart."""
+    told = (["-".join(parts[-depth:]) for parts in paths] for depth in itertools.count(1))
+    return next(names for names in told if len({*names}) == len({*paths}))
 
 
 def _short(data: Any) -> Any:

@@ -90,3 +90,11 @@ def test_damage_and_size_are_refused(tmp_path, monkeypatch, packed):
     archive.pack(packed / "loose", tmp_path / "other.zip")
     with pytest.raises(ValueError, match="at most 10 are allowed"):
         runs_in([tmp_path / "other.zip"])
+
+
+def test_runs_of_one_name_are_kept_apart(tmp_path):
+    runs = [
+        metrics(tmp_path / stage / "seed0", with_estimator(TABULAR, "lapg", 0), 1.0, 0.1) for stage in ("pair", "mixed")
+    ]
+    export(runs, tmp_path / "kept.zip")
+    assert sorted(run.name for run in runs_in([tmp_path / "kept.zip"])) == ["mixed-seed0", "pair-seed0"]

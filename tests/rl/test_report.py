@@ -10,13 +10,13 @@ from folders import TABULAR, metrics, run_of, with_estimator
 
 from lapg_rl.commands.main import main
 from lapg_rl.config import LearnerConfig, PoolConfig
-from lapg_rl.reports import findings
+from lapg_rl.reports import figures, findings
 from lapg_rl.reports.findings import NO_RUN
 from lapg_rl.reports.make import evaluate_run
 from lapg_rl.runs.loop import open_run
 from lapg_rl.study.records import compact
 from lapg_rl.study.results import collect, runs_in
-from lapg_theory.game import ALLD, TFT
+from lapg_theory.game import ALLD, TFT, look
 
 POOL = PoolConfig(p_naive=0.5, agents=2, naive_population=2)
 
@@ -188,3 +188,11 @@ def test_other_edited_files_are_named(tmp_path, capsys, name, edited):
     assert main(["report", str(folder), "--quick", "--out", str(tmp_path / "r.html")]) == 2
     error = capsys.readouterr().err
     assert name in error and error.count("\n") == 1
+
+
+def test_curves_of_agents_that_met_neither_learners_nor_each_other(tmp_path):
+    run = collect(metrics(tmp_path / "run", TABULAR, 1.0, 0.1))
+    run = dataclasses.replace(run, metrics={"update": np.arange(3), "reward_vs_memory_one": np.arange(3.0)})
+    (panel,) = look.drawn(figures.training, {"lapg": [run]}, None).axes
+    assert panel.get_title(loc="left") == "reward vs memory one"
+    np.testing.assert_array_equal(panel.lines[0].get_ydata(), [0, 1, 2])
