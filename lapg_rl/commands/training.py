@@ -191,7 +191,7 @@ def resumed(folder: Path, arguments: argparse.Namespace) -> list[tuple[Config, P
     if others or any(more) or arguments.seeds != 1:
         raise ValueError(
             f"--resume takes everything but updates=N from {folder}; give no preset, other settings, --config, --run, --seeds, "
-            "--from or --naive-from"
+            "--from or --naive-from. With other settings it is another run: lapg train --config RUN/config.toml ... --from RUN"
         )
     there = RunFolder(folder).trusted_config()
     return [(config.override(there, arguments.settings), folder)]
