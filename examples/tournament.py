@@ -25,7 +25,7 @@ folder = arguments.runs / ("smoke" if arguments.smoke else "full") / "player"
 rl.train(cfg, folder)
 
 # %% [markdown]
-# `zd-extort-3` is an extortioner of factor 3; `naive` are fresh naive learners, who can only be met.
+# `zd-extort-3` is an extortioner, of factor 3 in long games; `naive` are fresh naive learners, who can only be met.
 
 # %%
 others = (
