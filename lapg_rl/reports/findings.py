@@ -20,7 +20,7 @@ from lapg_rl.runs import files
 from lapg_rl.study import archive, intervals
 from lapg_rl.study import markdown as md
 from lapg_rl.study.intervals import Estimate
-from lapg_rl.study.results import Result, by_setting
+from lapg_rl.study.results import Result, by_setting, training_settings
 from lapg_theory.game.words import LITTLE, MUCH
 
 NO_RUN = "no run yet"
@@ -159,19 +159,32 @@ def rows(results: Iterable[Result], figures: Mapping[str, Path] = types.MappingP
     """Every finding with every setting that speaks to it, by letter; a row that says so where none does.
 
     Args:
-        results: of run folders; those that differ in their seed only make one row.
+        results: of run folders; those that differ in their seed only make one row, and so do those of other seeds that were
+            only made longer: all are read at the shortest length, as which runs go on may depend on how they ended.
         figures: the JSON files of figures, by name.
     """
     results = sorted((r for r in results if r.config.game.dilemma), key=lambda r: r.config.seed)
     found = []
     for finding in FINDINGS:
-        settings = by_setting(filter(finding.about, results))
+        settings = _of_one_length(by_setting(filter(finding.about, results)))
         name = f"({finding.key}) {finding.statement}"
         found += [_row(name, finding, group) for group in settings] or [_missing(name, finding.paper)]
     for figure, (statement, paper) in FIGURES.items():
         name = f"(d) {statement}"
         found.append(_figure_row(name, paper, figures[figure]) if figure in figures else _missing(name, paper))
     return sorted(found, key=lambda row: row.finding[:3])
+
+
+def _of_one_length(groups: Iterable[list[Result]]) -> list[list[Result]]:
+    """Groups that differ in length and seeds only, together, cut to the shortest; not what a `balance.json` was made at."""
+    found: dict[Any, list[Result]] = {}
+    for number, group in enumerate(groups):
+        settings = training_settings(group[0].config) | {"updates": 0, "dtype": group[0].dtype}
+        key: Any = number if any((r.path / "balance.json").exists() for r in group) else tuple(settings.items())
+        if {r.config.seed for r in group} & {r.config.seed for r in found.get(key, ())}:
+            key = number  # the same seeds at another length are another experiment
+        found[key] = sorted([*found.get(key, ()), *group], key=lambda r: r.config.seed)
+    return [[r.until(min(r.config.updates for r in group)) for r in group] for group in found.values()]
 
 
 def _missing(name: str, paper: str) -> Row:
@@ -280,6 +293,7 @@ INTRODUCTION = (
     "Findings of Meulemans et al. (2025) and what our runs show. Ours: rewards per step (and frequencies of cooperation), "
     "means over the last 20 updates and over seeds, with 95 % intervals over seeds (Student's t, for frequencies Clopper and "
     "Pearson's for as many trials as the seeds are worth; none for fewer than two). "
+    "Runs that only went on for longer than others of their setting are read at the others' last update. "
     "A finding *holds* in a run by the thresholds that the reports state. Made from the folders beside it: "
     "`lapg report docs/results --quick --findings docs/results/findings-ipd.md`; a row appears when a folder does."
 )

@@ -96,6 +96,18 @@ class Result:
         how = f"carry on with `lapg train --resume {shlex.quote(str(self.path))}`"
         return f"{self.path} has {self.updates} of {self.config.updates} updates; {how}"
 
+    def until(self, updates: int) -> "Result":
+        """The run as if it had ended after so many updates; without an evaluation that was made later."""
+        if self.config.updates <= updates:
+            return self
+        there = self.metrics["update"] < updates
+        cut = lambda arrays: {name: values[there] for name, values in arrays.items()}  # noqa: E731
+        cfg = dataclasses.replace(self.config, updates=updates)
+        evaluation = self.evaluation if self.evaluation and self.evaluation.updates <= updates else None
+        return dataclasses.replace(
+            self, config=cfg, metrics=cut(self.metrics), by_agent=cut(self.by_agent), evaluation=evaluation
+        )
+
     @functools.cached_property
     def last(self) -> dict[str, float]:
         """Every metric's mean over the last 20 updates (or as many as there are).
@@ -304,7 +316,7 @@ def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
                 "verdict": r.verdict,
                 "among_agents": _rounded(r.last.get("reward_vs_meta")),
                 "agents": r.pool_verdict,
-                "extortion_factor": _rounded(fit.factor if fit else None),
+                "extortion_factor": _rounded(fit.factor if fit and fit.near else None),
             }
         )
     return rows if dilemma else [{name: row[name] for name in row if name not in OF_A_DILEMMA} for row in rows]

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from folders import TABULAR, metrics, run_of, with_estimator
 
+from lapg_rl import config
 from lapg_rl.commands.main import main
 from lapg_rl.config import LearnerConfig, PoolConfig
 from lapg_rl.reports import figures, findings
 from lapg_rl.reports.findings import NO_RUN
 from lapg_rl.reports.make import evaluate_run
+from lapg_rl.runs.folder import RunFolder
 from lapg_rl.runs.loop import open_run
 from lapg_rl.study.records import compact
 from lapg_rl.study.results import collect, runs_in
@@ -196,3 +198,20 @@ def test_curves_of_agents_that_met_neither_learners_nor_each_other(tmp_path):
     (panel,) = look.drawn(figures.training, {"lapg": [run]}, None).axes
     assert panel.get_title(loc="left") == "reward vs memory one"
     np.testing.assert_array_equal(panel.lines[0].get_ydata(), [0, 1, 2])
+
+
+def test_runs_that_only_went_on_for_longer_count_with_the_others_at_the_others_length(tmp_path):
+    """A miss that is trained on, and then holds, is a miss; the same seed at another length is another experiment."""
+    runs = [pool_run(tmp_path / f"s{n}", (r, r), 0.9, seed=n) for n, r in enumerate((0.9, 0.5))]
+    longer = RunFolder(runs[1])
+    cfg = longer.config()
+    longer.config_file.write_text(config.dumps(dataclasses.replace(cfg, updates=2 * cfg.updates)))
+    more = [{**row, "update": row["update"] + cfg.updates, "reward_vs_meta": [0.9, 0.9]} for row in longer.metrics()]
+    rows = [*longer.metrics(), *more]
+    longer.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (b,) = [row for (key, _), row in table(*runs).items() if key == "b" and row.folders]
+    assert (b.holds, b.seeds) == ("1 of 2", "2 (seeds 0, 1)")
+    assert b.ours.startswith("among agents 0.700 [") and f"updates={cfg.updates} " in f"{b.command} "
+    again = pool_run(tmp_path / "again", (0.5, 0.5), 0.9, seed=1)
+    held = [(row.seeds, row.holds) for (key, _), row in table(runs[1], again).items() if key == "b" and row.folders]
+    assert sorted(held) == [("1 (seed 1)", "0 of 1"), ("1 (seed 1)", "1 of 1")]
