@@ -40,7 +40,7 @@ ABOUT = {
     "gtft": "generous tit-for-tat: forgives a defection with probability 1/3",
     "wsls": "win-stay lose-shift (Pavlov): changes its action after S or P",
     "grim": "grim trigger: cooperates until somebody defects",
-    "zd-extort-X": "extortioner: in long games without discount its gain over P is X times the other's",
+    "zd-extort-X": "extortioner: gains X times the other's (long games, no discount)",
 }
 
 
