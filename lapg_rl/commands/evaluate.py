@@ -84,10 +84,7 @@ def table(folder: Path, evaluation: Evaluation) -> str:
         *(_signatures(match) for match in evaluation.matches),
     ]
     for fit in evaluation.extortion:
-        factor = "unbounded" if fit.factor is None else f"{fit.factor:.2f}"
-        lines.append(
-            f"agent {fit.agent} fitted extortion factor {factor} (rms distance {fit.residual:.3f}; 0: it extorts)"
-        )
+        lines.append(f"agent {fit.agent} {fit}")
     for line in evaluation.lines:
         if line.slope is not None:
             interval = "" if line.low is None else f" [{line.low:.2f}, {line.high:.2f}]"

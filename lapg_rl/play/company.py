@@ -86,20 +86,20 @@ def meta(config: Config) -> Kind:
     return Kind(MetaAgent(forgets(config)), lambda company, count, key: _others(config, company, count, key))
 
 
-def fixed_strategy(name: str, players: int = 2) -> tuple[float, ...]:
+def fixed_strategy(name: str, players: int = 2, field: str = "pool.fixed") -> tuple[float, ...]:
     """The five probabilities of a named strategy, or of an address; in a group of n players 2 n + 1.
 
     Raises:
-        ValueError: where there are none.
+        ValueError: where there are none; it names the `field` that asked for an address.
     """
     if players > 2:
-        found = load("pool.fixed", name) if tables.is_address(name) else group_strategy(name, players)
+        found = load(field, name) if tables.is_address(name) else group_strategy(name, players)
         if np.shape(found) != (2 * players + 1,) or not all(0 <= p <= 1 for p in np.asarray(found, float)):
             raise ValueError(
                 f"{name} must be {2 * players + 1} probabilities for a group of {players}, got {found!r:.60}"
             )
         return tuple(found)
-    return NAMED[name] if name in NAMED else tuple(check_policy(name, load("pool.fixed", name)))
+    return NAMED[name] if name in NAMED else tuple(check_policy(name, load(field, name)))
 
 
 def fixed(config: Config) -> Kind:

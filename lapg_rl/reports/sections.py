@@ -17,6 +17,7 @@ from lapg_rl.reports.html import dot, figure, number, prose, table
 from lapg_rl.study.names import is_strategy
 from lapg_rl.study.records import ExtortionFit, PayoffLine, Prediction
 from lapg_rl.study.results import LAST, Result, summary
+from lapg_theory.game.extortion import NEAR
 from lapg_theory.game.words import LITTLE, MUCH, RARELY
 
 READING = (
@@ -138,9 +139,10 @@ def extortion(groups: Groups, prediction: Prediction | None) -> str:
     text = (
         "<h2>Extortion</h2><p>An extortionate zero-determinant strategy keeps its surplus over mutual defection at a fixed "
         "multiple, the extortion factor, of its co-player's. The factor is fitted to the agent's signature; the distance "
-        "(root mean square) says how near to that family the agent is. Slope (95 % interval) and intercept need no such "
-        "family: they say what random memory-one co-players gain for each 1 that they give the agent. An extorter of factor "
-        "x has slope 1/x; at 0 the co-player is left with the same whatever it does; at -1/2 it pays for what it gives.</p>"
+        f"(root mean square) says how near to that family the agent is; above {NEAR:g} no factor is given. "
+        "Slope (95 % interval) and intercept need no such family: they say what random memory-one co-players gain "
+        "for each 1 that they give the agent. An extorter of factor x has slope 1/x; at 0 the co-player is left with the same "
+        "whatever it does; at -1/2 it pays for what it gives.</p>"
     )
     caption = (
         "One point a random memory-one co-player; shaded: what the game allows. On the grey diagonal both earn the same. An "
@@ -159,6 +161,8 @@ def _slope(line: PayoffLine) -> str:
 def _fit(fit: ExtortionFit | None) -> list[str]:
     if fit is None:
         return ["-"] * 3
+    if not fit.near:
+        return ["-", "-", number(fit.residual)]
     return ["unbounded" if fit.factor is None else number(fit.factor), number(fit.scale), number(fit.residual)]
 
 

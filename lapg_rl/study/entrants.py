@@ -104,7 +104,7 @@ def fixed(name: str, game: MatrixGame | NormalFormGame | AnonymousGame) -> Entra
         ValueError: for an action that the game has not, or a strategy of other games.
     """
     if isinstance(game, AnonymousGame):
-        return Entrant(name, "fixed", jnp.array(fixed_strategy(name, game.players), jnp.float32))
+        return Entrant(name, "fixed", jnp.array(fixed_strategy(name, game.players, "a co-player"), jnp.float32))
     if name.startswith(PREFIX):
         found = find_player(name)
         check_game(name, game, found)
@@ -115,7 +115,7 @@ def fixed(name: str, game: MatrixGame | NormalFormGame | AnonymousGame) -> Entra
             raise ValueError(f"{name} needs an action {action}, but the actions of this game are 0 to {count - 1}")
         policy = np.eye(count)[action]
     elif isinstance(game, MatrixGame):
-        found = fixed_strategy(name) if is_address(name) else named_policy(game, name)
+        found = fixed_strategy(name, field="a co-player") if is_address(name) else named_policy(game, name)
         return Entrant(name, "fixed", jnp.array(found, jnp.float32))
     elif name == "random":
         policy = np.full(count, 1 / count)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import cattrs
 
 from lapg_rl.runs import files
+from lapg_theory.game.extortion import NEAR
 from lapg_theory.game.show import brief
 
 Record = TypeVar("Record")
@@ -83,7 +84,7 @@ class ExtortionFit:
 
     `factor` is x (1: tit-for-tat; larger: more of the surplus for the agent; None: unbounded), `scale` f, `policy` the
     cooperation probabilities after CC, CD, DC, DD that they give, `residual` the root-mean-square distance from the
-    signature.
+    signature. Further than `lapg_theory.game.extortion.NEAR` away the factor says nothing of the agent.
     """
 
     agent: int
@@ -91,6 +92,18 @@ class ExtortionFit:
     scale: float
     residual: float
     policy: list[float]
+
+    @property
+    def near(self) -> bool:
+        """Whether the agent plays so nearly this that the factor says something of it."""
+        return self.residual <= NEAR
+
+    def __str__(self) -> str:
+        """The factor and the distance, or that no extortioner is near."""
+        if not self.near:
+            return f"no extortioner is near (rms distance {self.residual:.3f}, above {NEAR:g})"
+        factor = "unbounded" if self.factor is None else f"{self.factor:.2f}"
+        return f"fitted extortion factor {factor} (rms distance {self.residual:.3f}; 0: it extorts)"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from lapg_theory.commands.options import add_game, five, game, policy, show
-from lapg_theory.game import Discounted
+from lapg_theory.game import Discounted, MatrixGame
+from lapg_theory.game.extortion import NEAR
 from lapg_theory.zd.enforce import enforce, feasible
 from lapg_theory.zd.fit import extortion_fit, fit
 from lapg_theory.zd.polygon import payoff_polygon
@@ -47,7 +48,12 @@ def _line(arguments: argparse.Namespace) -> dict[str, Any]:
         raise ValueError(f"--baseline takes P, R or a number, got {arguments.baseline!r}") from error
     line = {"baseline": baseline, "slope": arguments.slope, "chi": arguments.chi}
     found = feasible(played, arguments.gamma, **line)
-    report = {"gamma": arguments.gamma} | line | dataclasses.asdict(found) | {"policy": None, "corners": None}
+    report = (
+        {"gamma": arguments.gamma} | line | dataclasses.asdict(found) | {"policy": None, "corners": None, "why": ""}
+    )
+    slope = arguments.slope if arguments.chi is None else 1 / arguments.chi
+    if math.isinf(found.gamma_min) and played.is_dilemma and not played.noise and slope is not None:
+        report["why"] = _why(played, baseline, slope)
     if found:
         p = enforce(played, arguments.gamma, **line, phi=arguments.phi, p0=arguments.p0)
         report["policy"] = p
@@ -60,12 +66,20 @@ def _line_text(r: dict[str, Any]) -> str:
     least = {math.inf: "no gamma enforces this line", 1.0: "only the undiscounted limit, gamma = 1, enforces this line"}
     text = least.get(r["gamma_min"], f"this line can be enforced for gamma >= {r['gamma_min']:.6g}")
     if not r["feasible"]:
-        return text + f"; at gamma {r['gamma']:g} none does"
+        return text + f"; at gamma {r['gamma']:g} none does{r['why']}"
     lines = [text, f"phi from {r['phi'][0]:.6g} to {r['phi'][1]:.6g}", f"policy s0 CC CD DC DD: {five(r['policy'])}"]
     if r["corners"] is not None:
         ends = ", ".join(f"({x:.4g}, {y:.4g})" for x, y in r["corners"])
         lines.append(f"payoffs per step (own, other's) run between {ends}")
     return "\n".join(lines)
+
+
+def _why(played: MatrixGame, baseline: float, slope: float) -> str:
+    """Why no gamma enforces a line of a prisoner's dilemma, where its slope or its baseline tells; else nothing."""
+    _, R, P, _ = played.trps
+    if slope > 1:
+        return f": a slope above 1 (chi below 1), here {slope:g}, takes P >= R"
+    return "" if P <= baseline <= R or slope <= -1 else f": the baseline must lie from P = {P:g} to R = {R:g}"
 
 
 def _fit(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -89,10 +103,10 @@ def _fit_text(r: dict[str, Any]) -> str:
         f"distance {line['residual']:.4g}"
     ]
     if family is not None:
-        lines.append(
-            f"two-parameter extortion family: chi {family['chi']:.4g}, phi {family['phi']:.4g}; "
-            f"squared distance {family['loss']:.4g}"
+        member = (
+            f"chi {family['chi']:.4g}, phi {family['phi']:.4g}" if family["loss"] <= 4 * NEAR**2 else "none is near"
         )
+        lines.append(f"two-parameter extortion family: {member}; squared distance {family['loss']:.4g}")
     if r["corners"] is not None:
         ends = ", ".join(f"({x:.4g}, {y:.4g})" for x, y in r["corners"])
         lines.append(f"corners of the payoffs per step that it leaves to be had (own, other's): {ends}")

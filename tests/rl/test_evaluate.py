@@ -13,10 +13,11 @@ import lapg_rl.commands.evaluate as command
 from lapg_rl.commands.main import main
 from lapg_rl.config import NaiveConfig, PoolConfig
 from lapg_rl.study import records
-from lapg_rl.study.evaluation import evaluate, fit_line, u_shaped
+from lapg_rl.study.evaluation import evaluate, fit_extortion, fit_line, u_shaped
 from lapg_rl.study.matches import count_cooperation
 from lapg_rl.study.records import Evaluation
-from lapg_theory.game import NAMED
+from lapg_theory.game import NAMED, prisoners_dilemma
+from lapg_theory.game.extortion import extortioner
 
 POLICY = (0.3, 0.9, 0.2, 0.6, 0.1)
 OTHER = (0.8, 0.7, 0.4, 0.2, 0.5)
@@ -136,6 +137,8 @@ def test_opponents_that_cannot_be_met_are_refused(folder, tmp_path):
         evaluate(folder, ["tftt"])
     with pytest.raises(ValueError, match=r"factor must be at least 1 and finite, got 0\.5"):
         evaluate(folder, ["zd-extort-0.5"])
+    with pytest.raises(ValueError, match=r"a co-player must name something that Python finds, .* 'numpy:NOPE'"):
+        evaluate(folder, ["numpy:NOPE"])
     longer = run_of(tmp_path / "longer", [OTHER], dataclasses.replace(TABULAR, steps=7))
     with pytest.raises(ValueError, match="cannot play each other: they differ in steps 6 and 7"):
         evaluate(folder, [str(longer)])
@@ -203,3 +206,11 @@ def test_fit_line_agrees_with_polyfit():
 def test_random_strategies_have_the_moments_of_the_arcsine_law():
     draws = np.asarray(u_shaped((np.arange(10_000) + 0.5) / 10_000), float)
     assert (draws.mean(), draws.var(), (draws**4).mean()) == pytest.approx((1 / 2, 1 / 8, 35 / 128), abs=1e-4)
+
+
+def test_a_factor_is_stated_of_what_plays_like_an_extortioner_only():
+    """Win-stay lose-shift cooperates after DD, where no extortioner does: by that state alone it is 1/2 away."""
+    game = prisoners_dilemma()
+    assert str(fit_extortion(game, extortioner(game, 3))).startswith("fitted extortion factor 3.00 (rms distance 0.000")
+    wsls = fit_extortion(game, NAMED["wsls"])
+    assert wsls.residual >= 0.5 and str(wsls) == f"no extortioner is near (rms distance {wsls.residual:.3f}, above 0.2)"
