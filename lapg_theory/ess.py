@@ -9,13 +9,15 @@ E(S, I) > E(I, I). (Maynard Smith & Price 1973, Nature 246; Broom, Cannings & Vi
 import dataclasses
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from lapg_theory.game import NAMED, AnonymousGame, Horizon, MatrixGame, group_strategy
+from lapg_theory.game import AnonymousGame, Horizon, MatrixGame, group_strategy, named_policy
 from lapg_theory.game.numbers import check_probabilities
+from lapg_theory.game.strategies import strategy as named
 
 ROUNDING = 1e-9  # of the largest payoff, per step
 
@@ -40,10 +42,12 @@ class EssVerdict:
         return self.invader is None and not self.neutral
 
     def __str__(self) -> str:
+        told = self.neutral if self.invader is None else (self.invader,)
+        order = " (letters: in s0, CC, CD, DC, DD)" * any(re.fullmatch("[CD]{5}", name) for name in told)
         if self.invader is not None:
-            return f"not stable: {self.invader} invades and earns {self.gain:.6g} more per step"
+            return f"not stable: {self.invader} invades and earns {self.gain:.6g} more per step{order}"
         if self.neutral:
-            return f"neutrally stable, no ESS: {', '.join(self.neutral)} drift in"
+            return f"neutrally stable, no ESS: {', '.join(self.neutral)} drift in{order}"
         return f"evolutionarily stable against {len(self.tested)} others"
 
 
@@ -56,22 +60,22 @@ def pure_strategies() -> dict[str, tuple[float, ...]]:
     return {"".join(word): tuple(float(x == "C") for x in word) for word in itertools.product("CD", repeat=5)}
 
 
-def _policy(given: Any, players: int) -> np.ndarray:
-    if isinstance(given, str):
-        if players == 2 and given not in NAMED:
-            raise ValueError(f"unknown strategy {given!r}; known: {', '.join(NAMED)}")
-        given = NAMED[given] if players == 2 else group_strategy(given, players)
+def _policy(given: Any, players: int, game: Any) -> np.ndarray:
+    if isinstance(given, str) and players > 2:
+        given = group_strategy(given, players)
+    elif isinstance(given, str):
+        given = named_policy(game, given) if isinstance(game, MatrixGame) else named(given)
     return np.asarray(given, dtype=float)
 
 
-def _named(against: Any, players: int) -> dict[str, np.ndarray]:
+def _named(against: Any, players: int, game: Any) -> dict[str, np.ndarray]:
     if isinstance(against, Mapping):
         pairs = list(against.items())
     else:
         pairs = [(x if isinstance(x, str) else "(" + ", ".join(f"{p:.4g}" for p in x) + ")", x) for x in against]
     if not pairs:
         raise ValueError("against must hold at least one strategy to test with")
-    return {name: _policy(policy, players) for name, policy in pairs}
+    return {name: _policy(policy, players, game) for name, policy in pairs}
 
 
 def _there(strategy: Any, against: Any, game: Any) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
@@ -82,8 +86,8 @@ def _there(strategy: Any, against: Any, game: Any) -> tuple[np.ndarray, dict[str
     if against is None and players > 2:
         raise ValueError(f"against must name strategies in groups of {players}: the deterministic ones are too many")
     against = [against] if isinstance(against, str) else against
-    resident = _policy(strategy, players)
-    invaders = _named(pure_strategies() if against is None else against, players)
+    resident = _policy(strategy, players, game)
+    invaders = _named(pure_strategies() if against is None else against, players, game)
     invaders = {name: policy for name, policy in invaders.items() if not np.array_equal(policy, resident)}
     return resident, invaders, players
 
@@ -98,7 +102,7 @@ def is_ess(
     """Whether a memory-one strategy withstands a few of each of the others, with the one that breaks it.
 
     Args:
-        strategy: a name (of `NAMED`; in groups of `group_strategy`) or probabilities of cooperating.
+        strategy: a name (as `named_policy` takes; in groups of `group_strategy`) or probabilities of cooperating.
         against: a name, or names, probabilities, or a dictionary of them; itself among them is left out. None: all
             deterministic ones of a 2x2 game (`pure_strategies`), so that in a discounted game no memory finds a better reply.
         game: a symmetric `MatrixGame`, or an `AnonymousGame`, whose groups are drawn at random.

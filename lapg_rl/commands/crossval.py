@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
     parser.epilog = (
-        "Numbers are rationals: 1/3 and 0.25 are exact. Where a list starts with a minus, write --payoffs=-1,... "
+        "Numbers are rationals: 1/3 and 0.25 are exact. "
         "Exit status: 0 if nothing is refuted (or miscalibrated), 1 if something is, 130 if interrupted."
     )
     add("--level", nargs="+", default=[], metavar="L", help="levels, such as L0,L2 or L0-L4 (default); L5 and L7 train")

@@ -4,6 +4,7 @@ import argparse
 import difflib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,6 +76,7 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, *args, module=None, **options):
         super().__init__(*args, allow_abbrev=False, **options)
         self.module = module
+        self._negative_number_matcher = re.compile(r"-\.?\d")  # also -1,2,0,3 is a value, and no option
 
     def error(self, message):
         self.exit(2, f"{self.prog}: {process.one_line(message)} (try `{self.prog} --help`)\n")

@@ -63,7 +63,10 @@ def check_name(name: str) -> None:
         find_player(name)
         return
     if name != NAIVE and not is_strategy(name) and not tables.is_address(name):
-        raise ValueError(f"unknown co-player {name!r}; {hint(name, [NAIVE, 'always-0'])}, or a run folder")
+        meant = hint(name, [NAIVE, "always-0"])
+        raise ValueError(
+            f"unknown co-player {name!r}; {meant}{' Or' if meant.endswith('?') else '; or'} name a run folder"
+        )
 
 
 def check_player(name: str, cfg: Config) -> None:

@@ -98,10 +98,16 @@ def _text(report: dict[str, Any]) -> str:
         if seen:
             earned, policy = np.mean([x["versus_naive"] for x in seen]), np.mean([x["policy"] for x in seen], axis=0)
             step = np.mean([x["steps"] for x in seen])
-            lines.append(f"window {moment} at step {step:.0f}: {earned:.2f} from naive learners, at {five(policy)}")
+            lines.append(
+                f"window {moment} at step {step:.0f}: {earned:.2f} from naive learners, at s0 CC CD DC DD {five(policy)}"
+            )
     if not path["windows"]:
         lines.append("no window: self-play destroys cooperation everywhere on the path")
-    lines += ["", "share   E exists below T =    K exists below T =    (T = entropy coefficient / reward scale)"]
+    lines += [
+        "",
+        "folds: the ends E (extort) and K (cooperate) exist below T, entropy coefficient / reward scale",
+        f"share   {'E: T':<20}  K: T",
+    ]
     lines += [f"{x['share']:5.3g}   {_fold(x['T_E']):<20}  {_fold(x['T_K'])}" for x in report["folds"]]
     lines += ["", f"{'recipe':<24} {'cooperate (95%)':<20} {'extort':>6} {'other':>6}   steps to 0.75: median, last"]
     for name, found in report["recipes"].items():

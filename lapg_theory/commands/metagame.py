@@ -62,9 +62,19 @@ def _basin(report: dict[str, Any]) -> str:
         return f"its basin holds {'all' if boundary < 0 else 'nothing'} of its edge"
     pull, error = report["boundary_pull"], report["errors"]["basin_boundary"]
     edge = (
-        "" if np.isnan(pull) else f", which {'repels' if pull > 0 else 'attracts'} in p_CD (F_CD = {pull:+.2g} there)"
+        ""
+        if np.isnan(pull)
+        else f", which {'repels' if pull > 0 else 'attracts'} in p_CD (its slope F_CD is {pull:+.2g} there)"
     )
     return f"its basin begins at an opening of {boundary:.3g} +- {error:.1g} on its edge{edge}"
+
+
+LEGEND = """
+s0 to DD: chance of cooperating at the start and after CC, CD, DC, DD (own first)
+stability, of two agents near the point: stable, or a small deviation grows when
+  both deviate alike (together), in opposite ways (apart), or in either (both
+  ways); neutral: none does, but in some state nothing holds the point either
+best reply: itself, or what another memory-one policy gains on it per step"""
 
 
 def _text(report: dict[str, Any]) -> str:
@@ -82,5 +92,6 @@ def _text(report: dict[str, Any]) -> str:
             gain = f"undecided, gains {point['gain']:.2g} +- {point['gain_error']:.1g}"
         earned = f"{point['self_play']:9.3f}  {point['versus_naive']:8.3f}  {point['naive_gets']:10.3f}"
         lines.append(f"{point['label']:<12} {five(point['policy'])}   {earned}  {point['stability']:<16}  {gain}")
+    lines += LEGEND.split("\n")
     lines += [f"unsettled: {x['policy']}, residual {x['residual']:.2g}" for x in report["unsettled"]]
     return "\n".join(lines)

@@ -16,8 +16,7 @@ from lapg_theory.game import MatrixGame, named_policy, symmetric_game
 
 def add_game(parser: argparse.ArgumentParser, column: bool = False) -> None:
     """Declare `--payoffs`, `--json`, and where games of two different sides make sense `--column-payoffs`."""
-    text = "default %(default)s; where T < 0 write --payoffs=T,..."
-    parser.add_argument("--payoffs", default="2,1,0,-1", metavar="T,R,P,S", help=text)
+    parser.add_argument("--payoffs", default="2,1,0,-1", metavar="T,R,P,S", help="default %(default)s")
     if column:
         text = "the other player's, own view (default: the same)"
         parser.add_argument("--column-payoffs", metavar="T,R,P,S", help=text)

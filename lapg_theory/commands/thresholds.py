@@ -83,7 +83,8 @@ def text(r: dict[str, Any]) -> str:
         f"game (T, R, P, S) = {_table(r['payoffs'])}{learners}, gamma {r['gamma']:g}{errs}",
         f"naive learners: {r['updates']} updates of rate {r['eta']:g} on returns per step; their share {r['p_naive']:g}",
         "",
-        "shaping gradient at unconditional defection, per step (probability of cooperating after ...):",
+        "shaping gradient at unconditional defection, per step, where all are naive learners",
+        "(it counts by their share), in the probability of cooperating after ...:",
     ]
     for state in r["parts"] if noisy else ("s0", "DC", "DD"):
         part = r["parts"][state]
@@ -114,7 +115,8 @@ def text(r: dict[str, Any]) -> str:
     nash = r["nash_details"]
     if nash is None:
         return "\n".join([*lines, "best replies are searched against learners in logit space only"])
-    earns = f"{[round(x, 3) for x in nash['deviation']]} earns {nash['gain']:.4g} +- {nash['error']:.1g} more per step"
+    reply = [round(x, 3) for x in nash["deviation"]]
+    earns = f"s0 CC CD DC DD {reply} earns {nash['gain']:.4g} +- {nash['error']:.1g} more per step"
     if nash["doubt"]:
         earns += " and the slope in {} there is {:.2g} +- {:.1g}".format(*nash["doubt"])
     verdicts = {

@@ -64,7 +64,12 @@ def test_nothing_may_be_abbreviated(capsys):
         ("theory basins --start pavlof", "did you mean wsls?"),
         ("theory evolution --type zd-extort", "did you mean zd-extort-3"),
         ("theory zd --fit zd-extort-0.5", "factor must be at least 1"),
-        ("tournament runs --with tit-for-tat", "unknown co-player 'tit-for-tat'; did you mean tft?"),
+        (
+            "tournament runs --with tit-for-tat",
+            "unknown co-player 'tit-for-tat'; did you mean tft? Or name a run folder",
+        ),
+        ("train ipd-mixed-small update=5", "did you mean updates?"),
+        ("theory thresholds --payoffs -1,2,0", "--payoffs needs the four numbers T,R,P,S, got '-1,2,0'"),
     ],
 )
 def test_what_is_mistyped_gets_near_matches(line, meant, capsys):
@@ -168,3 +173,15 @@ def test_an_extortioner_has_its_name_everywhere(capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["policy"] == list(named_policy(game, "zd-extort-3"))
     assert found["extortion_family"]["chi"] == pytest.approx(3)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("--chi 0.5", "a slope above 1 (chi below 1), here 2, takes P >= R"),
+        ("--chi 2 --baseline 1.5", "from P = 0 to R = 1"),
+    ],
+)
+def test_a_line_that_no_discount_enforces_says_why(line, why, capsys):
+    assert main(["theory", "zd", *line.split()]) == 1
+    assert why in capsys.readouterr().out

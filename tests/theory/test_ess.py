@@ -108,7 +108,7 @@ def test_groups():
     ("call", "message"),
     [
         (lambda: is_ess("tft", [], game=PD, horizon=LONG), "at least one strategy"),
-        (lambda: is_ess("tit", ["alld"], game=PD, horizon=LONG), "unknown strategy 'tit'; known: allc"),
+        (lambda: is_ess("tit", ["alld"], game=PD, horizon=LONG), "unknown strategy 'tit'; did you mean tft"),
         (lambda: is_ess("tft", ["alld"], game=battle_of_the_sexes(), horizon=LONG), "is not symmetric"),
         (lambda: is_ess("tft", game=public_goods(3, 2), horizon=LONG), "against must name strategies in groups of 3"),
         (lambda: is_ess([0.5] * 4, ["alld"], game=PD, horizon=LONG), "must have the shape"),
@@ -127,3 +127,10 @@ def test_tit_for_tat_does_not_win_where_actions_slip():
     assert (found.invader, found.neutral) == ("allc", ())
     assert found.gain == pytest.approx(earn[0] - earn[1], rel=1e-9)
     assert is_ess("grim", game=noisy, horizon=LONG)
+
+
+def test_extortioners_have_names_and_words_of_letters_say_their_order():
+    assert is_ess("zd-extort-3", ["alld", "zd-extort-3"], game=PD, horizon=LONG).tested == ("alld",)
+    assert str(is_ess("allc", game=PD, horizon=LONG)).endswith(" more per step (letters: in s0, CC, CD, DC, DD)")
+    with pytest.raises(ValueError, match="unknown strategy 'grimm'; did you mean grim"):
+        is_ess("grimm", game=PD, horizon=LONG)
