@@ -68,14 +68,20 @@ def phase(found: AttractorMap, *, ax: Any = None) -> Any:
         ('share of naive learners', 'tau')
     """
     ax, letters = look.single(ax), {"D": "defect", "E": "extort", "C": "cooperate"}
+    across = len(found.p_naive)
     for (i, j), names in np.ndenumerate(found.names):
+        width = 0.94 / max(len(names), 1)
         for k, letter in enumerate(names):
-            width = 0.94 / len(names)
             left = j - 0.47 + k * width
             ax.barh(i, width, 0.94, left, color=COLOURS[letters[letter]], alpha=0.75, linewidth=0, align="center")
-        ax.text(
-            j, i, names or "none", ha="center", va="center", fontsize="small", color="white" if names else look.SOFT
-        )
+            if across <= 10:  # beyond, letters run into each other; colours tell
+                ax.text(left + width / 2, i, letter, ha="center", va="center", fontsize="small", color="white")
+        if not names and across <= 5:
+            ax.text(j, i, "none", ha="center", va="center", fontsize="small", color=look.SOFT)
+    for letter, name in letters.items():
+        ax.bar(0, 0, color=COLOURS[name], alpha=0.75, label=f"{letter} {name}")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize="small", handlelength=1, columnspacing=1)
+    ax.set(xlim=(-0.5, across - 0.5), ylim=(len(found.values) - 0.5, -0.5))  # from top to bottom, as the table
     ax.set_xticks(range(len(found.p_naive)), [f"{x:g}" for x in found.p_naive])
     ax.set_yticks(range(len(found.values)), [f"{x:.3g}" for x in found.values])
     ax.set(xlabel="share of naive learners", ylabel=found.over)

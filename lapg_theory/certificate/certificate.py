@@ -14,7 +14,7 @@ from lapg_theory.certificate.setting import Setting
 from lapg_theory.certificate.thresholds import Crossing, Interval, first_crossing, positive_interval, standard_error
 from lapg_theory.certificate.verdicts import LocalVerdict, NashVerdict, critical_share, local_verdict, nash_verdict
 from lapg_theory.game import DC, STATES, Discounted, MatrixGame, check_count, check_game
-from lapg_theory.game.show import brief, table
+from lapg_theory.game.show import brief, table, text
 from lapg_theory.shaping.weighting import Weighting, effective_p_naive
 
 #: Learners of the cheap scans that find the cell of a threshold; the threshold itself uses all learners.
@@ -43,8 +43,8 @@ class DefectionCertificate:
 
     __repr__ = brief
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: everything but `gamma_window` and `nash`, which take seconds, unless they are known."""
+    def _shown(self) -> tuple[list[tuple[Any, ...]], str, str]:
+        """Everything but `gamma_window` and `nash`, which take seconds, unless they are known; a title, and the setting."""
         s, window, errors = self.setting, self.window, self.errors
         edges = errors["window"] or (None, None)
         rows = [
@@ -60,7 +60,15 @@ class DefectionCertificate:
         about = (
             f"gamma {s.gamma:g}, eta {s.eta:g}, updates {s.updates}, effective share of naive learners {s.p_naive:g}"
         )
-        return table(("", "", "±"), rows, f"Defection certificate: {s.game.name}", about)
+        return rows, f"Defection certificate: {s.game.name}", about
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return table(("", "", "±"), *self._shown())
+
+    def __str__(self) -> str:
+        rows, *around = self._shown()
+        return text([(what, value, "" if error is None else f"± {error:.1g}") for what, value, error in rows], *around)
 
     @functools.cached_property
     def _parts(self) -> Float[np.ndarray, "2 states scramblings"]:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lapg_theory.game.numbers import check_number
+
 #: Okabe & Ito 2008.
 BLUE, ORANGE, GREEN, PINK, SKY, AMBER = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 CYCLE = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY)
@@ -79,7 +81,7 @@ def save(ax: Any, path: str | Path, width: float | None = None) -> Path:
         raise ValueError(f"a picture is written as .pdf, .svg or .png, got {path.name!r}")
     figure = ax.get_figure() if hasattr(ax, "get_figure") else ax
     if width is not None:
-        if not width > 0:
+        if not check_number("width", width) > 0:
             raise ValueError(f"width must be > 0 inches, got {width}; a column of text has about 3.3")
         before, height = figure.get_size_inches()
         figure.set_size_inches(width, height * width / before)

@@ -38,10 +38,22 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", 
     return f"<div>{''.join(parts)}{f'<p>{escape(below)}</p>' * bool(below)}</div>"
 
 
-def _cell(value: Any) -> str:
+def text(rows: Iterable[Sequence[Any]], title: str = "", below: str = "") -> str:
+    """The same as text: a line a row, columns under each other."""
+    cells = [[_plain(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return "\n".join([title] * bool(title) + lines + [below] * bool(below))
+
+
+def _plain(value: Any) -> str:
     if isinstance(value, bool | None):
         return {True: "yes", False: "no", None: "-"}[value]
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _cell(value: Any) -> str:
+    return escape(_plain(value))
 
 
 def _short(value: Any) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lapg_theory.game import ALLC
+from lapg_theory.game.show import brief
 from lapg_theory.metagame.newton import settle
 from lapg_theory.metagame.objective import Setting, partial, shaping
 from lapg_theory.metagame.response import ascents, maximum
@@ -43,6 +44,8 @@ class Cooperation:
     shaping: Five
     partial: Five
     temptation: float
+
+    __repr__ = brief
 
     @property
     def p_critical(self) -> float:

@@ -15,6 +15,7 @@ from lapg_theory.exact.chain import Discount
 from lapg_theory.exact.general import general_returns
 from lapg_theory.exact.precision import as_floats, exact, float64
 from lapg_theory.game import Horizon, normal_form
+from lapg_theory.game.show import brief
 from lapg_theory.shaping.general import general_course
 
 
@@ -69,6 +70,8 @@ class RestPoint(NamedTuple):
 
     residual: float
     modes: np.ndarray
+
+    __repr__ = brief
 
 
 def naive_rest_point(game: Any, logits: Sequence[Any], horizon: Horizon) -> RestPoint:

@@ -296,3 +296,12 @@ def test_the_window_takes_less_than_two_seconds_of_processor_time():
 def test_refusals(given, message):
     with pytest.raises(ValueError, match=message):
         certify(**given)
+
+
+def test_printed_it_shows_its_table():
+    """The lower edge is the one of `test_window_for_normal_logits`."""
+    lines = str(certify()).splitlines()
+    assert lines[0] == f"Defection certificate: {PD.name}" and lines[-1].startswith("gamma 0.95, eta 2, updates 20")
+    shown = {line[:38].strip(): line.split() for line in lines[1:-1]}
+    low = shown["window of naive learning rates: from"]
+    assert float(low[5]) == pytest.approx(0.390, rel=5e-3) and low[6] == "±"

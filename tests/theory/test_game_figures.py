@@ -89,3 +89,14 @@ def test_thresholds_of_the_commons_are_the_published_ones():
 def test_what_is_no_triangle_is_refused(given, says):
     with pytest.raises(ValueError, match=says):
         lt.plot.actions(*given)
+
+
+def test_a_phase_picture_reads_as_its_table_does(tmp_path):
+    """From top to bottom, every cell inside, with a legend of the letters."""
+    pool = lt.MetaGame(lt.prisoners_dilemma(), gamma=0.99, p_naive=0.5, eta=4.0, updates=5, nodes=8)
+    ax = lt.plot.phase(lt.attractor_map(pool, p_naive=[0, 0.995], over="tau", values=[2, 20]))
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["2", "20"] and ax.get_ylim() == (1.5, -0.5)
+    assert ax.get_xlim() == (-0.5, 1.5)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["D defect", "E extort", "C cooperate"]
+    with pytest.raises(ValueError, match=r"width must be a finite number, got '3\.3in'"):
+        lt.plot.save(ax, tmp_path / "x.pdf", width="3.3in")
