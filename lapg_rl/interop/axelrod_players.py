@@ -1,7 +1,12 @@
 """Players of the Axelrod library by name, and a seat of ours that they can take. Needs the extra `axelrod`; loads no JAX."""
 
 import difflib
+import importlib.util
+import re
 import warnings
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +34,32 @@ def _flat(name: str) -> str:
     return name.lower().replace(" ", "").replace("two", "2").replace("three", "3")
 
 
+def _classes() -> list[str]:
+    """The names of all classes in the library's files of strategies, read without importing it, which takes seconds."""
+    spec = importlib.util.find_spec(AXELROD)
+    if spec is None or spec.origin is None:
+        return []
+    files = (Path(spec.origin).parent / "strategies").glob("*.py")
+    return [
+        name for file in files for name in re.findall(r"^(?:class )?(\w+)(?:\(| = )", file.read_text("utf-8"), re.M)
+    ]
+
+
+def _check_written(word: str) -> None:
+    """Refuse a mistyped name before the library is imported. Raises ValueError with near matches."""
+    written = _classes()
+    if written and word not in written:
+        raise ValueError(f"axelrod {version(AXELROD)} has no strategy {word!r}; {_meant(word, written)}")
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    flat = {_flat(other): other for other in known}
+    same = [_flat(word)] if _flat(word) in flat else difflib.get_close_matches(_flat(word), flat, n=3, cutoff=0.6)
+    return (
+        f"did you mean {' or '.join(PREFIX + flat[found] for found in same)}?" if same else "see axelrod.all_strategies"
+    )
+
+
 def find_player(name: str) -> type:
     """The class of `axelrod:CLASS`.
 
@@ -36,16 +67,12 @@ def find_player(name: str) -> type:
         ValueError: without the library, for a name that is none of its strategies (with near matches), or for a player that
             Axelrod's own tournaments do not admit because it breaks their rules, such as changing its opponent.
     """
-    axelrod, word = package(), name.removeprefix(PREFIX)
+    word = name.removeprefix(PREFIX)
+    _check_written(word)
+    axelrod = package()
     known = {cls.__name__: cls for cls in axelrod.all_strategies}
     if word not in known:
-        flat = {_flat(other): other for other in known}
-        same = [_flat(word)] if _flat(word) in flat else difflib.get_close_matches(_flat(word), flat, n=3, cutoff=0.6)
-        near = [flat[found] for found in same]
-        remedy = (
-            f"did you mean {' or '.join(PREFIX + found for found in near)}?" if near else "see axelrod.all_strategies"
-        )
-        raise ValueError(f"axelrod {axelrod.__version__} has no strategy {word!r}; {remedy}")
+        raise ValueError(f"axelrod {axelrod.__version__} has no strategy {word!r}; {_meant(word, known)}")
     if not axelrod.Classifiers.obey_axelrod(known[word]()):
         raise ValueError(
             f"{name} breaks the rules of Axelrod's tournaments (it reads or changes other players); name another"

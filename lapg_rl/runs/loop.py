@@ -28,7 +28,7 @@ from lapg_rl.runs.course import Course, all_configs, check_metrics
 from lapg_rl.runs.folder import RunFolder as RunFolder
 from lapg_rl.runs.folder import open_run as open_run
 from lapg_rl.runs.loggers import Logs, Opens, openers
-from lapg_rl.runs.preemption import Preempted, listen
+from lapg_rl.runs.preemption import Preempted, counted, listen
 from lapg_rl.runs.progress import Progress, chosen, say
 from lapg_rl.runs.state import fresh_state as fresh_state
 
@@ -119,7 +119,7 @@ def train_together(
             logs = [opened.enter_context(closing(Logs(run, c, makers))) for run, c in told]
             return _train(configs, folders, states, mesh, shown, asked, logs)
         except KeyboardInterrupt as stop:
-            how = f"interrupted; {folders[0].saved()} updates are saved, and the same call carries on, as does `lapg train"
+            how = f"interrupted; {counted(folders[0].saved())} saved, and the same call carries on, as does `lapg train"
             stop.add_note(f"{how} --resume {shlex.quote(str(folders[0].path))}`")
             shown.stopped(stop.__notes__[-1])
             raise

@@ -15,13 +15,18 @@ _listening = threading.Event()
 _names = ["SIGTERM"]
 
 
+def counted(updates: int) -> str:
+    """So many updates, with the verb that goes with them."""
+    return f"{updates} update{' is' if updates == 1 else 's are'}"
+
+
 class Preempted(Exception):  # noqa: N818 (nothing went wrong)
     """A run stopped because the process was asked to; its first `updates` updates are saved in `folder`."""
 
     def __init__(self, folder: Path, updates: int):
         self.folder, self.updates = folder, updates
         super().__init__(
-            f"stopped by {_names[-1]}; {updates} updates are saved, carry on with `lapg train --resume "
+            f"stopped by {_names[-1]}; {counted(updates)} saved, carry on with `lapg train --resume "
             f"{shlex.quote(str(folder))}`"
         )
 

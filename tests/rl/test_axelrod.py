@@ -15,7 +15,7 @@ from folders import TABULAR, run_of
 from lapg_rl.commands.main import main
 from lapg_rl.config import PoolConfig
 from lapg_rl.envs.build import environment
-from lapg_rl.interop.axelrod_players import Seat, check_game, find_player
+from lapg_rl.interop.axelrod_players import Seat, _classes, check_game, find_player
 from lapg_rl.interop.host import Side, host_batch
 from lapg_rl.learn.training_step import initial_state
 from lapg_rl.models import memory_one
@@ -182,6 +182,13 @@ def test_matches_that_end_at_random_have_no_known_length(tmp_path):
     unknown = Seat(axelrod.BackStabber, prisoners_dilemma(), float("inf"), 1, Given(0))
     assert taken_in(known, [0] * 6) == [0, 0, 0, 0, 1, 1]
     assert taken_in(unknown, [0] * 6) == [0] * 6
+
+
+def test_a_mistyped_name_is_told_without_importing_the_library_and_no_strategy_is_taken_for_one(monkeypatch):
+    assert {cls.__name__ for cls in axelrod.all_strategies} <= set(_classes())
+    monkeypatch.setattr("lapg_rl.interop.axelrod_players.package", None)
+    with pytest.raises(ValueError, match=r"^axelrod 4\S+ has no strategy 'Gradul'; did you mean axelrod:Gradual"):
+        find_player("axelrod:Gradul")
 
 
 def test_what_cannot_play_is_named_in_one_line(tmp_path, monkeypatch):

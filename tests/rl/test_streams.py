@@ -184,6 +184,7 @@ TOLD = {
         75,
         "7 updates are saved, carry on with `lapg train --resume runs/x`",
     ),
+    "after one": (Preempted(Path("x"), 1), 75, "; 1 update is saved, carry on"),
     "a bug": (KeyError("x"), None, ""),
 }
 
