@@ -17,7 +17,8 @@ EPILOGUE = """CONFIG.toml:
 
 Also: others = ["tft", "naive"] (allc and alld play in any case), meta_batch,
 restarts (exploiters of each run's first agent; 0: none), exploiter_updates.
-On a cluster: lapg league CONFIG.toml --slurm timeout_min=600 slurm_partition=gpu
+On a cluster:
+  lapg league CONFIG.toml --slurm timeout_min=600 slurm_partition=gpu
 The same command carries on with what is not finished.
 """
 

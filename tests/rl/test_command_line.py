@@ -81,7 +81,7 @@ def test_results_can_be_had_as_json_and_progress_can_be_turned_off():
     scripts_and_runs = {"completion", "demo", "train"}
     assert {name for name, found in have.items() if "--json" not in found} == scripts_and_runs
     told = {"demo", "train", "sweep", "tournament", "exploit", "league", "in-context", "report", "watch", "evaluate"}
-    told |= {"theory basin", "theory phase", "theory figures", "theory published"}
+    told |= {"theory basin", "theory metagame", "theory phase", "theory figures", "theory published"}
     assert {name for name, found in have.items() if "--quiet" in found} == told
 
 
