@@ -59,7 +59,7 @@ def svg(figure: Any) -> str:
     return re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", buffer.getvalue())  # names of parts that nothing refers to
 
 
-def save(ax: Any, path: str | Path, width: float | None = None) -> Path:
+def save(ax: Any, path: str | Path, width: Any = None) -> Path:
     """Write the figure that axes belong to, in the format of the suffix (.pdf, .svg, .png); the same picture, the same bytes.
 
     Args:
@@ -68,7 +68,7 @@ def save(ax: Any, path: str | Path, width: float | None = None) -> Path:
         width: of the figure in inches, say that of a column of text; the height goes with it.
 
     Raises:
-        ValueError: for another suffix, or a width that is not above 0.
+        ValueError: for another suffix, or a width that is no number above 0.
 
     Example:
         >>> import lapg_theory as lt

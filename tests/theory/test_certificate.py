@@ -304,4 +304,4 @@ def test_printed_it_shows_its_table():
     assert lines[0] == f"Defection certificate: {PD.name}" and lines[-1].startswith("gamma 0.95, eta 2, updates 20")
     shown = {line[:38].strip(): line.split() for line in lines[1:-1]}
     low = shown["window of naive learning rates: from"]
-    assert float(low[5]) == pytest.approx(0.390, rel=5e-3) and low[6] == "±"
+    assert float(low[6]) == pytest.approx(0.390, rel=5e-3) and low[7] == "±"
