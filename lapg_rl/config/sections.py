@@ -161,8 +161,8 @@ class LearnerConfig:
     proximal: float = 1.0
     population: int = 128
     noise: float = 0.05
-    rollouts: int = 8
-    horizon: int = 15
+    rollouts: int = dataclasses.field(default=8, repr=False)  # a repr fits a screen
+    horizon: int = dataclasses.field(default=15, repr=False)
     inverse_temperature: float = 1.0
     alignment: AlignmentConfig = dataclasses.field(default_factory=AlignmentConfig)
 

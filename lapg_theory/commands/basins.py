@@ -42,8 +42,8 @@ def _text(report: dict[str, Any]) -> str:
     lines = [
         f"{label:<10} {x:.3f}  (95%: {low:.3f} to {high:.3f})" for label, (x, low, high) in report["shares"].items()
     ]
-    lines.append(f"{'end':<10} s0, CC, CD, DC, DD of one agent  |  of the other")
     for end in report["ends"]:
         policies = "  |  ".join(map(five, end["policies"]))
         lines.append(f"{end['label']:<10} {policies}   still moving by {end['residual']:.1g}")
+    lines.append("each end: s0, CC, CD, DC, DD of one agent  |  of the other")
     return "\n".join(lines)

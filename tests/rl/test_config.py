@@ -7,6 +7,7 @@ import pytest
 
 from lapg_rl import config
 from lapg_rl.config import PRESETS, Config
+from lapg_rl.study.in_context import runs_of
 from lapg_rl.study.results import runs_in
 
 RESULTS = Path(__file__).parents[2] / "docs/results"
@@ -143,7 +144,9 @@ CHANGED = {
 @pytest.mark.parametrize("folder", runs_in([RESULTS]), ids=lambda folder: folder.name)
 def test_configs_of_kept_results_still_load(folder):
     found = config.load(folder / "config.toml")
-    kept, preset = (config.flat(c) for c in (found, config.preset(found.name)))
+    steps = {(run.stage, run.planned.config.seed): run.planned.config for run in runs_of(seeds=5)}
+    step = steps.get((found.name.removeprefix("in-context-"), found.seed))
+    kept, preset = (config.flat(c) for c in (found, step or config.preset(found.name)))
     assert {key for key in kept if kept[key] != preset[key]} <= CHANGED
 
 

@@ -81,7 +81,8 @@ def test_live_logs_hold_what_the_run_has_also_when_it_goes_on(tmp_path, capsys):
     rl.train(cfg, tmp_path / "run", quiet=True, log=["tensorboard", lambda cfg, folder: broken])
     assert [update for update, _ in broken.told] == [0] and broken.closed == 1
     assert re.search(
-        r"log <lambda> of .*run failed at update 1 .*RuntimeError: the line is dead\)", capsys.readouterr().err
+        r"log <lambda> of .*run failed at update 1 .*RuntimeError: the line is dead, test_loggers\.py line \d+\)",
+        capsys.readouterr().err,
     )
 
     longer = rl.override(cfg, ["updates=3"])

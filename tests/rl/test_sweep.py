@@ -129,7 +129,9 @@ def test_processes_side_by_side_get_a_gpu_each(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     assert processes.gpus() == ["3", "5"]
     fake = tmp_path / "python"
-    fake.write_text('#!/bin/sh\necho "$CUDA_VISIBLE_DEVICES" > "$5/saw"; echo first >&2; echo last >&2; exit 3\n')
+    fake.write_text(
+        '#!/bin/sh\necho "$CUDA_VISIBLE_DEVICES" > "$5/saw"; echo first >&2; echo last >&2; sleep 0.3; exit 3\n'
+    )
     fake.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(fake))
     folders = [tmp_path / name for name in "abc"]

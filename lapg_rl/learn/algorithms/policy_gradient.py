@@ -87,11 +87,13 @@ def _fit(
     model: Any, optimiser_state: Any, batch: Any, config: LearnerConfig, objective: Any, optimiser: Any = None
 ) -> tuple[Any, Any, Metrics]:
     """As many steps of a model as there are epochs, each on all that was played, by default of one beside the policy."""
-    optimiser = optimiser or model_optimiser(config)
+    policy, optimiser = optimiser is not None, optimiser or model_optimiser(config)
 
     def epoch(carry, _):
         model, state = carry
         gradient, parts = _gradient(model, batch, config, objective)
+        if policy:
+            parts["gradient_norm"] = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient)))
         updates, state = optimiser.update(gradient, state)
         return (eqx.apply_updates(model, updates), state), parts
 
