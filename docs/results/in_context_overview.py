@@ -17,7 +17,7 @@ OPPONENTS = {"meta": "each other", "tft": "tit-for-tat", "alld": "always-defect"
 
 
 def draw():
-    """Left: reward among agents, a line a run, means of 10 updates; right: cooperation by step, agents of `mixed`."""
+    """Left: reward among agents, a line a run; right: cooperation by step, agents of `mixed`."""
     figure, ((left, right),) = look.panels(1, 2, 7.6, 3.2)
     for stage, colour in STAGES.items():
         for n, run in enumerate(runs_in([KEPT / "runs.zip" / f"*{stage}*"])):
