@@ -357,9 +357,9 @@ def export(folders: Iterable[Path], target: Path) -> None:
     for folder, name in zip(folders, _distinct([folder.resolve().parts for folder in folders]), strict=True):
         copy = target / name
         copy.mkdir(parents=True, exist_ok=True)
-        for name in ("config.toml", "provenance.jsonl", "balance.json", *records.FILES.values()):
-            if (folder / name).exists():
-                files.write(copy / name, files.read(folder / name))  # follows no link
+        for file in ("config.toml", "provenance.jsonl", "balance.json", *records.FILES.values()):
+            if (folder / file).exists():
+                files.write(copy / file, files.read(folder / file))  # follows no link
         rows = RunFolder(folder).metrics()
         lines = [json.dumps(_short(row)) for row in rows]
         every = -(-sum(map(len, lines)) // LARGE)

@@ -58,8 +58,12 @@ class Branches(NamedTuple):
         """What each gets from a step on."""
         return self.rewards[..., ::-1].cumsum(-1)[..., ::-1]
 
-    def by_state(self, player: int, values: Float[np.ndarray, "e t *k"]) -> Float[np.ndarray, "e s *k"]:
-        """Sums over the steps of an episode, by the state that a player reads."""
+    def by_state(
+        self, player: int, values: Float[np.ndarray, "e t *k"], times: Float[np.ndarray, "e t"] | None = None
+    ) -> Float[np.ndarray, "e s *k"]:
+        """Sums over the steps of an episode, of `values` or of so many `times` them, by the state that a player reads."""
+        if times is not None:
+            values = values * times.reshape(times.shape + (1,) * (values.ndim - 2))
         return np.einsum("ets,et...->es...", np.eye(self.entries)[self.states[:, player]], values)
 
     def scores(self, player: int, policy: Float[np.ndarray, " s *k"]) -> Float[np.ndarray, "e t *a"]:
@@ -77,11 +81,12 @@ class Branches(NamedTuple):
         two actions the first one moves as the chance of C does.
         """
         q, done = policy[self.states[:, player]], self.actions[:, player]
-        to_go = self.to_go[:, player]
         if policy.ndim == 1:
-            return self.by_state(player, np.where(done == COOPERATE, 1 / q, -1 / (1 - q)) * to_go)
-        score = np.eye(policy.shape[1])[done] / q
-        return self.by_state(player, 2 * (score - score.mean(-1, keepdims=True)) * to_go[..., None])
+            push = np.where(done == COOPERATE, 1 / q, -1 / (1 - q))
+        else:
+            score = np.eye(policy.shape[1])[done] / q
+            push = 2 * (score - score.mean(-1, keepdims=True))
+        return self.by_state(player, push, self.to_go[:, player])
 
 
 class GeneralExpectations(NamedTuple):
@@ -242,8 +247,7 @@ def general_expectations(
     members, orders = _minibatches(len(played.chance), batch)
     chance = played.chance[members].prod(1) * orders
     surprise = played.scores(0, p)
-    to_go = played.to_go[:, 0].reshape(surprise.shape[:2] + (1,) * (surprise.ndim - 2))
-    score, now = played.by_state(0, surprise), played.by_state(0, surprise * to_go)
+    score, now = played.by_state(0, surprise), played.by_state(0, surprise, played.to_go[:, 0])
     steps_taken = (played.pushes(i, policy)[members].mean(1) for i, policy in enumerate(q, start=1))
     after = [np.clip(policy + rate * step, clip, 1 - clip) for policy, step in zip(q, steps_taken, strict=True)]
     if p.ndim == 2:

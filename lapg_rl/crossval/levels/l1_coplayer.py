@@ -135,9 +135,7 @@ def _covariance_of_branches(setting: Setting, steps: int) -> np.ndarray:
     if setting.actions > 2 and steps == 1:  # of a single step the openings are read only
         p, q = p[:1], q[:1]
     played = oracle.general.branches(setting.game, [p] + [q] * (setting.players_count - 1), steps)
-    score = played.scores(1, q)
-    to_go = (played.to_go[:, 1] / steps).reshape(score.shape[:2] + (1,) * (score.ndim - 2))
-    step = setting.compared(played.by_state(1, score * to_go))
+    step = setting.compared(played.by_state(1, played.scores(1, q), played.to_go[:, 1] / steps))
     mean = played.chance @ step
     return (played.chance[:, None] * step).T @ step - np.outer(mean, mean)
 
