@@ -147,9 +147,11 @@ def check_run(field: str, text: str) -> tuple[str, int | str | None]:
     return whole, which
 
 
-def unknown(what: str, name: str, known: list[str]) -> str:
-    """The message for an unknown name, with near matches."""
+def unknown(what: str, name: str, known: list[str], listing: str = "") -> str:
+    """The message for an unknown name: near matches, or else all that is known, or (for a long list) what prints it."""
     near = difflib.get_close_matches(name.split(".")[-1], known, n=3, cutoff=0.5)
     alike = [difflib.SequenceMatcher(None, name.split(".")[-1], other).ratio() for other in near]
     near = [other for other, ratio in zip(near, alike, strict=True) if ratio > alike[0] - 0.2]
-    return f"unknown {what}" + (f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(known)}")
+    if near:
+        return f"unknown {what}; did you mean {' or '.join(near)}?"
+    return f"unknown {what}; {listing or 'known: ' + ', '.join(known)}"

@@ -145,7 +145,8 @@ def full_key(key: str) -> str:
     full = [key] if key in leaves else [leaf for leaf in leaves if leaf.split(".")[-1] == key]
     section = [leaf for leaf in leaves if leaf.startswith(f"{key}.")]
     if not full and not section:
-        raise ValueError(unknown(f"key {key}", key, sorted({leaf.split(".")[-1] for leaf in leaves})))
+        known = sorted({leaf.split(".")[-1] for leaf in leaves})
+        raise ValueError(unknown(f"key {key}", key, known, "`lapg config PRESET` prints all keys"))
     if len(full) > 1:
         raise ValueError(f"key {key} is ambiguous: write {' or '.join(full)}")
     if section and key not in leaves:

@@ -29,6 +29,7 @@ MISTAKES = {
     "train --config missing.toml": "missing.toml",
     "train ipd-shaping updats=3": "unknown key updats; did you mean updates",
     "train ipd-shaping learner.gama=1": "unknown key learner.gama; did you mean gamma",
+    "train ipd-shaping 00=0": "unknown key 00; `lapg config PRESET` prints all keys\n",
     "train ipd-shaping gamma=0.9": "key gamma is ambiguous: write naive.gamma or learner.gamma",
     "train ipd-shaping updates=1.5": "updates: expected int, got 1.5",
     "train ipd-shaping steps=0": "steps must be an integer >= 1, got 0",
