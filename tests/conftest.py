@@ -1,4 +1,3 @@
-import dataclasses
 import functools
 import gc
 import os
@@ -54,21 +53,12 @@ def pytest_collection_finish(session):
 
 @pytest.fixture(autouse=True, scope="session")
 def compile_each_step_once():
-    """Runs whose updates are alike share the compiled step, but for what is the user's own and may change."""
-    if not (loop := sys.modules.get("lapg_rl.runs.loop")):
-        yield
-        return
-    original = loop.make_train_step
-    make = functools.cache(lambda cfg, *how: original(cfg, *how))
-
-    def shared(cfg, *how):
-        if cfg.addresses:
-            return original(cfg, *how)
-        pool = dataclasses.replace(cfg.pool, agents_from="", naive_from="")  # where a run starts, not what it does
-        return make(dataclasses.replace(cfg, name="any", seed=0, updates=1, pool=pool), *how)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "make_train_step", shared)
+    """Keep the compiled step of every run, not of the newest alone."""
+    if training_step := sys.modules.get("lapg_rl.learn.training_step"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(training_step, "_kept", functools.cache(training_step.make_train_step))
+            yield
+    else:
         yield
 
 

@@ -1,5 +1,7 @@
 """The one training step: play, credit, update; a pure function of state and key."""
 
+import dataclasses
+import functools
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -54,7 +56,6 @@ def _policies(config: ModelConfig, env: Any, context: int, keys: Array, outputs:
     return eqx.combine(jax.lax.map(lambda key: eqx.filter(build(key), eqx.is_array), keys), static)
 
 
-@eqx.filter_jit
 def initial_state(config: Config, key: Array) -> TrainState:
     """Fresh agents, optimisers and naive initialisations, drawn from `key` by one program: in parts it would be fifty.
 
@@ -64,6 +65,11 @@ def initial_state(config: Config, key: Array) -> TrainState:
         >>> rl.initial_state(cfg, rl.run_key(cfg)).agents.logits.shape  # agents, observations, actions
         (1, 5, 2)
     """
+    return _initial_state(_program(config), key)
+
+
+@eqx.filter_jit
+def _initial_state(config: Config, key: Array) -> TrainState:
     env = environment(config)
     counts = (config.pool.agents, config.pool.naive_population)
     keys = [jax.random.split(k, n) for k, n in zip(jax.random.split(key), counts, strict=True)]
@@ -139,3 +145,19 @@ def make_train_step(
         return devices.gathered(mapped(*devices.own((state, key), "seeds"), numbers), "seeds")
 
     return eqx.filter_jit(devices.spread(train_step if seeds == 1 else all_seeds, mesh), donate="all")
+
+
+def step_of(config: Config, seeds: int = 1, mesh: Mesh | None = None) -> Callable[..., tuple[TrainState, Metrics]]:
+    """The `make_train_step` of a config, kept: runs of one program compile it once. Not where it holds a user's code."""
+    return (make_train_step if config.addresses else _kept)(_program(config), seeds, mesh)
+
+
+_kept = functools.lru_cache(maxsize=16)(make_train_step)
+
+
+def _program(config: Config) -> Config:
+    """A config that differs from another one's only where what is compiled does; a user's code may have changed since."""
+    if config.addresses:
+        return config
+    pool = dataclasses.replace(config.pool, agents_from="", naive_from="")  # where a run starts
+    return dataclasses.replace(config, name="any", seed=0, updates=1, pool=pool)

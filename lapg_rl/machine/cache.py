@@ -15,6 +15,8 @@ OFF = "off"
 MOST = 512 * 2**20
 #: Compilations that take less are done again.
 LEAST_SECONDS = 0.1
+#: Where Linux says how many pieces of memory a process may have mapped; a compiled update takes more than a thousand.
+MOST_MAPS, MAPS = Path("/proc/sys/vm/max_map_count"), Path("/proc/self/maps")
 
 
 def keep_compiled(folder: Path | None = None) -> Path | None:
@@ -43,6 +45,13 @@ def keep_compiled(folder: Path | None = None) -> Path | None:
         least = str(LEAST_SECONDS)
         _tell_jax(jax_compilation_cache_dir=str(place), jax_persistent_cache_min_compile_time_secs=least)
     return place
+
+
+def make_room() -> None:
+    """Have JAX forget what it compiled where that is half of what Linux lets a process map; at all of it a process crashes."""
+    with suppress(OSError, ValueError), MAPS.open() as maps:
+        if "jax" in sys.modules and 2 * sum(1 for _ in maps) > int(MOST_MAPS.read_text()):
+            sys.modules["jax"].clear_caches()
 
 
 def _tell_jax(**settings: str) -> None:

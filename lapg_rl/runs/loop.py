@@ -20,8 +20,9 @@ from lapg_rl.config import Config
 from lapg_rl.config.schedule import parse
 from lapg_rl.config.tables import HEADLINES
 from lapg_rl.learn.rehearsal import rehearse
-from lapg_rl.learn.training_step import TrainState, make_train_step, run_key
+from lapg_rl.learn.training_step import TrainState, run_key, step_of
 from lapg_rl.machine import devices, memory
+from lapg_rl.machine.cache import make_room
 from lapg_rl.runs import folder as on_disk
 from lapg_rl.runs import state as states_of
 from lapg_rl.runs.course import Course, all_configs, check_metrics
@@ -104,6 +105,7 @@ def train_together(
                 f"runs trained together may differ in their seeds only, got {on_disk.difference(cfg, other)}"
             )
     shown, makers = chosen(progress, label, quiet or not devices.writes()), openers(log)
+    make_room()
     mesh = _check_stages(cfg, len(runs), count)
     for stage in all_configs(cfg):
         rehearse(stage)
@@ -162,7 +164,7 @@ def _train(
     began, cpu = time.monotonic(), time.process_time()
     elapsed = lambda: round(time.monotonic() - began, 1)  # noqa: E731
     keys = [run_key(c) for c in configs]
-    step = functools.cache(lambda stage: make_train_step(stage, count, mesh))
+    step = functools.cache(lambda stage: step_of(stage, count, mesh))
     course = Course(cfg, folders[0].metrics() if cfg.schedule and devices.writes() else [{}] * start)
     state = devices.place(_stack(states), mesh)
     progress.begin(start, cfg.updates, lambda: (_headline([row]) for row in folders[0].metrics()[:start]))

@@ -16,6 +16,7 @@ from lapg_rl.config import Config, LearnerConfig, PoolConfig
 from lapg_rl.envs.build import bare_environment, environment
 from lapg_rl.interop.axelrod_players import AXELROD
 from lapg_rl.interop.host import host_batch
+from lapg_rl.machine.cache import make_room
 from lapg_rl.play.company import naive_learner, sizes
 from lapg_rl.play.coplayers import FixedStrategy, Group, MetaAgent
 from lapg_rl.play.metrics import measure
@@ -160,6 +161,7 @@ def matches_at_once(cfg: Config, meta_batch: int) -> int:
 
 def play_all(cfg: Config, meetings: Sequence[Meeting], at_once: int = 1) -> Iterator[tuple[int, Tally]]:
     """Play meetings in the sizes of `cfg`: (index, tally) as they finish; those of one shape `at_once` at a time."""
+    make_room()
     cfg = what_matters(cfg)
     tally = _tally(cfg)
     alike: dict[Any, list[int]] = {}

@@ -4,6 +4,7 @@ import os
 import warnings
 from pathlib import Path
 
+import jax
 import pytest
 
 from lapg_rl.commands.main import main
@@ -81,3 +82,19 @@ def test_every_command_but_doctor_keeps_them(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     assert asked
+
+
+@pytest.mark.parametrize(("most", "forgets"), [("1000000000", False), ("10", True), ("nonsense", False)])
+def test_what_is_compiled_is_forgotten_before_a_process_has_mapped_all_that_linux_lets_it(
+    most, forgets, tmp_path, monkeypatch
+):
+    (tmp_path / "most").write_text(most)
+    (tmp_path / "maps").write_text("one line a map\n" * 6)
+    monkeypatch.setattr(cache, "MOST_MAPS", tmp_path / "most")
+    monkeypatch.setattr(cache, "MAPS", tmp_path / "maps")
+    step = jax.jit(lambda x: x + 1)
+    step(1)
+    cache.make_room()
+    assert step._cache_size() == (0 if forgets else 1)
+    monkeypatch.setattr(cache, "MAPS", tmp_path / "no such file, as on other systems")
+    cache.make_room()

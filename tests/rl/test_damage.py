@@ -255,7 +255,7 @@ def test_a_lock_file_that_is_deleted_lets_nobody_in(folder):
 
 def during(monkeypatch, update, action):
     """Do something before the row of an update is written."""
-    make = loop.make_train_step
+    make = loop.step_of
 
     def made(*how):
         step = make(*how)
@@ -267,7 +267,7 @@ def during(monkeypatch, update, action):
 
         return one
 
-    monkeypatch.setattr(loop, "make_train_step", made)
+    monkeypatch.setattr(loop, "step_of", made)
 
 
 @pytest.mark.parametrize("how", ["deleted", "replaced"])

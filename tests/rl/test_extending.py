@@ -36,8 +36,8 @@ def here(tmp_path, monkeypatch):
     def make(cfg, seeds=1, mesh=None):
         return make_train_step(dataclasses.replace(cfg, updates=1), seeds, mesh)
 
-    for module in (loop, rehearsal):
-        monkeypatch.setattr(module, "make_train_step", make)
+    monkeypatch.setattr(loop, "step_of", make)
+    monkeypatch.setattr(rehearsal, "make_train_step", make)
     (tmp_path / "mine.py").write_text("\n".join(text for name, text in BLOCKS if name == "mine"))
     monkeypatch.chdir(tmp_path)
     for name in ("mine", "wrong"):

@@ -249,7 +249,7 @@ def test_nothing_is_ordered_by_the_clock(tmp_path, uninterrupted, monkeypatch):
 def test_a_state_that_is_not_finite_is_not_saved_even_where_the_metrics_are(part, tmp_path, monkeypatch):
     where = {"agents": lambda s: s.agents.logits, "optimisers": lambda s: s.optimisers[1][0].nu.logits}[part]
 
-    step = loop.make_train_step(TINY, 1, None)
+    step = loop.step_of(TINY, 1, None)
 
     def spoilt(state, key):
         state, metrics = step(state, key)
@@ -257,7 +257,7 @@ def test_a_state_that_is_not_finite_is_not_saved_even_where_the_metrics_are(part
             state = eqx.tree_at(where, state, replace_fn=lambda x: x.at[0, 2, 1].set(jnp.inf))
         return state, metrics
 
-    monkeypatch.setattr(loop, "make_train_step", lambda *_: spoilt)
+    monkeypatch.setattr(loop, "step_of", lambda *_: spoilt)
     with pytest.raises(FloatingPointError, match=rf"^{part}\S*logits became non-finite in update 3 .*step_000000002\."):
         loop.train(TINY, tmp_path, quiet=True)
     assert steps_in(tmp_path) == [0, 2]

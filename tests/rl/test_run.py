@@ -224,9 +224,34 @@ def test_seeds_trained_together_that_are_killed_leave_runs_that_can_go_on_alone(
         raise RuntimeError
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError):
-        patch.setattr(loop, "make_train_step", crash)
+        patch.setattr(loop, "step_of", crash)
         loop.train_together(list(zip(SEEDS, folders, strict=True)), quiet=True)
     assert_same_run(folders[0], loop.train(TINY, folders[0], quiet=True), uninterrupted)
+
+
+@pytest.fixture
+def compiled():
+    """The name of every function that JAX compiles meanwhile."""
+    names = []
+
+    def hear(event, _, **told):
+        if event == "/jax/core/compile/jaxpr_to_mlir_module_duration":
+            names.append(told["fun_name"])
+
+    jax.monitoring.register_event_duration_secs_listener(hear)
+    yield names
+    jax.monitoring.unregister_event_duration_listener(hear)
+
+
+def test_a_process_compiles_once_for_all_runs_of_one_program(tmp_path, uninterrupted, compiled):
+    """The first run of all is that of the fixture; none of its numbers that differ are known to the program."""
+    warm = dataclasses.replace(TINY.pool, agents_from=str(uninterrupted[0]))
+    for n, changes in enumerate(({"seed": 3}, {"name": "other", "updates": 2}, {"pool": warm})):
+        loop.train(dataclasses.replace(TINY, **changes), tmp_path / f"run{n}", quiet=True)
+        assert not {"jit(train_step)", "jit(_initial_state)"} & set(compiled), changes
+    learner = dataclasses.replace(TINY.learner, clip=0.17)
+    loop.train(dataclasses.replace(TINY, updates=1, learner=learner), tmp_path / "run", quiet=True)
+    assert {"jit(train_step)", "jit(_initial_state)"} <= set(compiled)
 
 
 def test_runs_that_differ_in_more_than_the_seed_are_not_trained_together(tmp_path):

@@ -162,7 +162,7 @@ def compile_once(steps, monkeypatch):
             steps[cfg, how] = make_train_step(cfg, *how)
         return steps[cfg, how]
 
-    monkeypatch.setattr(loop, "make_train_step", make)
+    monkeypatch.setattr(loop, "step_of", make)
     global made
     made = make
 
