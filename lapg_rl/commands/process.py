@@ -19,7 +19,7 @@ UNREAD = 141
 _HANGUP = getattr(signal, "SIGHUP", None)
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: EXIT, _HANGUP: EXIT}
 SAYING = {
-    signal.SIGINT: "interrupted; what was saved is kept",
+    signal.SIGINT: "interrupted",
     signal.SIGTERM: "stopped by SIGTERM",
     _HANGUP: "stopped by SIGHUP",
 }
@@ -91,8 +91,6 @@ def _hook(unraisable: Any) -> None:
 
 def saying(number: int, name: str) -> str:
     """What is said after a signal to stop the command `lapg NAME`."""
-    if number == signal.SIGINT:
-        return SAYING[number]
     if name.removeprefix("lapg ") in SAVING:
         return f"{SAYING[number]}; what was saved is kept, and the same command carries on"
     return f"{SAYING[number]} before it was done; the same command begins anew"

@@ -87,10 +87,11 @@ def test_a_signal_while_modules_are_imported_gives_one_line(number, status, word
     assert said.startswith("lapg train: ") and words in said
 
 
-def test_after_a_signal_saved_things_are_spoken_of_only_where_there_are_any():
-    said = {name: process.saying(signal.SIGTERM, f"lapg {name}") for name in ("sweep", "theory")}
-    assert said["sweep"] == "stopped by SIGTERM; what was saved is kept, and the same command carries on"
-    assert said["theory"] == "stopped by SIGTERM before it was done; the same command begins anew"
+@pytest.mark.parametrize(("number", "what"), [(signal.SIGTERM, "stopped by SIGTERM"), (signal.SIGINT, "interrupted")])
+def test_after_a_signal_saved_things_are_spoken_of_only_where_there_are_any(number, what):
+    said = {name: process.saying(number, f"lapg {name}") for name in ("sweep", "theory")}
+    assert said["sweep"] == f"{what}; what was saved is kept, and the same command carries on"
+    assert said["theory"] == f"{what} before it was done; the same command begins anew"
 
 
 def test_an_interrupt_that_an_import_swallows_still_counts(monkeypatch, capsys):
@@ -102,7 +103,7 @@ def test_an_interrupt_that_an_import_swallows_still_counts(monkeypatch, capsys):
 
     monkeypatch.setattr("lapg_rl.commands.main._run", lambda _: swallowed())
     assert main(["compare", "x"]) == 130
-    assert capsys.readouterr().err == "lapg compare: interrupted; what was saved is kept\n"
+    assert capsys.readouterr().err == "lapg compare: interrupted before it was done; the same command begins anew\n"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
