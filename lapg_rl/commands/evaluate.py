@@ -18,9 +18,10 @@ from lapg_theory.game.show import state_names
 EPILOGUE = """opponents:
   naive, the name of a fixed strategy (`lapg list strategies`; zd-extort-3 or
   another factor, always-0 or another action), a player of the Axelrod library
-  (axelrod:CLASS), in the Coin Game a script (ac, ad), or the folder of another
-  run, all of whose agents are met; in a group naive or a strategy in all other
-  seats, or in each of them, as naive+alld
+  (axelrod:CLASS), a script of the game (ac and ad in the Coin Game, cleaner and
+  harvester in CleanUp-lite), or the folder of another run, all of whose agents
+  are met; in a group naive or a strategy in all other seats, or in each of
+  them, as naive+alld
 
 examples:
   lapg evaluate runs/mine                    everything; kept in the run folder

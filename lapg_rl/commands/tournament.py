@@ -9,8 +9,9 @@ from typing import Any
 
 EPILOGUE = """--with takes names separated by commas: naive (fresh naive learners) and fixed
 strategies (`lapg list strategies`; zd-extort-3 or another factor, always-0 or
-another action), scripts of the game (ac and ad in the Coin Game), players of
-the Axelrod library (axelrod:CLASS); --with "" plays the runs' agents alone.
+another action), scripts of the game (ac and ad in the Coin Game, cleaner and
+harvester in CleanUp-lite), players of the Axelrod library (axelrod:CLASS);
+--with "" plays the runs' agents alone.
 Runs that differ in their seed only are also grouped, with intervals over seeds.
 
 In groups of N players (public-goods) a row has one seat and the column the

@@ -323,6 +323,15 @@ COPLAYERS = {
     "ad": CoPlayerRow(
         "lapg_rl.play.coplayers.coin:always_defect", "always-defect", game="coin", about="takes every coin"
     ),
+    "cleaner": CoPlayerRow(
+        "lapg_rl.play.coplayers.cleanup:cleaner",
+        "cleaner",
+        game="cleanup",
+        about="cleans from two dirty cells on, else harvests",
+    ),
+    "harvester": CoPlayerRow(
+        "lapg_rl.play.coplayers.cleanup:harvester", "harvester", game="cleanup", about="harvests, never cleans"
+    ),
 }
 #: The kinds that have a key `pool.p_...` of their own.
 KEYED = tuple(kind for kind, about in COPLAYERS.items() if not about.game)

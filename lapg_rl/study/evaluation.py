@@ -36,9 +36,9 @@ def evaluate(
 
     Unless told otherwise, each agent of the pool meets fresh naive learners and every agent of the pool, itself included; in a
     repeated game also its fixed strategies (`lapg_rl.study.names.strategies`), in a prisoner's dilemma `meta_batch` random
-    memory-one strategies, which give its payoff line; in the Coin Game the scripts. Where the players' seats differ no agent
-    takes the column player's, in which none has learnt. In a group the one opponent sits in all other seats, and mixed groups
-    of learners and agents are met as in training. Naive learners start as in training, from the run's own
+    memory-one strategies, which give its payoff line; in the Coin Game and CleanUp-lite the scripts. Where the players' seats
+    differ no agent takes the column player's, in which none has learnt. In a group the opponent sits in all other seats, and
+    mixed groups of learners and agents are met as in training. Naive learners start as in training, from the run's own
     initialisations or as copies of the other agents, each equally often.
 
     Args:

@@ -142,7 +142,7 @@ def test_evaluation_and_report(run_folder, tmp_path):
     evaluation = evaluate_run(run_folder, meta_batch=6)
     assert records.load(records.Evaluation, run_folder) == evaluation
     assert {(m.agent, m.opponent) for m in evaluation.matches} == {
-        (n, name) for n in (0, 1) for name in ("naive", "agent 0", "agent 1")
+        (n, name) for n in (0, 1) for name in ("naive", "cleaner", "harvester", "agent 0", "agent 1")
     }
     match = evaluation.match("agent 1")
     assert set(match.own.measures) == {"zaps", "cleaning", "pollution", "apples"}
