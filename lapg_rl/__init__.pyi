@@ -37,6 +37,7 @@ from .runs.loop import train_together as train_together
 from .study.adaptation import adaptation as adaptation
 from .study.agents import load as load
 from .study.balance import balance as balance
+from .study.cleanup_plans import CleanUpPlans as CleanUpPlans
 from .study.comparison import Comparison as Comparison
 from .study.comparison import compare as compare
 from .study.evaluation import evaluate as evaluate

@@ -112,10 +112,7 @@ ESTIMATORS = {
         "lapg_rl.estimators:batch_unaware", "batch-unaware", about="(now + future) / B, each game for itself"
     ),
     "inner_episode": EstimatorRow(
-        "lapg_rl.estimators:inner_episode",
-        "inner episode",
-        episodic=True,
-        about="now / B: blind to learning",
+        "lapg_rl.estimators:inner_episode", "inner episode", episodic=True, about="now / B: blind to learning"
     ),
     "advantage_alignment": EstimatorRow(
         "lapg_rl.estimators:advantage_alignment",
@@ -217,18 +214,13 @@ MODELS = {
         about="causal attention, with a cache of keys and values",
     ),
     "tabular": ModelRow(
-        "lapg_rl.models.tabular:from_config",
-        "table of logits",
-        about="one row for every one-hot observation",
+        "lapg_rl.models.tabular:from_config", "table of logits", about="one row for every one-hot observation"
     ),
 }
 
 GAMES = {
     "ipd": GameRow(
-        "lapg_rl.envs.build:repeated",
-        "iterated prisoner's dilemma",
-        matrix=True,
-        about="keys game.T, .R, .P, .S",
+        "lapg_rl.envs.build:repeated", "iterated prisoner's dilemma", matrix=True, about="keys game.T, .R, .P, .S"
     ),
     "cleanup": GameRow(
         "lapg_rl.envs.build:cleanup",
@@ -290,29 +282,19 @@ ZOO = {
 #: that are no scripts.
 COPLAYERS = {
     "naive": CoPlayerRow(
-        "lapg_rl.play.company:naive",
-        "naive learners",
-        about="they learn from the B games after each inner episode",
+        "lapg_rl.play.company:naive", "naive learners", about="they learn from the B games after each inner episode"
     ),
     "meta": CoPlayerRow(
-        "lapg_rl.play.company:meta",
-        "other agents",
-        others=True,
-        about="of the run: the share that the rest leaves",
+        "lapg_rl.play.company:meta", "other agents", others=True, about="of the run: the share that the rest leaves"
     ),
     "fixed": CoPlayerRow(
         "lapg_rl.play.company:fixed", "fixed strategies", matrix=True, about="those named in pool.fixed"
     ),
     "memory_one": CoPlayerRow(
-        "lapg_rl.play.company:memory_one",
-        "random memory-one strategies",
-        matrix=True,
-        about="new every meta-episode",
+        "lapg_rl.play.company:memory_one", "random memory-one strategies", matrix=True, about="new every meta-episode"
     ),
     "frozen": CoPlayerRow(
-        "lapg_rl.play.company:frozen",
-        "frozen agents",
-        about="trained, of another run; they learn no more",
+        "lapg_rl.play.company:frozen", "frozen agents", about="trained, of another run; they learn no more"
     ),
     "ac": CoPlayerRow(
         "lapg_rl.play.coplayers.coin:always_cooperate",
