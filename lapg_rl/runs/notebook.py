@@ -66,6 +66,12 @@ class Notebook(Progress):
             for done, values in enumerate(before(), start=1):
                 self._note(done, values)
 
+    def compiling(self) -> None:
+        """Say what the first step waits for."""
+        if not self.quiet:
+            self.said = f"{self.start}/{self.total}  compiling"
+            self._draw(self.start)
+
     def show(self, done: int, values: Mapping[str, float] | None = None) -> None:
         """Report that `done` of `total` is finished, with what came out of it."""
         now = time.monotonic()

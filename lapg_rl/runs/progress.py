@@ -92,13 +92,23 @@ class Progress:
             not self.terminal and now - self.shown < self.log_every and self.start + 1 < done < self.total
         ):
             return
-        self.shown = now
-        width = shutil.get_terminal_size().columns - 1 if self.terminal else WIDTH
+        self.shown, width = now, self._width()
         count, rest = f"{done}/{self.total}", (*self._times(now, done), self.note(values or {}), width)
         line = fitted(self.label, count, *rest)
         if self.terminal and self.total and (cells := min(width - len(line) - 3, 30)) >= 5:
             fine = (getattr(sys.stderr, "encoding", "") or "").lower().replace("-", "") == "utf8"
             line = fitted(self.label, f"{bar(done / self.total, cells, fine)} {count}", *rest)
+        self._line(line)
+
+    def compiling(self) -> None:
+        """Say what the first step waits for."""
+        if not self.quiet:
+            self._line(fitted(self.label, f"{self.start}/{self.total}", "compiling", "compiling", "", self._width()))
+
+    def _width(self) -> int:
+        return shutil.get_terminal_size().columns - 1 if self.terminal else WIDTH
+
+    def _line(self, line: str) -> None:
         if not say(f"\r\x1b[K{line}" if self.terminal else line, "" if self.terminal else "\n"):
             self.quiet = True
 
@@ -131,6 +141,9 @@ class Told(Progress):
     def show(self, done: int, values: Mapping[str, float] | None = None) -> None:
         """Tell it."""
         self.function(done, self.total, values or {})
+
+    def compiling(self) -> None:
+        """Nothing is done yet."""
 
     def done(self) -> None:
         """There is no line to end."""
