@@ -188,6 +188,8 @@ def league(
     for name in plan.others:
         if not any(_can_play(name, run.planned.config) for run in runs):
             _check(name, runs[0].planned.config)  # which says what there is
+    for game in plan.games:
+        _check_meetings(plan, game, [run for run in runs if run.game == game])
     array = None if slurm is None else (root / "slurm", slurm)
     finish((run.planned for run in runs), jobs=jobs, quiet=quiet, options=options, slurm=array)
     outcome = League(
@@ -195,6 +197,17 @@ def league(
     )
     records.write(outcome, root / "league.json")
     return outcome
+
+
+def _check_meetings(plan: Plan, game: str, runs: Sequence[Run]) -> None:
+    """Refuse methods of a game that can't play each other, or not the same naive learners where these play, too."""
+    first, *rest = ((run.method, run.planned.config) for run in runs[:: plan.seeds])
+    for learners in (False, NAIVE in _others(plan, first[1])):
+        try:
+            entrants.check_compatible(first, rest, learners)
+        except ValueError as error:
+            remedy = f"; leave {NAIVE} out of the league's others, or give all the same learners" if learners else ""
+            raise ValueError(f"{game}: {error}{remedy}") from None
 
 
 def _standing(plan: Plan, game: str, runs: Sequence[Run], quiet: bool) -> Standing:

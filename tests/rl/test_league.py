@@ -12,6 +12,7 @@ from lapg_rl.commands.main import main
 from lapg_rl.reports.league import markdown
 from lapg_rl.runs import processes
 from lapg_rl.study.league import Plan, environment_steps, league, read, runs_of
+from lapg_rl.study.league import _check_meetings as check_meetings
 from lapg_theory.game import NAMED, group_strategy
 
 SMALL = ["ipd-aa-small", "batch=4", "meta_batch=2", "steps=6", "updates=3"]
@@ -108,6 +109,26 @@ def test_a_player_whom_no_game_of_the_league_knows_is_refused_before_anybody_tra
     with pytest.raises(ValueError, match="always-7 needs an action 7"):
         league(dataclasses.replace(PLAN, others=["tft", "always-7"]), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("others", "more", "message"),
+    [
+        (
+            ["naive"],
+            "naive.learning_rate=0.5",
+            r"ipd: aa and odd cannot .* naive.learning_rate .* leave naive out of the",
+        ),
+        ([], "steps=5", r"ipd: aa and odd cannot play each other: they differ in steps 6 and 5$"),
+    ],
+)
+def test_methods_that_can_t_meet_are_refused_before_anybody_trains(others, more, message, tmp_path):
+    plan = dataclasses.replace(PLAN, methods={"aa": [], "odd": [more]}, others=others)
+    with pytest.raises(ValueError, match=message):
+        league(plan, tmp_path)
+    assert not list(tmp_path.iterdir())
+    if others:
+        check_meetings(dataclasses.replace(plan, others=[]), "ipd", runs_of(plan, tmp_path))
 
 
 def test_methods_that_play_more_than_once_an_update_count_all_steps():
