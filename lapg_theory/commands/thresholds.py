@@ -92,8 +92,7 @@ def text(r: dict[str, Any]) -> str:
             f"  {state:2}  {part['value']:+.5f} +- {part['error']:.1g}  = {part['direct']:+.5f} within the episode "
             f"{part['via_learning']:+.5f} through the other's learning"
         )
-    share = r["p_critical"]["DC"] if noisy else None
-    above = f" for a share of naive learners above {share:.3g} at this rate" if share else ""
+    inside = "the DC component is positive" if noisy else "defection is unstable"
     if r["window"] is None:
         scan = r["window_scan"]
         low, high = scan["scanned"]
@@ -102,13 +101,15 @@ def text(r: dict[str, Any]) -> str:
             f"positive (largest: {scan['peak_value']:.3g}, at {scan['peak']:.3g})"
         )
     else:
-        lines.append(
-            f"window of learning rates: {r['window'][0]:.4g} to {r['window'][1]:.4g}: inside it defection is unstable{above}"
-        )
+        lines.append(f"window of learning rates: {r['window'][0]:.4g} to {r['window'][1]:.4g}: inside it {inside}")
         lines.append(f"critical total learning time at these updates: {r['tau_lower']:.4g}")
     time = f"none up to {r['time_searched']:.3g}" if r["tau_star"] is None else f"{r['tau_star']:.4g}"
     lines.append(f"critical total learning time tau*, for many small updates: {time}")
     lines.append(f"critical batch size of batch-unaware and M-FOS at this rate: {_number(r['batch_star'])}")
+    if noisy:
+        share = r["local_details"]["p_critical"]
+        when = "at no share of naive learners" if share is None else f"from a share {share:.3g} of naive learners on"
+        lines.append(f"at this rate mutual defection is left {when}")
     lines.append(
         f"mutual defection is {'a' if r['local'] else 'no'} stable fixed point of gradient ascent in this pool"
     )

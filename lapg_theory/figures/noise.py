@@ -20,7 +20,7 @@ def noise(
     gamma: float = 0.99,
     eta: float = 1.0,
     updates: int = 20,
-    nodes: int = 64,
+    nodes: int = 1024,
     seed: int = 0,
 ) -> Numbers:
     """Thresholds and what becomes of cooperation as actions slip (first row) or are mistaken (second row) more often.

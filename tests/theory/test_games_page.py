@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lapg_theory import exact_returns
+from lapg_theory import MetaGame, defection_certificate, exact_returns
 from lapg_theory.dynamics import iterate
 from lapg_theory.game import Discounted, prisoners_dilemma
 from lapg_theory.learning import AdvantageAlignment, Loqa, Naive
@@ -30,6 +30,46 @@ def test_examples_print_what_the_page_says(section):
 def test_examples_of_noise_print_what_the_page_says():
     found = doctest.DocTestParser().get_doctest((PAGE.parent / "noise.md").read_text(), {}, "noise.md", None, 0)
     assert doctest.DocTestRunner().run(found).failed == 0 < len(found.examples)
+
+
+def tabled(first):
+    """The table of docs/noise.md whose first cell begins so: {error: [cells of its column]}."""
+    lines = (PAGE.parent / "noise.md").read_text().split(f"| {first}")[1].split("\n\n")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    errors = [float(cell.removeprefix("e = ")) for cell in rows[0][1:]]
+    return dict(zip(errors, zip(*(row[1:] for row in rows[2:]), strict=True), strict=True))
+
+
+def close(cell, *values):
+    """Whether a cell says so, to the digits that it gives."""
+    if cell == "none":
+        return values == (None,)
+    said = cell.split(" to ")
+    return all(
+        abs(float(one) - value) <= 0.51 * 10.0 ** -len(one.partition(".")[2])
+        for one, value in zip(said, values, strict=True)
+    )
+
+
+ERRORS = (0, 0.0001, 0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.2, 0.25)
+
+
+@pytest.mark.parametrize("error", [pytest.param(e, marks=[pytest.mark.slow] * (e != 0.01)) for e in ERRORS])
+def test_tables_of_noise_say_what_is_computed(error):
+    game = prisoners_dilemma().noisy(execution=error)
+    leave, keep = tabled("gamma 0.95, 20 updates").get(error), tabled("gamma 0.99, rate 1, 20 updates").get(error)
+    assert leave or keep
+    if leave:
+        found = defection_certificate(game, gamma=0.95, eta=1, updates=20)
+        assert close(leave[0], found.tau_star)
+        assert close(leave[1], *(found.window or (None,)))
+        assert close(leave[2], found.local.p_critical)
+    if keep:
+        meta = MetaGame(game, gamma=0.99, eta=1, updates=20, p_naive=0.25)
+        K = meta.cooperation().policy
+        assert close(keep[0], meta.forgiving_below())
+        assert close(keep[1], meta.p_critical())
+        assert close(keep[2], meta.earnings(K)["self_play"])
 
 
 def test_the_page_begins_with_those_imports():
