@@ -14,6 +14,7 @@ from .certificate import defection_certificate as defection_certificate
 from .dynamics import Trajectory as Trajectory
 from .dynamics import integrate as integrate
 from .dynamics import iterate as iterate
+from .ess import is_ess as is_ess
 from .evolution import Population as Population
 from .evolution import population as population
 from .exact.general import general_returns as general_returns

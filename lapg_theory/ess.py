@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lapg_theory.game import AnonymousGame, Horizon, MatrixGame, group_strategy, named_policy
+from lapg_theory.game import AnonymousGame, Horizon, MatrixGame, NormalFormGame, group_strategy, named_policy
 from lapg_theory.game.numbers import check_probabilities
 from lapg_theory.game.strategies import strategy as named
 
@@ -61,6 +61,13 @@ def pure_strategies() -> dict[str, tuple[float, ...]]:
 
 
 def _policy(given: Any, players: int, game: Any) -> np.ndarray:
+    if isinstance(given, str) and isinstance(game, NormalFormGame):
+        actions = game.actions[0]
+        always = re.fullmatch(r"always-(\d{1,3})", given)
+        if given != "random" and not (always and int(always[1]) < actions):
+            raise ValueError(f"unknown strategy {given!r}; known here: random, always-0 to always-{actions - 1}")
+        row = np.eye(actions)[int(always[1])] if always else np.full(actions, 1 / actions)
+        return np.tile(row, (1 + math.prod(game.actions), 1))
     if isinstance(given, str) and players > 2:
         given = group_strategy(given, players)
     elif isinstance(given, str):
@@ -72,19 +79,28 @@ def _named(against: Any, players: int, game: Any) -> dict[str, np.ndarray]:
     if isinstance(against, Mapping):
         pairs = list(against.items())
     else:
-        pairs = [(x if isinstance(x, str) else "(" + ", ".join(f"{p:.4g}" for p in x) + ")", x) for x in against]
+        pairs = [(x if isinstance(x, str) else _called(np.asarray(x, dtype=float)), x) for x in against]
     if not pairs:
         raise ValueError("against must hold at least one strategy to test with")
     return {name: _policy(policy, players, game) for name, policy in pairs}
 
 
+def _called(policy: np.ndarray) -> str:
+    """A policy in brackets, that of many actions by its rows."""
+    if policy.ndim > 1:
+        return "(" + "; ".join(_called(row)[1:-1] for row in policy) + ")"
+    return "(" + ", ".join(f"{p:.4g}" for p in policy) + ")"
+
+
 def _there(strategy: Any, against: Any, game: Any) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
     """The resident, all that differ from it by name, and how many play."""
-    if isinstance(game, MatrixGame) and not game.is_symmetric:
+    if not isinstance(game, AnonymousGame) and not game.is_symmetric:
         raise ValueError(f"{game.name} is not symmetric: a resident and an invader must be able to trade places")
-    players = game.players if isinstance(game, AnonymousGame) else 2
-    if against is None and players > 2:
-        raise ValueError(f"against must name strategies in groups of {players}: the deterministic ones are too many")
+    players = 2 if isinstance(game, MatrixGame) else game.players
+    if against is None and not isinstance(game, MatrixGame):
+        few = isinstance(game, NormalFormGame) and players == 2
+        where = f"in games of {game.actions[0]} actions" if few else f"in groups of {players}"
+        raise ValueError(f"against must name strategies {where}: the deterministic ones are too many")
     against = [against] if isinstance(against, str) else against
     resident = _policy(strategy, players, game)
     invaders = _named(pure_strategies() if against is None else against, players, game)
@@ -96,16 +112,17 @@ def is_ess(
     strategy: Any,
     against: Mapping[str, Any] | Sequence[Any] | None = None,
     *,
-    game: MatrixGame | AnonymousGame,
+    game: MatrixGame | NormalFormGame | AnonymousGame,
     horizon: Horizon,
 ) -> EssVerdict:
     """Whether a memory-one strategy withstands a few of each of the others, with the one that breaks it.
 
     Args:
-        strategy: a name (as `named_policy` takes; in groups of `group_strategy`) or probabilities of cooperating.
+        strategy: a name (as `named_policy` takes; in groups of `group_strategy`; of k actions random or always-0, ...), or
+            probabilities: of cooperating, or of each action in each state, as `general_returns` takes them.
         against: a name, or names, probabilities, or a dictionary of them; itself among them is left out. None: all
             deterministic ones of a 2x2 game (`pure_strategies`), so that in a discounted game no memory finds a better reply.
-        game: a symmetric `MatrixGame`, or an `AnonymousGame`, whose groups are drawn at random.
+        game: a symmetric `MatrixGame` or `NormalFormGame`, or an `AnonymousGame`; groups are drawn at random.
         horizon: how long each encounter lasts. Differences below 1e-9 of the largest payoff per step count as none.
 
     Raises:
@@ -116,7 +133,7 @@ def is_ess(
     if not names:
         return EssVerdict(None, 0.0, (), ())
     leads = _leads(game, resident, np.stack(list(invaders.values())), players, horizon)
-    payoffs = game.row_payoffs if isinstance(game, MatrixGame) else (*game.cooperator, *game.defector)
+    payoffs = game.row_payoffs if isinstance(game, MatrixGame) else _payoffs(game)
     counts = np.abs(leads) > ROUNDING * float(np.abs(np.array(payoffs, dtype=float)).max())
     first = np.where(counts.any(0), np.take_along_axis(leads, counts.argmax(0)[None], 0)[0], 0)
     worst = int(first.argmin())
@@ -124,11 +141,15 @@ def is_ess(
     return EssVerdict(names[worst] if first[worst] < 0 else None, max(0.0, -float(first[worst])), neutral, names)
 
 
+def _payoffs(game: NormalFormGame | AnonymousGame) -> Any:
+    return game.payoffs if isinstance(game, NormalFormGame) else (*game.cooperator, *game.defector)
+
+
 def gains(
     strategy: Any,
     against: Mapping[str, Any] | Sequence[Any] | None = None,
     *,
-    game: MatrixGame | AnonymousGame,
+    game: MatrixGame | NormalFormGame | AnonymousGame,
     horizon: Horizon,
     shares: Any,
 ) -> dict[str, np.ndarray]:
@@ -139,7 +160,7 @@ def gains(
     Args:
         strategy: the resident, as for `is_ess`; `against`, `game` and `horizon` likewise.
         against: the invaders.
-        game: a symmetric `MatrixGame` or an `AnonymousGame`.
+        game: as for `is_ess`.
         horizon: how long each encounter lasts.
         shares: of the invader, in [0, 1].
 

@@ -24,7 +24,7 @@ SAYING = {
     _HANGUP: "stopped by SIGHUP",
 }
 #: Commands that save what they do as they go, and carry on from there.
-SAVING = frozenset({"train", "demo", "sweep", "exploit", "in-context", "league", "crossval"})
+SAVING = frozenset({"train", "demo", "sweep", "exploit", "in-context", "league"})
 _caught: list[int] = []
 
 

@@ -123,7 +123,7 @@ class Setting:
         for name, value, high in (
             ("gamma", self.gamma, 1),
             ("alpha", self.rate, math.inf),
-            ("budget", self.budget, math.inf),
+            ("budget", self.budget, 10_000),
         ):
             if not 0 < value < high:
                 raise ValueError(f"{name} must lie strictly between 0 and {high}, got {value}")

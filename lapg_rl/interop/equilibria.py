@@ -12,6 +12,7 @@ import numpy as np
 
 from lapg_rl.study.standings import Table, Tournament
 from lapg_theory.game import NormalFormGame, check_count
+from lapg_theory.game.numbers import is_positive
 from lapg_theory.game.show import brief
 
 #: Of a game whose supports are all tried: 2^7 x 2^7 pairs.
@@ -151,8 +152,8 @@ def alpha_rank(
         ValueError: without OpenSpiel (extra `games`); for a parameter out of range; as `empirical_game`.
     """
     check_count("population", population, least=2)
-    if not 0 < alpha < float("inf"):
-        raise ValueError(f"alpha must be a finite number > 0, got {alpha}")
+    if not is_positive(alpha):
+        raise ValueError(f"alpha must be a finite number > 0, got {alpha!r}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

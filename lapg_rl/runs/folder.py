@@ -239,7 +239,7 @@ def truncate_metrics(run: RunFolder, updates: int) -> None:
 
 def difference(there: Config, wanted: Config, one: str = "there", other: str = "here") -> str:
     """The keys in which two configurations differ, with both values."""
-    first, second = (config.flat(c) for c in (there, wanted))
+    first, second = ({k: '""' if v == "" else v for k, v in config.flat(c).items()} for c in (there, wanted))
     return ", ".join(f"{key} {first[key]} {one}, {second[key]} {other}" for key in first if first[key] != second[key])
 
 
@@ -278,7 +278,7 @@ def opened(cfg: Config, path: str | Path) -> Iterator[RunFolder]:
             elif there != cfg:
                 raise ValueError(
                     f"{run.path} holds a run with another configuration ({difference(there, cfg)}); choose another folder "
-                    "(only updates can be changed, and only raised)"
+                    "with --run (only updates can be changed, and only raised)"
                 )
             run.checkpoints.mkdir(exist_ok=True)
         except OSError as error:

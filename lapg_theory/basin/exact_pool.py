@@ -27,7 +27,7 @@ from lapg_theory.exact.chain import (
     visits,
 )
 from lapg_theory.exact.slopes import slopes
-from lapg_theory.game import FiniteHorizon, Horizon, MatrixGame, check_count, check_game
+from lapg_theory.game import MOST_UPDATES, FiniteHorizon, Horizon, MatrixGame, check_count, check_game
 from lapg_theory.shaping.course import learning_path, value_and_slope
 
 
@@ -59,7 +59,7 @@ class Pool:
             raise ValueError(f"{self.game.name} is not symmetric, but in a pool everyone plays either seat")
         if not 0 <= self.eta < np.inf:
             raise ValueError(f"eta must be a finite learning rate >= 0, got {self.eta}")
-        check_count("updates", self.updates, least=0)
+        check_count("updates", self.updates, least=0, most=MOST_UPDATES)
         traceable(self.horizon)
         if np.ndim(self.learners) not in (2, 3) or np.shape(self.learners)[-1] != 5:
             raise ValueError(

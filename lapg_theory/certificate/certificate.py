@@ -13,7 +13,8 @@ from lapg_theory.certificate.learners import initial_learners
 from lapg_theory.certificate.setting import Setting
 from lapg_theory.certificate.thresholds import Crossing, Interval, first_crossing, positive_interval, standard_error
 from lapg_theory.certificate.verdicts import LocalVerdict, NashVerdict, critical_share, local_verdict, nash_verdict
-from lapg_theory.game import DC, STATES, Discounted, MatrixGame, check_count, check_game
+from lapg_theory.game import DC, MOST_UPDATES, STATES, Discounted, MatrixGame, check_count, check_game
+from lapg_theory.game.numbers import is_positive
 from lapg_theory.game.show import brief, table, text
 from lapg_theory.shaping.weighting import Weighting, effective_p_naive
 
@@ -265,8 +266,8 @@ def defection_certificate(
     """
     check_game(game)
     horizon = Discounted(gamma)
-    check_count("updates", updates)
-    if not (0 < eta < math.inf):
+    check_count("updates", updates, most=MOST_UPDATES)
+    if not is_positive(eta):
         raise ValueError(f"eta must be a positive, finite learning rate, got {eta!r}")
     share = effective_p_naive(p_naive, updates, weighting)
     if space not in SPACES:

@@ -10,7 +10,7 @@ import numpy as np
 from lapg_theory.certificate.thresholds import first_positive
 from lapg_theory.exact.chain import Discount
 from lapg_theory.exact.precision import float64
-from lapg_theory.game import StochasticGame, check_count
+from lapg_theory.game import MOST_UPDATES, StochasticGame, check_count
 from lapg_theory.game.numbers import check_rate
 from lapg_theory.shaping.general import general_course
 
@@ -52,7 +52,7 @@ def cooperating_pays_from(
     states = len(game.names)
     if state not in range(states):
         raise ValueError(f"state must be one of 0, ..., {states - 1}, got {state}")
-    check_count("updates", updates, least=0)
+    check_count("updates", updates, least=0, most=MOST_UPDATES)
     rate, way, theta = check_rate("eta", eta), np.zeros((states, 2)), np.zeros((states, 2))
     way[state], theta[:, 0] = (1, -1), logits
 

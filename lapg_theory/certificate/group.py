@@ -20,7 +20,7 @@ from lapg_theory.exact.anonymous import group_chances, group_rewards
 from lapg_theory.exact.chain import Discount
 from lapg_theory.exact.markov import side_by_side, total
 from lapg_theory.exact.precision import float64
-from lapg_theory.game import AnonymousGame, Discounted, check_count
+from lapg_theory.game import MOST_NODES, MOST_UPDATES, AnonymousGame, Discounted, check_count
 from lapg_theory.game.noise import refuse_noise
 from lapg_theory.shaping.general import general_course
 
@@ -105,8 +105,8 @@ def group_components(
     """
     _check(game, naive)
     Discounted(gamma)
-    check_count("updates", updates)
-    check_count("nodes", nodes)
+    check_count("updates", updates, most=MOST_UPDATES)
+    check_count("nodes", nodes, most=MOST_NODES)
     check_count("scramblings", scramblings, least=2)
     theta = initial_groups(game.players, naive, float(spread), nodes, scramblings, seed)
     with float64():
@@ -166,7 +166,7 @@ def critical_time(
     """
     _check(game, naive)
     Discounted(gamma)
-    check_count("updates", updates)
+    check_count("updates", updates, most=MOST_UPDATES)
 
     rewards = group_rewards(game, _seats(game.players, naive)[1])
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.special import expit, ndtri
 
 from lapg_theory.certificate.closed_form import PLAYED
-from lapg_theory.game import check_count
+from lapg_theory.game import MOST_NODES, check_count
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.shaping.sobol import sobol
 
@@ -41,7 +41,7 @@ def initial_learners(
     spread = float(init)
     if not 0 <= spread < np.inf:
         raise ValueError(f"init = {init!r} must be a standard deviation >= 0 of the logits; or give policies, [n, 5]")
-    check_count("nodes", nodes)
+    check_count("nodes", nodes, most=MOST_NODES)
     check_count("scramblings", scramblings, least=2)
     check_count("seed", seed, least=0)
     if nodes & (nodes - 1):

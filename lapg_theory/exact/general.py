@@ -61,7 +61,13 @@ def _once_each(policies: Sequence[Any]) -> list[Any]:
 
     def array(policy: Any) -> Any:
         held = hasattr(policy, "shape") or any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(policy))
-        return policy if held else np.asarray(policy, dtype=float)
+        try:
+            return policy if held else np.asarray(policy, dtype=float)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"a policy must hold probabilities in rows of one length, got {policy!r:.60}; names are taken by "
+                "lapg_theory.game.strategy"
+            ) from None
 
     known = {id(policy): array(policy) for policy in {id(policy): policy for policy in policies}.values()}
     return [known[id(policy)] for policy in policies]

@@ -9,7 +9,7 @@ import numpy as np
 
 from lapg_theory import ess
 from lapg_theory.exact.precision import float64
-from lapg_theory.game import Horizon, MatrixGame, NormalFormGame, check_count, look
+from lapg_theory.game import MOST_UPDATES, Horizon, MatrixGame, NormalFormGame, check_count, look
 
 #: Of a triangle of three chances or shares.
 CORNERS = np.array([[0, 0], [1, 0], [0.5, np.sqrt(3) / 2]])
@@ -67,7 +67,7 @@ def actions(
         >>> len(ax.lines[1].get_xdata())
         11
     """
-    check_count("updates", updates)
+    check_count("updates", updates, most=MOST_UPDATES)
     if not isinstance(game, NormalFormGame) or game.actions != (3, 3) or not game.is_symmetric:
         raise ValueError(f"a triangle shows symmetric games of two players with three actions, got {game}")
     given = np.asarray(starts, float)

@@ -19,6 +19,8 @@ from lapg_theory.game.extortion import NearestExtortioner as NearestExtortioner
 from lapg_theory.game.extortion import extortioner as extortioner
 from lapg_theory.game.extortion import named_policy as named_policy
 from lapg_theory.game.extortion import nearest_extortioner as nearest_extortioner
+from lapg_theory.game.horizons import MOST_NODES as MOST_NODES
+from lapg_theory.game.horizons import MOST_UPDATES as MOST_UPDATES
 from lapg_theory.game.horizons import Discounted as Discounted
 from lapg_theory.game.horizons import FiniteHorizon as FiniteHorizon
 from lapg_theory.game.horizons import Horizon as Horizon

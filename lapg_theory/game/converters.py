@@ -39,11 +39,11 @@ PEERS = {
 
 
 def _peer(name: str, player: int) -> Convention:
-    if name not in PEERS:
+    if (key := name.lower()) not in PEERS:
         raise ValueError(f"unknown convention {name!r}; known: {', '.join(PEERS)}")
     if player not in (0, 1):
         raise ValueError(f"player must be 0 (first) or 1 (second), got {player!r}")
-    return PEERS[name]
+    return PEERS[key]
 
 
 def to_peer(policy: Any, name: str, player: int = 0) -> np.ndarray:

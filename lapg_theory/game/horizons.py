@@ -6,11 +6,26 @@ from typing import Any
 
 from lapg_theory.game.numbers import check_number, is_jax, is_traced
 
+#: Naive updates, learners of a quadrature and steps of a game that exact functions take; more would fill hours or the memory.
+MOST_UPDATES, MOST_NODES, MOST_STEPS = 100_000, 2**22, 10_000_000
 
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Refuse anything but an int >= `least` (bools and floats included: a scan would silently truncate 976.5)."""
+
+def check_count(name: str, value: Any, least: int = 1, most: int | None = None) -> None:
+    """Refuse anything but an int in bounds (bools and floats, too: a scan would silently truncate 976.5).
+
+    Args:
+        name: of the argument, for the message.
+        value: what was given.
+        least: the smallest that it may be.
+        most: the largest, if there is one.
+
+    Raises:
+        ValueError: it names the argument, the bound and the value.
+    """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
+    if most is not None and int(value) > most:
+        raise ValueError(f"{name} must be at most {most:,}, got {value:,}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +79,7 @@ class FiniteHorizon:
     steps: Any
 
     def __post_init__(self):
-        check_count("steps", self.steps)
+        check_count("steps", self.steps, most=MOST_STEPS)
 
     @property
     def weight(self) -> float:

@@ -21,13 +21,17 @@ MOST_ENTRIES = 2**20  # of a payoff table
 
 def finite_table(name: str, values: Any) -> np.ndarray:
     """The values as a read-only float array, refused where they are not finite or no full table."""
+    if values is None:
+        raise ValueError(f"{name} must be a full table of numbers, got None")
     try:
         complex_ = np.asarray(values).dtype.kind == "c"  # which NumPy would cast
         array = (
             np.array(0.0 if complex_ else values, dtype=float, ndmin=1) + 0.0
         )  # no -0.0: equal games have equal bytes
     except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a full table of numbers, with no row of another length") from None
+        raise ValueError(
+            f"{name} must be a full table of numbers, with no row of another length, got {values!r:.80}"
+        ) from None
     if complex_:
         raise ValueError(f"{name} must be finite numbers, but holds complex ones; take their real parts")
     if not np.isfinite(array).all():
@@ -221,7 +225,7 @@ def public_goods(players: Any, factor: Any, cost: Any = 1.0) -> AnonymousGame:
         >>> lt.public_goods(players=3, factor=2.0).players
         3
     """
-    check_count("players", players, least=2)
+    check_count("players", players, least=2, most=1_000_000)
     for name, value in (("factor", factor), ("cost", cost)):
         if not (isinstance(value, numbers.Real) and 0 < float(value) < math.inf):
             raise ValueError(f"{name} must be a positive and finite number, got {value!r}")

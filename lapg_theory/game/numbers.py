@@ -50,6 +50,14 @@ def check_number(name: str, value: Any) -> Any:
     return number
 
 
+def is_positive(value: Any) -> bool:
+    """Whether it is a finite number above 0."""
+    try:
+        return bool(check_number("it", value) > 0)
+    except ValueError:
+        return False
+
+
 def check_rate(name: str, value: Any) -> Any:
     """A finite number >= 0, as `check_number` gives it; traced ones pass unchecked.
 

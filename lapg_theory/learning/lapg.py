@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lapg_theory.exact.chain import from_logits, stacked
-from lapg_theory.game import check_count
+from lapg_theory.game import MOST_UPDATES, check_count
 from lapg_theory.learning.rule import Logits, Rate, Rule, Share, Stage, partials
 from lapg_theory.shaping.course import value_and_slope
 from lapg_theory.shaping.initialisations import sobol_logits
@@ -38,7 +38,7 @@ class Lapg(Rule):
 
     def __post_init__(self):
         Rule.__post_init__(self)
-        check_count("updates", self.updates, least=0)
+        check_count("updates", self.updates, least=0, most=MOST_UPDATES)
         effective_p_naive(self.p_naive, self.updates, self.weighting)
         learners = np.asarray(sobol_logits(64) if self.learners is None else self.learners, dtype=float)
         if learners.ndim != 2 or learners.shape[1] != 5:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from lapg_theory.game import CD, Discounted, MatrixGame, check_count, check_game
+from lapg_theory.game import CD, MOST_UPDATES, Discounted, MatrixGame, check_count, check_game
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.metagame import cooperation
 from lapg_theory.metagame.ascent import Basins, basins, random_pairs
@@ -75,7 +75,7 @@ class MetaGame:
         if not R > P:
             raise ValueError(f"cooperation must be worth something: R > P, got R = {R}, P = {P}")
         Discounted(self.gamma)
-        check_count("updates", self.updates, least=0)
+        check_count("updates", self.updates, least=0, most=MOST_UPDATES)
         if not 0 <= self.eta < np.inf:
             raise ValueError(f"eta must be a learning rate >= 0, got {self.eta}")
         if np.ndim(self.p_naive):

@@ -32,7 +32,7 @@ from lapg_theory.exact.chain import (
     visit_distribution,
 )
 from lapg_theory.exact.precision import float64
-from lapg_theory.game import FiniteHorizon, Horizon, MatrixGame, check_count, check_policy
+from lapg_theory.game import MOST_UPDATES, FiniteHorizon, Horizon, MatrixGame, check_count, check_policy
 from lapg_theory.shaping.climb import climb, highest
 from lapg_theory.shaping.course import learner_slopes
 from lapg_theory.shaping.initialisations import sobol_logits
@@ -136,7 +136,7 @@ def train_informed_shaper(
         ValueError: for no start or one that is no policy, counts that are none, a rate that is negative or infinite, or
             learners of another shape.
     """
-    check_count("updates", updates)
+    check_count("updates", updates, most=MOST_UPDATES)
     if not 0 <= eta < np.inf:
         raise ValueError(f"eta must be a finite learning rate >= 0, got {eta}")
     if len(starts) == 0:

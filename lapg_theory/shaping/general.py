@@ -9,12 +9,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from lapg_theory.exact.chain import Discount, traceable
 from lapg_theory.exact.general import general_returns
 from lapg_theory.exact.precision import as_floats, exact
-from lapg_theory.game import AnonymousGame, Horizon, MatrixGame, check_count
+from lapg_theory.game import MOST_UPDATES, AnonymousGame, Horizon, MatrixGame, check_count
+from lapg_theory.game.numbers import is_positive, is_traced
 
 
 def _chances(theta: Any, log_odds: bool) -> Any:
@@ -57,12 +57,12 @@ def general_course(
         ValueError: for seats that the game has not, a rate that is no finite number >= 0, a count that is no integer >= 0,
             and as for `general_returns`.
     """
-    check_count("updates", updates, least=0)
+    check_count("updates", updates, least=0, most=MOST_UPDATES)
     seats = tuple(naive)
     if len(set(seats)) != len(seats) or not set(seats) <= set(range(len(policies))):
         raise ValueError(f"naive must be different seats among 0, ..., {len(policies) - 1}, got {naive}")
-    if not isinstance(eta, jax.core.Tracer) and not (np.ndim(eta) == 0 and 0 <= float(eta) < np.inf):
-        raise ValueError(f"eta must be a finite learning rate >= 0, got {eta}")
+    if not is_traced(eta) and eta != 0 and not is_positive(eta):
+        raise ValueError(f"eta must be a finite learning rate >= 0, got {eta!r}")
     log_odds = isinstance(game, MatrixGame | AnonymousGame)
     known = [None if i in seats else policy for i, policy in enumerate(policies)]
     start = tuple(as_floats(*(policies[i] for i in seats)))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lapg_theory.game import check_count
+from lapg_theory.game import MOST_NODES, check_count
 from lapg_theory.shaping.sobol import sobol
 
 
@@ -20,7 +20,7 @@ def sobol_logits(n: int, seed: int = 0, spread: float = 1.0) -> np.ndarray:
         >>> lt.sobol_logits(8, seed=1).shape
         (8, 5)
     """
-    check_count("n", n)
+    check_count("n", n, most=MOST_NODES)
     check_count("seed", seed, least=0)
     if n & (n - 1):
         raise ValueError(f"n must be a power of two for a Sobol sequence, got {n}; take {1 << n.bit_length()}")

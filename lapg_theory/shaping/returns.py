@@ -15,7 +15,7 @@ import numpy as np
 from lapg_theory.exact.chain import Discount, from_probabilities, payoffs, traceable
 from lapg_theory.exact.precision import as_floats, exact
 from lapg_theory.exact.returns import checked
-from lapg_theory.game import Horizon, MatrixGame, check_count
+from lapg_theory.game import MOST_UPDATES, Horizon, MatrixGame, check_count
 from lapg_theory.shaping.course import learning_path, path_returns, value_and_slope
 from lapg_theory.shaping.weighting import Weighting, episodes
 
@@ -37,7 +37,7 @@ def _shape(p: Any, q0: Any, eta: Any, rewards: Any, horizon: Any, *, updates: in
 def _prepare(
     game: MatrixGame, horizon: Horizon | Discount, p: Any, q0: Any, eta: Any, updates: int, normalize: bool
 ) -> tuple:
-    check_count("updates", updates, least=0)
+    check_count("updates", updates, least=0, most=MOST_UPDATES)
     if np.shape(q0)[-1:] != (5,):
         raise ValueError(f"q0 needs five logits (s0, CC, CD, DC, DD) in its last axis, got shape {np.shape(q0)}")
     if not isinstance(q0, jax.core.Tracer) and np.isnan(np.asarray(q0, dtype=float)).any():

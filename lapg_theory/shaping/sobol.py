@@ -7,7 +7,7 @@ matrix of bits and a random shift (Matousek 1998, J. Complexity 14).
 import numpy as np
 from jaxtyping import Float
 
-from lapg_theory.game import check_count
+from lapg_theory.game import MOST_NODES, check_count
 
 BITS = 30
 #: For each dimension after the first its primitive polynomial, as bits, and the first direction numbers.
@@ -42,7 +42,7 @@ def sobol(n: int, dimensions: int, rng: np.random.Generator) -> Float[np.ndarray
     Raises:
         ValueError: for more dimensions, and for an n that is no integer >= 1.
     """
-    check_count("n", n)
+    check_count("n", n, most=MOST_NODES)
     if not 1 <= dimensions <= len(DIRECTIONS) + 1:
         raise ValueError(f"dimensions must be at least 1 and at most {len(DIRECTIONS) + 1}, got {dimensions}")
     plain = [[1 << (BITS - 1 - k) for k in range(BITS)]] + [_directions(*each) for each in DIRECTIONS[: dimensions - 1]]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lapg_theory.exact.chain import dot, from_probabilities, payoffs, traceable, visit_distribution
-from lapg_theory.game import Horizon, MatrixGame, check_count
+from lapg_theory.game import MOST_NODES, Horizon, MatrixGame, check_count
 from lapg_theory.game.strategies import check_policy
 
 
@@ -36,7 +36,7 @@ def payoff_polygon(game: MatrixGame, p: Any, horizon: Horizon, n: int = 1000, se
     Raises:
         ValueError: for no policy, or an n that is no integer >= 1.
     """
-    check_count("n", n)
+    check_count("n", n, most=MOST_NODES)
     pure = np.array(list(itertools.product([0.0, 1.0], repeat=5)))
     others = np.concatenate([pure, np.random.default_rng(seed).uniform(size=(n, 5))])
     row, column = from_probabilities(check_policy("p", p)), from_probabilities(others.T).mirrored()

@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 
 from lapg_theory import exact_returns
-from lapg_theory.ess import is_ess, pure_strategies
+from lapg_theory.ess import gains, is_ess, pure_strategies
 from lapg_theory.evolution import Population
 from lapg_theory.exact.gradients import returns_and_gradients
 from lapg_theory.game import (
     NAMED,
     Discounted,
     FiniteHorizon,
+    NormalFormGame,
     battle_of_the_sexes,
     chicken,
+    graded_dilemma,
     prisoners_dilemma,
     public_goods,
+    rock_paper_scissors,
     symmetric_game,
 )
 
@@ -35,6 +38,52 @@ def test_textbook_verdicts():
     assert is_ess("alld", ["allc", "tft", "wsls", "gtft"], game=PD, horizon=LONG)
     assert not is_ess("tft", "alld", game=PD, horizon=Discounted(0.4))  # too short a shadow: T - R against R - P
     assert not is_ess("tft", ["alld"], game=PD, horizon=FiniteHorizon(1))
+
+
+def test_games_of_more_actions():
+    """Verdicts by hand, and a prisoner's dilemma as a table of two actions says what it says as a 2x2 game."""
+    rps = rock_paper_scissors()
+    assert is_ess("random", ["always-0", "always-2"], game=rps, horizon=LONG).neutral == ("always-0", "always-2")
+    beaten = is_ess("always-0", ["always-1", "always-2"], game=rps, horizon=LONG)
+    assert beaten.invader == "always-1" and beaten.gain == pytest.approx(1)  # paper beats rock, rock ties with itself
+    assert is_ess("always-2", ["always-0", "always-1", "random"], game=graded_dilemma(), horizon=LONG)
+    table = NormalFormGame([[[1, -1], [2, 0]], [[1, 2], [-1, 0]]])
+    both = lambda p: np.stack([p, 1 - np.asarray(p)], axis=-1)  # noqa: E731
+    others = {"alld": NAMED["alld"], "mixed": np.array([0.3, 0.9, 0.2, 0.6, 0.1])}
+    one = gains(NAMED["tft"], others, game=PD, horizon=LONG, shares=0.25)
+    other = gains(both(NAMED["tft"]), {k: both(p) for k, p in others.items()}, game=table, horizon=LONG, shares=0.25)
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_allclose(one[name], other[name], rtol=1e-9)
+    shown = is_ess(both(NAMED["alld"]), [both(NAMED["tft"])], game=table, horizon=LONG).tested
+    assert shown == ("(1, 0; 1, 0; 0, 1; 1, 0; 0, 1)",)
+
+
+def test_groups_told_apart_are_the_anonymous_ones():
+    """Three players: the table of all joint actions against counts of cooperators."""
+    goods = public_goods(3, 2.0)
+    kept = [np.array([goods.cooperator[j], goods.defector[j]]) for j in range(3)]  # [others who cooperate][own action]
+    own = np.array([[[kept[2 - b - c][a] for c in (0, 1)] for b in (0, 1)] for a in (0, 1)])
+    table = NormalFormGame([own, own.transpose(1, 0, 2), own.transpose(1, 2, 0)])
+    always = {"alld": "always-1", "allc": "always-0"}
+    for resident, invader in (("alld", "allc"), ("allc", "alld")):
+        one = is_ess(resident, [invader], game=goods, horizon=LONG)
+        other = is_ess(always[resident], [always[invader]], game=table, horizon=LONG)
+        assert bool(one) == bool(other) == (resident == "alld") and one.gain == pytest.approx(other.gain, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ({"against": ["alld"]}, "unknown strategy 'alld'; known here: random, always-0 to always-2"),
+        ({"against": ["always-3"]}, "unknown strategy 'always-3'"),
+        ({}, "against must name strategies in games of 3 actions: the deterministic ones are too many"),
+        ({"against": [np.full((4, 3), 1 / 3)]}, r"must have the shape \[..., 10, 3\]"),
+    ],
+)
+def test_what_can_t_be_asked_of_more_actions(what, message):
+    with pytest.raises(ValueError, match=message):
+        is_ess("always-0", **{"game": rock_paper_scissors(), "horizon": LONG, **what})
 
 
 def test_equality_at_home_is_decided_abroad():

@@ -2,15 +2,18 @@
 
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
+import sympy
 
 from lapg_theory import (
     MetaGame,
     defection_certificate,
     evolution,
     exact_returns,
+    general_returns,
     naive_course,
     occupancy,
     shaping_return,
@@ -23,6 +26,7 @@ from lapg_theory.exact.gradients import returns_and_gradients
 from lapg_theory.game import (
     TFT,
     Discounted,
+    FiniteHorizon,
     NormalFormGame,
     StochasticGame,
     battle_of_the_sexes,
@@ -33,6 +37,8 @@ from lapg_theory.game import (
     rock_paper_scissors,
     symmetric_game,
 )
+from lapg_theory.game.converters import to_peer
+from lapg_theory.game.numbers import is_positive
 from lapg_theory.learning import Naive, sobol_logits
 from lapg_theory.metagame import attractor_map, bifurcation, phase_diagram
 from lapg_theory.metagame.cooperation import Cooperation
@@ -221,3 +227,56 @@ def test_other_bad_input(case):
     call, message = REFUSALS[case]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+SIZES = {
+    "updates": (
+        lambda: defection_certificate(PD, gamma=0.9, eta=1.0, updates=10**12),
+        "at most 100,000, got 1,000,000,000,000",
+    ),
+    "updates of a pool": (
+        lambda: MetaGame(PD, gamma=0.9, eta=1.0, updates=10**6, p_naive=0.5),
+        "updates must be at most 100,000",
+    ),
+    "nodes": (
+        lambda: defection_certificate(PD, gamma=0.9, eta=1.0, updates=2, nodes=2**60),
+        "nodes must be at most 4,194,304",
+    ),
+    "logits": (lambda: sobol_logits(2**40), "n must be at most 4,194,304"),
+    "players": (lambda: public_goods(10**9, 2.0), "players must be at most 1,000,000, got 1,000,000,000"),
+    "steps": (lambda: FiniteHorizon(10**9), "steps must be at most 10,000,000, got 1,000,000,000"),
+}
+
+
+@pytest.mark.parametrize("what", SIZES)
+def test_sizes_that_would_fill_hours_or_the_memory_are_refused(what):
+    attempt, message = SIZES[what]
+    with pytest.raises(ValueError, match=message):
+        attempt()
+
+
+TEXTS = {
+    "policy": (
+        lambda: general_returns(PD, ["tft", "alld"], HORIZON),
+        "a policy must hold probabilities .* got 'tft'; names",
+    ),
+    "payoffs": (lambda: NormalFormGame([["a", "b"], ["c", "d"]]), r"a full table of numbers, .* got \[\['a', 'b'\]"),
+    "no payoffs": (lambda: NormalFormGame(None), "payoffs must be a full table of numbers, got None"),
+    "convention": (lambda: to_peer(TFT, "pyCLRD"), "unknown convention 'pyCLRD'; known: lola"),
+}
+
+
+@pytest.mark.parametrize("what", TEXTS)
+def test_texts_where_numbers_are_due_are_refused_by_name(what):
+    attempt, message = TEXTS[what]
+    with pytest.raises(ValueError, match=message):
+        attempt()
+
+
+def test_positive_numbers_are_told_from_all_else():
+    good, bad = (1, 0.5, Fraction(1, 3), np.float32(2), sympy.pi), (0, -1, NAN, np.inf, "1", None, True, [1], 1j)
+    assert all(is_positive(x) for x in good) and not any(is_positive(x) for x in bad)
+
+
+def test_conventions_are_found_in_any_case():
+    np.testing.assert_array_equal(to_peer(TFT, "pyCRLD"), to_peer(TFT, "pycrld"))
