@@ -53,7 +53,7 @@ def pytest_collection_finish(session):
 
 @pytest.fixture(autouse=True, scope="session")
 def compile_each_step_once():
-    """Keep the compiled step of every run, not of the newest alone."""
+    """Keep the compiled step of every run, not of the newest sixteen alone."""
     if training_step := sys.modules.get("lapg_rl.learn.training_step"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(training_step, "_kept", functools.cache(training_step.make_train_step))

@@ -1,6 +1,6 @@
 """What a partner can be worth in CleanUp-lite, exactly, by size and dirt rate: a table, and cleanup/worth.svg; two minutes.
 
-`--published` adds the published grid, for some more minutes.
+`--published` adds the published grid, for twenty minutes.
 """
 
 import argparse
@@ -22,7 +22,7 @@ SIZES = ((2, 2, 32), (3, 2, 16), (3, 2, 32), (2, 3, 32), (3, 3, 32), (3, 4, 32),
 
 def worth(steps: int, **changes) -> list[float]:
     """A row of the table: what a player earns per step at best."""
-    grid = dataclasses.replace(GRID, initial_dirt=min(3, changes.get("rows", 3)), **changes)
+    grid = dataclasses.replace(GRID, initial_dirt=min(3, changes.get("rows", GRID.rows)), **changes)
     plans, alone = rl.CleanUpPlans(grid), rl.CleanUpPlans(dataclasses.replace(grid, alone=True))
     facing = [plans.best(steps, partner=plans.policy(name)).own for name in PARTNERS]
     return [alone.best(steps).own, *facing, plans.best(steps).own, sum(plans.best(steps, total=True)) / 2]

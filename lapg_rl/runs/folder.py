@@ -277,8 +277,8 @@ def opened(cfg: Config, path: str | Path) -> Iterator[RunFolder]:
                 files.replace(run.config_file, config.dumps(cfg))
             elif there != cfg:
                 raise ValueError(
-                    f"{run.path} holds a run with another configuration ({difference(there, cfg)}); choose another folder "
-                    "with --run (only updates can be changed, and only raised)"
+                    f"{run.path} holds a run with another configuration ({difference(there, cfg)}); choose another folder, "
+                    "in `lapg train` by --run (only updates can be changed, and only raised)"
                 )
             run.checkpoints.mkdir(exist_ok=True)
         except OSError as error:

@@ -170,7 +170,7 @@ def _train(
     progress.begin(start, cfg.updates, lambda: (_headline([row]) for row in folders[0].metrics()[:start]))
     if devices.any_process(asked()):
         raise Preempted(folders[0].path, start)
-    progress.compiling()
+    progress.first_step()
     for update in range(start, cfg.updates):
         key = devices.place(_stack([jax.random.fold_in(key, update) for key in keys]), mesh)
         numbers = course.numbers

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from typing import Any
 
-from lapg_rl.runs.progress import Progress
+from lapg_rl.runs.progress import FIRST, Progress
 from lapg_theory.game.look import CYCLE, SOFT
 
 WIDTH, HEIGHT = 520, 130
@@ -66,10 +66,10 @@ class Notebook(Progress):
             for done, values in enumerate(before(), start=1):
                 self._note(done, values)
 
-    def compiling(self) -> None:
-        """Say what the first step waits for."""
+    def first_step(self) -> None:
+        """Say that it is under way, for it may compile."""
         if not self.quiet:
-            self.said = f"{self.start}/{self.total}  compiling"
+            self.said = f"{self.start}/{self.total}  {FIRST}"
             self._draw(self.start)
 
     def show(self, done: int, values: Mapping[str, float] | None = None) -> None:

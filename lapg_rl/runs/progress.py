@@ -8,6 +8,7 @@ from typing import Any
 
 #: Of lines in a log; those on a terminal are as wide as that is.
 WIDTH = 80
+FIRST = "first step, which may compile"
 
 
 def say(text: str, end: str = "\n") -> bool:
@@ -100,10 +101,10 @@ class Progress:
             line = fitted(self.label, f"{bar(done / self.total, cells, fine)} {count}", *rest)
         self._line(line)
 
-    def compiling(self) -> None:
-        """Say what the first step waits for."""
+    def first_step(self) -> None:
+        """Say that it is under way, for it may compile."""
         if not self.quiet:
-            self._line(fitted(self.label, f"{self.start}/{self.total}", "compiling", "compiling", "", self._width()))
+            self._line(fitted(self.label, f"{self.start}/{self.total}", FIRST, FIRST, "", self._width()))
 
     def _width(self) -> int:
         return shutil.get_terminal_size().columns - 1 if self.terminal else WIDTH
@@ -142,7 +143,7 @@ class Told(Progress):
         """Tell it."""
         self.function(done, self.total, values or {})
 
-    def compiling(self) -> None:
+    def first_step(self) -> None:
         """Nothing is done yet."""
 
     def done(self) -> None:

@@ -92,11 +92,20 @@ class CleanUpPlans:
             total: plan for the sum of both rewards instead of the own one.
 
         Raises:
-            ValueError: for a number of steps below 1, or an own policy without a partner's.
+            ValueError: for a number of steps below 1, what is no policy of this game, a partner in a game for one, or an own
+                policy without a partner's or with a total to plan for.
         """
         check_count("steps", steps)
-        if own is not None and partner is None:
-            raise ValueError("own needs a partner's policy, too: plans.policy('cleaner')")
+        if own is not None and (partner is None or total):
+            raise ValueError("own needs a partner's policy, too (plans.policy('cleaner')), and plans for no total")
+        if partner is not None and self.config.alone:
+            raise ValueError("with game.cleanup.alone there is no partner")
+        due = (len(MOVES), len(self._sets), len(self.places), len(self._sets))
+        for name, policy in (("partner", partner), ("own", own)):
+            if policy is not None and np.shape(policy) != due:
+                raise ValueError(
+                    f"{name} must be a policy of this game, {list(due)}, got shape {list(np.shape(policy))}"
+                )
         values, worth = np.zeros((2, len(self._sets), len(self.places), len(self._sets))), (1, 1 if total else LEAST)
         for _ in range(steps):
             ahead = np.stack([self._ahead(values, after) for after in self._after], axis=1)  # [player, joint, d, p, a]
@@ -114,21 +123,22 @@ class CleanUpPlans:
         """How a script plays in every state, [m, d, p, a]: its chances of the five moves, or "random": all alike.
 
         Raises:
-            ValueError: for another name.
+            ValueError: for another name or player.
         """
         shape = (len(self._sets), len(self.places), len(self._sets))
         if name == "random":
             return np.full((len(MOVES), *shape), 1 / len(MOVES))
-        if name not in ("cleaner", "harvester"):
-            raise ValueError(f"unknown policy {name!r}; known: cleaner, harvester, random")
+        if name not in DIRTY:
+            raise ValueError(f"unknown policy {name!r}; known: {', '.join(DIRTY)}, random")
+        if player not in range(len(self.places[0])):
+            raise ValueError(f"player must be from 0 to {len(self.places[0]) - 1}, got {player!r}")
         at = np.array(self.places)  # [p, player, 2]
         d, p, a = (x.ravel() for x in np.indices(shape))
         still = np.zeros((len(d), 2), np.int32)
         parts = (at[p, :, 0], at[p, :, 1], still, self._sets[d], self._sets[a])
         env, state = CleanUp(self.config), CleanUpState(*(jnp.asarray(x, jnp.int32) for x in parts))
         seen = jax.vmap(env.observe)(state)[:, player]
-        dirty = jnp.array(DIRTY if name == "cleaner" else self.config.rows + 1)
-        chosen = np.asarray(CleanUpScript(env).act(dirty, seen)[1][0].argmax(axis=1))
+        chosen = np.asarray(CleanUpScript(env).act(jnp.array(DIRTY[name]), seen)[1][0].argmax(axis=1))
         return (chosen == np.array(list(MOVES))[:, None]).astype(float).reshape(-1, *shape)
 
     @property

@@ -28,6 +28,7 @@ from lapg_theory.exact.chain import (
 )
 from lapg_theory.exact.slopes import slopes
 from lapg_theory.game import MOST_UPDATES, FiniteHorizon, Horizon, MatrixGame, check_count, check_game
+from lapg_theory.game.numbers import is_rate
 from lapg_theory.shaping.course import learning_path, value_and_slope
 
 
@@ -57,7 +58,7 @@ class Pool:
         check_game(self.game)
         if not self.game.is_symmetric:
             raise ValueError(f"{self.game.name} is not symmetric, but in a pool everyone plays either seat")
-        if not 0 <= self.eta < np.inf:
+        if not is_rate(self.eta):
             raise ValueError(f"eta must be a finite learning rate >= 0, got {self.eta}")
         check_count("updates", self.updates, least=0, most=MOST_UPDATES)
         traceable(self.horizon)

@@ -101,9 +101,9 @@ class DefectionCertificate:
     def window(self) -> tuple[float, float] | None:
         """(lower, upper) naive learning rate, on returns per step, between which the DC component is positive; or None.
 
-        Inside it defection is unstable for every share of naive learners above zero. Under noise, which leads to every
-        state also among agents, it takes a share above `local.p_critical`, the least of `p_critical`. It depends on all
-        of the setting but `eta` and `p_naive`.
+        Inside it defection is unstable for every share of naive learners above zero. Under noise every state is seen also
+        among agents, and each needs a share of its own: `p_critical` has them for this `eta`, `local.p_critical` the
+        least. The window depends on all of the setting but `eta` and `p_naive`.
         """
         return self.rate_scan.edges
 

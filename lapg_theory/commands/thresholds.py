@@ -108,7 +108,7 @@ def text(r: dict[str, Any]) -> str:
     lines.append(f"critical batch size of batch-unaware and M-FOS at this rate: {_number(r['batch_star'])}")
     if noisy:
         share = r["local_details"]["p_critical"]
-        when = "at no share of naive learners" if share is None else f"from a share {share:.3g} of naive learners on"
+        when = "at no share of naive learners" if share is None else f"above a share {share:.3g} of naive learners"
         lines.append(f"at this rate mutual defection is left {when}")
     lines.append(
         f"mutual defection is {'a' if r['local'] else 'no'} stable fixed point of gradient ascent in this pool"

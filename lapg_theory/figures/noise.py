@@ -67,7 +67,11 @@ def draw_noise(numbers: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -
         shown = (("gone", "K gone above", style.GREEN), ("forgive", "K forgives below", style.SKY))
         for name, label, colour in (*shown, ("leave", "defection left above", style.ORANGE)):
             middle.plot(errors, numbers[name][k], "o", linestyle=line, color=colour, ms=3.5, label=f"{label}, {kind}")
-    left.set(title="Rates at which defection is left", ylabel="naive learning rate (returns per step)", yscale="log")
+    left.set(
+        title="Rates at which the DC component is positive",
+        ylabel="naive learning rate (returns per step)",
+        yscale="log",
+    )
     middle.set(title="Shares of naive learners", ylabel="share", ylim=(-0.03, 1.03))
     for k, (kind, line) in enumerate((("execution", "-"), ("perception", style.DASHED))):
         right.plot(errors, numbers["kept"][k], "o", linestyle=line, color=style.GREEN, ms=3.5, label=f"K, {kind}")

@@ -39,7 +39,7 @@ PEERS = {
 
 
 def _peer(name: str, player: int) -> Convention:
-    if (key := name.lower()) not in PEERS:
+    if (key := str(name).lower()) not in PEERS:
         raise ValueError(f"unknown convention {name!r}; known: {', '.join(PEERS)}")
     if player not in (0, 1):
         raise ValueError(f"player must be 0 (first) or 1 (second), got {player!r}")

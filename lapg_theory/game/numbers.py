@@ -50,12 +50,17 @@ def check_number(name: str, value: Any) -> Any:
     return number
 
 
-def is_positive(value: Any) -> bool:
-    """Whether it is a finite number above 0."""
+def is_rate(value: Any) -> bool:
+    """Whether it is a finite number >= 0; traced ones pass unchecked."""
     try:
-        return bool(check_number("it", value) > 0)
+        return is_traced(value) or bool(check_number("it", value) >= 0)
     except ValueError:
         return False
+
+
+def is_positive(value: Any) -> bool:
+    """Whether it is a finite number above 0."""
+    return is_rate(value) and bool(value > 0)
 
 
 def check_rate(name: str, value: Any) -> Any:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from scipy.special import expit, logit
 
 from lapg_theory.game import check_count
+from lapg_theory.game.numbers import is_rate
 from lapg_theory.game.show import brief
 from lapg_theory.metagame.labels import LABELS, labels
 from lapg_theory.metagame.objective import Setting, pooled
@@ -18,7 +19,7 @@ Pairs = Float[np.ndarray, "n players 5"]
 
 def check_rate(rate: float | int) -> None:
     """Refuse what is no learning rate of the agents."""
-    if not 0 <= rate < np.inf:
+    if not is_rate(rate):
         raise ValueError(f"rate must be a finite learning rate >= 0, got {rate}")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from lapg_theory.game import CD, MOST_UPDATES, Discounted, MatrixGame, check_count, check_game
+from lapg_theory.game.numbers import is_rate
 from lapg_theory.game.strategies import check_policy
 from lapg_theory.metagame import cooperation
 from lapg_theory.metagame.ascent import Basins, basins, random_pairs
@@ -76,7 +77,7 @@ class MetaGame:
             raise ValueError(f"cooperation must be worth something: R > P, got R = {R}, P = {P}")
         Discounted(self.gamma)
         check_count("updates", self.updates, least=0, most=MOST_UPDATES)
-        if not 0 <= self.eta < np.inf:
+        if not is_rate(self.eta):
             raise ValueError(f"eta must be a learning rate >= 0, got {self.eta}")
         if np.ndim(self.p_naive):
             raise ValueError(f"p_naive must be one share (phase_diagram takes several), got {self.p_naive}")

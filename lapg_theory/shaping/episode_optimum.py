@@ -33,6 +33,7 @@ from lapg_theory.exact.chain import (
 )
 from lapg_theory.exact.precision import float64
 from lapg_theory.game import MOST_UPDATES, FiniteHorizon, Horizon, MatrixGame, check_count, check_policy
+from lapg_theory.game.numbers import is_rate
 from lapg_theory.shaping.climb import climb, highest
 from lapg_theory.shaping.course import learner_slopes
 from lapg_theory.shaping.initialisations import sobol_logits
@@ -137,7 +138,7 @@ def train_informed_shaper(
             learners of another shape.
     """
     check_count("updates", updates, most=MOST_UPDATES)
-    if not 0 <= eta < np.inf:
+    if not is_rate(eta):
         raise ValueError(f"eta must be a finite learning rate >= 0, got {eta}")
     if len(starts) == 0:
         raise ValueError("starts is empty: give at least one policy to start from")

@@ -14,7 +14,7 @@ from lapg_theory.exact.chain import Discount, traceable
 from lapg_theory.exact.general import general_returns
 from lapg_theory.exact.precision import as_floats, exact
 from lapg_theory.game import MOST_UPDATES, AnonymousGame, Horizon, MatrixGame, check_count
-from lapg_theory.game.numbers import is_positive, is_traced
+from lapg_theory.game.numbers import is_rate
 
 
 def _chances(theta: Any, log_odds: bool) -> Any:
@@ -61,7 +61,7 @@ def general_course(
     seats = tuple(naive)
     if len(set(seats)) != len(seats) or not set(seats) <= set(range(len(policies))):
         raise ValueError(f"naive must be different seats among 0, ..., {len(policies) - 1}, got {naive}")
-    if not is_traced(eta) and eta != 0 and not is_positive(eta):
+    if not is_rate(eta):
         raise ValueError(f"eta must be a finite learning rate >= 0, got {eta!r}")
     log_odds = isinstance(game, MatrixGame | AnonymousGame)
     known = [None if i in seats else policy for i, policy in enumerate(policies)]

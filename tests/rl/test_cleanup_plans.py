@@ -104,7 +104,16 @@ def test_what_a_plan_can_t_be_asked():
     plans = CleanUpPlans(TINY)
     with pytest.raises(ValueError, match="unknown policy 'zapper'; known: cleaner, harvester, random"):
         plans.policy("zapper")
-    with pytest.raises(ValueError, match=r"own needs a partner's policy, too"):
-        plans.best(2, own=plans.policy("cleaner", 0))
+    for more in ({}, {"partner": plans.policy("cleaner"), "total": True}):
+        with pytest.raises(ValueError, match=r"own needs a partner's policy, too .* no total"):
+            plans.best(2, own=plans.policy("cleaner", 0), **more)
+    with pytest.raises(ValueError, match="player must be from 0 to 1, got 2"):
+        plans.policy("cleaner", 2)
+    with pytest.raises(
+        ValueError, match=r"partner must be a policy of this game, \[5, 4, 12, 4\], got shape \[5, 4, 30, 4\]"
+    ):
+        plans.best(2, partner=CleanUpPlans(WIDE).policy("random"))
+    with pytest.raises(ValueError, match="there is no partner"):
+        CleanUpPlans(dataclasses.replace(TINY, alone=True)).best(2, partner=plans.policy("random"))
     with pytest.raises(ValueError, match="steps must be an integer >= 1, got 0"):
         plans.best(0)

@@ -76,7 +76,7 @@ def test_scripted_play_earns_what_the_enumeration_says(script):
 @pytest.mark.parametrize(("rows", "columns"), [(2, 3), (3, 3), (3, 4)])
 @pytest.mark.parametrize("dirty", [1, 2, 4])
 def test_scripts_go_where_the_rules_send_them(rows, columns, dirty):
-    """All states of two players that aren't frozen, both views: against the rules written over rows and columns."""
+    """2000 states of two players that aren't frozen, both views: against the rules written over rows and columns."""
     cfg = CleanUpConfig(rows=rows, columns=columns, initial_dirt=0)
     cells = list(itertools.product(range(rows), range(columns)))
     some = [frozenset(r for r in range(rows) if n >> r & 1) for n in range(2**rows)]

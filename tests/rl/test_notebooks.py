@@ -85,12 +85,12 @@ def test_a_terminal_has_a_bar_and_a_log_plain_lines(encoding, monkeypatch):
         monkeypatch.setattr(progress.sys, "stderr", stream)
         shown = progress.chosen("line", "train", False)
         shown.begin(0, 4)
-        shown.compiling()
+        shown.first_step()
         for done in (1, 2, 4):
             shown.show(done, {"agent": 0.5})
         shown.done()
     lines = terminal.text.removesuffix("\n").split("\r\x1b[K")[1:]
-    assert (lines.pop(0), log.text.splitlines()[0]) == ("train: 0/4  compiling",) * 2
+    assert (lines.pop(0), log.text.splitlines()[0]) == ("train: 0/4  first step, which may compile",) * 2
     bars, full = [re.search(r"\|(.*)\|", line)[1] for line in lines], "█" if encoding == "utf-8" else "#"
     assert [len(bar) for bar in bars] == [25, 30, 30] and all(len(line) < 80 for line in lines)
     assert [bar.count(full) for bar in bars] == [25 // 4, 30 // 2, 30]
@@ -121,7 +121,7 @@ def test_a_notebook_has_a_bar_with_curves_that_is_redrawn(small, trained, tmp_pa
     finally:
         shell.InteractiveShell.clear_instance()
     assert len(pages) >= 2 and not caught.stderr
-    assert 'value="0" max="4"' in pages[0] and "0/4  compiling" in pages[0]
+    assert 'value="0" max="4"' in pages[0] and "0/4  first step" in pages[0]
     assert 'value="4" max="4"' in pages[-1] and pages[-1].count("<polyline") == 2 and "4/4" in pages[-1]
 
 

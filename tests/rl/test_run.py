@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, PoolConfig
+from lapg_rl.machine import cache
 from lapg_rl.runs import checkpoint, loop
 from lapg_rl.runs.lock import locked
 from lapg_rl.runs.loop import RunFolder
@@ -243,8 +244,9 @@ def compiled():
     jax.monitoring.unregister_event_duration_listener(hear)
 
 
-def test_a_process_compiles_once_for_all_runs_of_one_program(tmp_path, uninterrupted, compiled):
+def test_a_process_compiles_once_for_all_runs_of_one_program(tmp_path, uninterrupted, compiled, monkeypatch):
     """The first run of all is that of the fixture; none of its numbers that differ are known to the program."""
+    monkeypatch.setattr(cache, "MAPS", tmp_path / "no room is made")
     warm = dataclasses.replace(TINY.pool, agents_from=str(uninterrupted[0]))
     for n, changes in enumerate(({"seed": 3}, {"name": "other", "updates": 2}, {"pool": warm})):
         loop.train(dataclasses.replace(TINY, **changes), tmp_path / f"run{n}", quiet=True)

@@ -12,8 +12,8 @@ from lapg_rl.interfaces import Kind
 from lapg_rl.play.coplayers.coin import NEVER
 from lapg_rl.play.rollout import Trajectory
 
-#: Dirty cells from which on the cleaner cleans.
-DIRTY = 2
+#: The scripts, and from how many dirty cells on they clean; the river has at most 31.
+DIRTY = {"cleaner": 2, "harvester": 32}
 
 
 class CleanUpScript(eqx.Module):
@@ -52,15 +52,15 @@ class CleanUpScript(eqx.Module):
         return state
 
 
-def _script(config: Config, dirty: int) -> Kind:
-    return Kind(CleanUpScript(CleanUp(config.game.cleanup)), lambda company, count, key: jnp.full(count, dirty))
+def _script(config: Config, name: str) -> Kind:
+    return Kind(CleanUpScript(CleanUp(config.game.cleanup)), lambda company, count, key: jnp.full(count, DIRTY[name]))
 
 
 def cleaner(config: Config) -> Kind:
     """Cleans from two dirty cells on, else harvests."""
-    return _script(config, DIRTY)
+    return _script(config, "cleaner")
 
 
 def harvester(config: Config) -> Kind:
     """Harvests only."""
-    return _script(config, config.game.cleanup.rows + 1)
+    return _script(config, "harvester")
