@@ -127,6 +127,11 @@ def is_ess(
 
     Raises:
         ValueError: for a game that is not symmetric, an unknown name, no one to test with, or what is no policy.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> print(lt.is_ess("tft", ["alld"], game=lt.prisoners_dilemma(), horizon=lt.Discounted(0.9)))
+        evolutionarily stable against 1 others
     """
     resident, invaders, players = _there(strategy, against, game)
     names = tuple(invaders)
