@@ -1,6 +1,5 @@
 """The scripts of CleanUp-lite that agents are measured against: one cleans and harvests, the other harvests only."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,14 +8,13 @@ from jaxtyping import Array, Float, Int
 from lapg_rl.config import Config
 from lapg_rl.envs.cleanup import DOWN, LEFT, NOTHING, RIGHT, UP, CleanUp
 from lapg_rl.interfaces import Kind
-from lapg_rl.play.coplayers.coin import NEVER
-from lapg_rl.play.rollout import Trajectory
+from lapg_rl.play.coplayers.unlearning import NEVER, Unlearning
 
 #: The scripts, and from how many dirty cells on they clean; the river has at most 31.
 DIRTY = {"cleaner": 2, "harvester": 32}
 
 
-class CleanUpScript(eqx.Module):
+class CleanUpScript(Unlearning):
     """Plays CleanUp-lite without learning and without zaps; its identity in `init` is how many dirty cells make it clean.
 
     From so many on it goes to the nearest dirty cell, else to the nearest apple, along its row first; of equally near ones to
@@ -24,11 +22,6 @@ class CleanUpScript(eqx.Module):
     """
 
     env: CleanUp
-
-    def init(self, identity: Int[Array, ""], batch: int) -> Int[Array, ""]:
-        """The identity is the whole state."""
-        del batch
-        return identity
 
     def act(self, state: Int[Array, ""], observations: Float[Array, "b o"]):
         """(state, (logits, values)); the other player is not looked at."""
@@ -45,11 +38,6 @@ class CleanUpScript(eqx.Module):
         action = jnp.where(aside > 0, RIGHT, jnp.where(aside < 0, LEFT, along))
         chosen = jax.nn.one_hot(action, self.env.num_actions, dtype=bool)
         return state, (jnp.where(chosen, 0.0, NEVER), jnp.zeros(len(observations)))
-
-    def end_of_inner_episode(self, state: Int[Array, ""], batch: Trajectory) -> Int[Array, ""]:
-        """Nothing changes."""
-        del batch
-        return state
 
 
 def _script(config: Config, name: str) -> Kind:

@@ -8,13 +8,10 @@ from jaxtyping import Array, Bool, Num
 from lapg_rl.config import Config
 from lapg_rl.envs.coin import MOVES
 from lapg_rl.interfaces import Kind
-from lapg_rl.play.rollout import Trajectory
-
-#: Logit of a move that a script never makes: its probability, 1e-13, is below what a draw resolves.
-NEVER = -30.0
+from lapg_rl.play.coplayers.unlearning import NEVER, Unlearning
 
 
-class CoinScript(eqx.Module):
+class CoinScript(Unlearning):
     """Plays the Coin Game without learning; its identity in `init` says whether it defects.
 
     Always-defect goes the shortest way to any coin. Always-cooperate does so if the coin is its own; if it is the other's, it
@@ -22,11 +19,6 @@ class CoinScript(eqx.Module):
     """
 
     size: int = eqx.field(static=True)
-
-    def init(self, identity: Bool[Array, ""], batch: int) -> Bool[Array, ""]:
-        """The identity is the whole state."""
-        del batch
-        return identity
 
     def act(self, state: Bool[Array, ""], observations: Num[Array, "b o"]):
         """(state, (logits, values)); reads the four planes that an observation begins with."""
@@ -37,11 +29,6 @@ class CoinScript(eqx.Module):
         bad = jnp.where(state | own.any(axis=1), 1, -1)[:, None] * away
         best = bad == bad.min(axis=1, keepdims=True)
         return state, (jnp.where(best, 0.0, NEVER), jnp.zeros(len(observations)))
-
-    def end_of_inner_episode(self, state: Bool[Array, ""], batch: Trajectory) -> Bool[Array, ""]:
-        """Nothing changes."""
-        del batch
-        return state
 
 
 def _script(config: Config, defects: bool) -> Kind:

@@ -1,23 +1,17 @@
 """A fixed strategy for matrix games: what it does after each joint action."""
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lapg_rl.play.rollout import Trajectory
+from lapg_rl.play.coplayers.unlearning import Unlearning
 
 
-class FixedStrategy(eqx.Module):
+class FixedStrategy(Unlearning):
     """Never learns; its identity in `init` is its five cooperation probabilities (s0, CC, CD, DC, DD, own view).
 
     In a game of k actions it is a table [1 + k^2, k]: the probability of each action at the start and after each joint one. In
     an anonymous group of n it is 2 n + 1 cooperation probabilities, in the order of `AnonymousGame`.
     """
-
-    def init(self, identity: Float[Array, "*s"], batch: int) -> Float[Array, "*s"]:
-        """The strategy is the whole state."""
-        del batch
-        return identity
 
     def act(self, state: Float[Array, "*s"], observations: Float[Array, "b o"]):
         """(state, (logits, values)); probabilities are kept 1e-7 away from 0 and 1 to stay finite as logits.
@@ -30,8 +24,3 @@ class FixedStrategy(eqx.Module):
         cooperate = jnp.clip(observations[:, : len(state)] @ state, 1e-7, 1 - 1e-7)
         logits = jnp.stack([jnp.log(cooperate), jnp.log1p(-cooperate)], axis=-1)
         return state, (logits, jnp.zeros(len(observations)))
-
-    def end_of_inner_episode(self, state: Float[Array, "*s"], batch: Trajectory) -> Float[Array, "*s"]:
-        """Nothing changes."""
-        del batch
-        return state
