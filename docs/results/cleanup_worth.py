@@ -17,7 +17,7 @@ GRID = rl.preset("cleanup-mixed-small").game.cleanup
 PARTNERS = {"random": "random moves", "harvester": "a harvester", "cleaner": "a cleaner"}
 COLUMNS = ("alone", *(f"facing {name}" for name in PARTNERS.values()), "moving both", "half of the most of both")
 RATES = (0.2, 0.35, 0.5, 0.6, 0.7, 0.85, 1.0)
-SIZES = ((2, 2, 32), (3, 2, 16), (3, 2, 32), (2, 3, 32), (3, 3, 32), (3, 4, 32), (4, 3, 32), (4, 4, 32))
+SIZES = ((2, 2, 32), (3, 2, 16), (3, 2, 32), (2, 3, 32), (3, 4, 32), (4, 3, 32), (4, 4, 32))
 
 
 def worth(steps: int, **changes) -> list[float]:

@@ -72,7 +72,8 @@ class CleanUpPlans:
         dirty = self._bits.sum(1)
         self._dirtier = self._appearances(np.full(len(dirty), float(config.dirt_rate)))
         self._riper = self._appearances(1 - np.minimum(1, dirty / config.dirt_limit)[:, None])
-        self._after = np.array([[self._moved(at, joint) for at in self.places] for joint in self._joint])
+        joint = list(itertools.product(MOVES, repeat=len(self.places[0])))
+        self._after = np.array([[self._moved(at, moves) for at in self.places] for moves in joint])
         self._cleaned = self._without(config.columns - 1)
         self._picked = self._without(0)
         self._taken = np.array([
@@ -140,10 +141,6 @@ class CleanUpPlans:
         seen = jax.vmap(env.observe)(state)[:, player]
         chosen = np.asarray(CleanUpScript(env).act(jnp.array(DIRTY[name]), seen)[1][0].argmax(axis=1))
         return (chosen == np.array(list(MOVES))[:, None]).astype(float).reshape(-1, *shape)
-
-    @property
-    def _joint(self) -> list[tuple[int, ...]]:
-        return list(itertools.product(MOVES, repeat=1 if self.config.alone else 2))
 
     def _appearances(self, rate: Float[np.ndarray, "..."]) -> Float[np.ndarray, "... b"]:
         """[..., set, later set]: one more element with the chance `rate`, each that is missing alike."""

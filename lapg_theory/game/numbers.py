@@ -69,13 +69,9 @@ def check_rate(name: str, value: Any) -> Any:
     Raises:
         ValueError: for anything else.
     """
-    try:
-        number = check_number(name, value)
-    except ValueError:
-        number = -1
-    if not (is_traced(number) or number >= 0):
+    if not is_rate(value):
         raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
-    return number
+    return check_number(name, value)
 
 
 def check_probabilities(name: str, value: Any) -> np.ndarray:

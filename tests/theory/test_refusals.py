@@ -219,6 +219,31 @@ REFUSALS = {
         lambda: iterate(Naive(), PD, HORIZON, ZEROS, 3).require_convergence(),
         r"1 of 1 runs did not converge \(1 max steps\) by 3 .*largest residual .*Try more steps",
     ),
+    "too many updates": (
+        lambda: defection_certificate(PD, gamma=0.9, eta=1.0, updates=10**12),
+        "at most 100,000, got 1,000,000,000,000",
+    ),
+    "updates of a pool": (
+        lambda: MetaGame(PD, gamma=0.9, eta=1.0, updates=10**6, p_naive=0.5),
+        "updates must be at most 100,000",
+    ),
+    "too many nodes": (
+        lambda: defection_certificate(PD, gamma=0.9, eta=1.0, updates=2, nodes=2**60),
+        "nodes must be at most 4,194,304",
+    ),
+    "too many logits": (lambda: sobol_logits(2**40), "n must be at most 4,194,304"),
+    "too many players": (lambda: public_goods(10**9, 2.0), "players must be at most 1,000,000, got 1,000,000,000"),
+    "too many steps": (lambda: FiniteHorizon(10**9), "steps must be at most 10,000,000, got 1,000,000,000"),
+    "policy by name": (
+        lambda: general_returns(PD, ["tft", "alld"], HORIZON),
+        "a policy must hold probabilities .* got 'tft'; names",
+    ),
+    "payoffs of text": (
+        lambda: NormalFormGame([["a", "b"], ["c", "d"]]),
+        r"a full table of numbers, .* got \[\['a', 'b'\]",
+    ),
+    "no payoffs": (lambda: NormalFormGame(None), "payoffs must be a full table of numbers, got None"),
+    "unknown convention": (lambda: to_peer(TFT, "pyCLRD"), "unknown convention 'pyCLRD'; known: lola"),
 }
 
 
@@ -227,50 +252,6 @@ def test_other_bad_input(case):
     call, message = REFUSALS[case]
     with pytest.raises(ValueError, match=message):
         call()
-
-
-SIZES = {
-    "updates": (
-        lambda: defection_certificate(PD, gamma=0.9, eta=1.0, updates=10**12),
-        "at most 100,000, got 1,000,000,000,000",
-    ),
-    "updates of a pool": (
-        lambda: MetaGame(PD, gamma=0.9, eta=1.0, updates=10**6, p_naive=0.5),
-        "updates must be at most 100,000",
-    ),
-    "nodes": (
-        lambda: defection_certificate(PD, gamma=0.9, eta=1.0, updates=2, nodes=2**60),
-        "nodes must be at most 4,194,304",
-    ),
-    "logits": (lambda: sobol_logits(2**40), "n must be at most 4,194,304"),
-    "players": (lambda: public_goods(10**9, 2.0), "players must be at most 1,000,000, got 1,000,000,000"),
-    "steps": (lambda: FiniteHorizon(10**9), "steps must be at most 10,000,000, got 1,000,000,000"),
-}
-
-
-@pytest.mark.parametrize("what", SIZES)
-def test_sizes_that_would_fill_hours_or_the_memory_are_refused(what):
-    attempt, message = SIZES[what]
-    with pytest.raises(ValueError, match=message):
-        attempt()
-
-
-TEXTS = {
-    "policy": (
-        lambda: general_returns(PD, ["tft", "alld"], HORIZON),
-        "a policy must hold probabilities .* got 'tft'; names",
-    ),
-    "payoffs": (lambda: NormalFormGame([["a", "b"], ["c", "d"]]), r"a full table of numbers, .* got \[\['a', 'b'\]"),
-    "no payoffs": (lambda: NormalFormGame(None), "payoffs must be a full table of numbers, got None"),
-    "convention": (lambda: to_peer(TFT, "pyCLRD"), "unknown convention 'pyCLRD'; known: lola"),
-}
-
-
-@pytest.mark.parametrize("what", TEXTS)
-def test_texts_where_numbers_are_due_are_refused_by_name(what):
-    attempt, message = TEXTS[what]
-    with pytest.raises(ValueError, match=message):
-        attempt()
 
 
 def test_positive_numbers_are_told_from_all_else():
