@@ -76,7 +76,10 @@ def _group(arguments: argparse.Namespace) -> Any:
     if given := next((f"--{name}" for name in ("game", "payoffs") if getattr(arguments, name)), None):
         raise ValueError(f"--players {arguments.players} is about a public goods game, got {given} as well; give one")
     (factor,) = numbers("factor", arguments.factor or "8/5", 1)
-    GameConfig(kind="public-goods", players=arguments.players, factor=float(factor))  # refuses what is no dilemma
+    try:
+        GameConfig(kind="public-goods", players=arguments.players, factor=float(factor))  # refuses what is no dilemma
+    except ValueError as error:
+        raise ValueError(str(error).replace("game.", "--")) from None
     return public_goods(arguments.players, factor)
 
 

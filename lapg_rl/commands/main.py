@@ -70,6 +70,10 @@ PLAYING = (
 )
 
 
+#: Options that say the same of different things in different commands: a run's folder, the folder of many, a file.
+SAME_ROLE = (("--run", "--root", "--run-root", "--out"),)
+
+
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, and that imports the module behind it when it is asked to parse."""
 
@@ -116,7 +120,8 @@ class _Parser(argparse.ArgumentParser):
 def _meant(name: str, known: list[str]) -> str:
     """What a mistyped name may stand for, in words."""
     starting = [other for other in known if name.strip("-") and other.startswith(name)]
-    near = starting or difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    alike = [other for role in SAME_ROLE if name in role for other in role if other in known]
+    near = starting or alike or difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(known)}"
 
 

@@ -11,6 +11,7 @@ from lapg_rl.config.presets import preset as preset
 from lapg_rl.config.sections import LearnerConfig as LearnerConfig
 from lapg_rl.config.sections import ModelConfig as ModelConfig
 from lapg_rl.config.sections import NaiveConfig as NaiveConfig
+from lapg_rl.config.text import check_config as check_config
 from lapg_rl.config.text import dumps as dumps
 from lapg_rl.config.text import flat as flat
 from lapg_rl.config.text import from_dict as from_dict

@@ -5,11 +5,12 @@ import inspect
 import re
 import textwrap
 import typing
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import tomli_w
 
-from lapg_rl.config.text import flat
+from lapg_rl.config.text import flat, full_key
 from lapg_rl.config.whole import Config
 
 _ENTRY = re.compile(r"^    (\w+(?:, \w+)*): ((?:.+\n?)(?:^        .+\n?)*)", re.MULTILINE)
@@ -52,11 +53,22 @@ def keys(kind: type = Config, prefix: str = "") -> list[Key]:
     return found
 
 
-def explained(config: Config, width: int = 80) -> str:
+def chosen(names: Sequence[str]) -> list[Key]:
+    """The keys that names of keys and sections stand for; all, where there are none. Raises ValueError for an unknown name."""
+    everything = keys()
+    sections = {key.name.rpartition(".")[0] for key in everything}
+    whole = tuple(f"{name}." for name in names if name in sections)
+    single = {full_key(name) for name in names if name not in sections}
+    return [key for key in everything if not names or key.name in single or key.name.startswith(whole)]
+
+
+def explained(config: Config, only: Sequence[str] = (), width: int = 80) -> str:
     """The config as TOML in which a comment above every key says what it means; where it is not the default, that too."""
     lines, values, section = [], flat(config), ""
     about = dict(_sections(Config))
-    for key in sorted(keys(), key=lambda key: key.name.rpartition(".")[0] != ""):  # a table ends where the next begins
+    for key in sorted(
+        chosen(only), key=lambda key: key.name.rpartition(".")[0] != ""
+    ):  # a table ends where the next begins
         part, _, name = key.name.rpartition(".")
         if part != section:
             section = part

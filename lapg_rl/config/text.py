@@ -68,6 +68,14 @@ def from_dict(data: dict[str, Any]) -> Config:
         raise ValueError("; ".join(_plain_reasons(error))) from None
 
 
+def check_config(config: Config) -> Config:
+    """The config; the name of a preset, or anything else in its place, is refused by a TypeError."""
+    if not isinstance(config, Config):
+        remedy = "lapg_rl.preset(name) makes one of a preset, lapg_rl.config.load(path) of a file"
+        raise TypeError(f"expected a lapg_rl.Config, got {shown(config)}; {remedy}")
+    return config
+
+
 def to_dict(config: Config) -> dict[str, Any]:
     """The config as nested plain data; `from_dict(to_dict(c)) == c`."""
     return _CONVERTER.unstructure(config)
@@ -133,6 +141,8 @@ def _leaves(kind: type, prefix: str = "") -> dict[str, Any]:
 def _parse(text: str, hint: Any) -> Any:
     if hint is str or typing.get_origin(hint) is Literal:
         return text
+    if hint is float and text.strip("+-").lower() in ("nan", "inf", "infinity"):
+        return float(text)  # which every number's bounds refuse, and say how
     try:
         return json.loads(text.lower() if hint is bool else text)
     except (ValueError, RecursionError):
@@ -165,7 +175,7 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
         >>> rl.override(rl.preset("ipd-shaping-small"), ["estimator=mfos", "learner.gamma=0.999"]).learner.estimator
         'mfos'
     """
-    leaves, data = _leaves(Config), to_dict(config)
+    leaves, data = _leaves(Config), to_dict(check_config(config))
     given: dict[str, str] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")

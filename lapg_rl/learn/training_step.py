@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from lapg_rl import models
-from lapg_rl.config import Config, ModelConfig, tables
+from lapg_rl.config import Config, ModelConfig, check_config, tables
 from lapg_rl.config.schedule import with_numbers
 from lapg_rl.envs.build import environment
 from lapg_rl.learn import beside
@@ -118,7 +118,7 @@ def make_train_step(
         >>> int(state.update), metrics["reward_vs_naive"].shape
         (1, (1,))
     """
-    update = tables.find("learner.algorithm", config.learner.algorithm, tables.ALGORITHMS)
+    update = tables.find("learner.algorithm", check_config(config).learner.algorithm, tables.ALGORITHMS)
     on_cpu = jax.default_backend() == "cpu"
 
     def train_step(
@@ -157,7 +157,7 @@ _kept = functools.lru_cache(maxsize=16)(make_train_step)
 
 def _program(config: Config) -> Config:
     """A config that differs from another one's only where what is compiled does; a user's code may have changed since."""
-    if config.addresses:
+    if check_config(config).addresses:
         return config
     pool = dataclasses.replace(config.pool, agents_from="", naive_from="")  # where a run starts
     return dataclasses.replace(config, name="any", seed=0, updates=1, pool=pool)

@@ -34,7 +34,16 @@ from lapg_rl.runs.progress import Progress, chosen, say
 from lapg_rl.runs.state import fresh_state as fresh_state
 
 
-def train(cfg: Config, path: str | Path, **how: Any) -> TrainState:
+def train(
+    cfg: Config,
+    path: str | Path,
+    *,
+    label: str = "train",
+    quiet: bool = False,
+    count: int | Literal["all"] | None = None,
+    log: Opens | Sequence[Opens] = (),
+    progress: str | Callable[[int, int, Mapping[str, float]], Any] = "auto",
+) -> TrainState:
     """Run `cfg` in the folder `path`, from its newest sound checkpoint if it has one, to its last update.
 
     A killed run, started again, ends with the parameters, optimiser state and metrics of an uninterrupted one: bit for bit
@@ -43,7 +52,11 @@ def train(cfg: Config, path: str | Path, **how: Any) -> TrainState:
     Args:
         cfg: what to train.
         path: the run folder.
-        **how: see `train_together`.
+        label: this and what follows: see `train_together`.
+        quiet: no progress.
+        count: how many devices to use.
+        log: where metrics go besides the run folder.
+        progress: how it is shown.
 
     Raises:
         ValueError: see `open_run`; also where the checkpoints of a begun run are gone or all damaged.
@@ -58,6 +71,7 @@ def train(cfg: Config, path: str | Path, **how: Any) -> TrainState:
         >>> int(state.update)
         1
     """
+    how = {"label": label, "quiet": quiet, "count": count, "log": log, "progress": progress}
     return train_together([(cfg, path)], **how)[0]
 
 
@@ -98,7 +112,7 @@ def train_together(
         >>> len(rl.train_together([(c, folder / str(c.seed)) for c in seeds], quiet=True))
         2
     """
-    configs, cfg = [c for c, _ in runs], runs[0][0]
+    configs, cfg = [config.check_config(c) for c, _ in runs], runs[0][0]
     for other in configs[1:]:
         if dataclasses.replace(other, seed=cfg.seed) != cfg:
             raise ValueError(

@@ -1,12 +1,12 @@
 """Trained agents, out of their folders."""
 
 from pathlib import Path
-from typing import Any
 
+from lapg_rl.interfaces import Model
 from lapg_rl.study import entrants
 
 
-def load(folder: str | Path, agent: int = 0) -> Any:
+def load(folder: str | Path, agent: int = 0) -> Model:
     """The policy of an agent of a run's newest checkpoint, to play it step by step (see `lapg_rl.interfaces.Model`).
 
     Args:

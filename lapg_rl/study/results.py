@@ -294,13 +294,14 @@ def by_estimator(results: Iterable[Result]) -> dict[str, list[Result]]:
     return {name: groups[name] for name in (*ESTIMATORS, *groups) if name in groups}
 
 
-#: Columns of a table of results that speak of a prisoner's dilemma.
-OF_A_DILEMMA = ("agent_cooperation", "verdict", "agents", "extortion_factor")
+#: Columns of a table of results that speak of a prisoner's dilemma of two.
+OF_A_DILEMMA = ("verdict", "agents", "extortion_factor")
 
 
 def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """One dictionary a run: what a table of results needs; no columns of the dilemma's words where nobody plays one."""
-    dilemma = any(r.config.game.dilemma or "cooperation_vs_naive" in r.last for r in results)
+    """One dictionary a run: what a table of results needs; no columns that have no meaning in any of the games."""
+    left_out = [] if any(r.config.game.dilemma for r in results) else [*OF_A_DILEMMA]
+    left_out += [] if any("cooperation_vs_naive" in r.last for r in results) else ["agent_cooperation"]
     rows = []
     for r in results:
         fit = next((f for f in r.evaluation.extortion if f.agent == 0), None) if r.evaluation else None
@@ -319,7 +320,7 @@ def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
                 "extortion_factor": _rounded(fit.factor if fit and fit.near else None),
             }
         )
-    return rows if dilemma else [{name: row[name] for name in row if name not in OF_A_DILEMMA} for row in rows]
+    return [{name: row[name] for name in row if name not in left_out} for row in rows]
 
 
 def _rounded(value: float | None) -> float | None:

@@ -115,8 +115,8 @@ def test_a_group_is_named_on_the_command_line(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--players", "3", "--factor", "4"], "game.factor must be between 1 and game.players = 3"),
-        (["--players", "40"], "game.players must be an integer <= 16, got 40"),
+        (["--players", "3", "--factor", "4"], "--factor must be between 1 and --players = 3"),
+        (["--players", "40"], "--players must be an integer <= 16, got 40"),
         (["--players", "3", "--game", "chicken"], "--players 3 is about a public goods game, got --game as well"),
         (["--factor", "2"], "--factor 2 is of a public goods game"),
         (["--players", "3", "--level", "L2"], "L2 is about 2x2 games without noise, but this is public goods of 3 players"),

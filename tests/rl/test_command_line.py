@@ -69,6 +69,9 @@ def test_nothing_may_be_abbreviated(capsys):
             "unknown co-player 'tit-for-tat'; did you mean tft? Or name a run folder",
         ),
         ("train ipd-mixed-small update=5", "did you mean updates?"),
+        ("sweep ipd-mixed-small --run here", "did you mean --root?"),
+        ("train ipd-mixed-small --root here", "did you mean --run?"),
+        ("config ipd-mixed-small learner.gama", "unknown key learner.gama; did you mean gamma?"),
         ("theory thresholds --payoffs -1,2,0", "--payoffs needs the four numbers T,R,P,S, got '-1,2,0'"),
     ],
 )
@@ -144,6 +147,23 @@ def test_a_config_explains_itself_and_can_be_trained(capsys, tmp_path):
     assert main(["config", "--config", str(file), "--json"]) == 0
     (told,) = (key for key in json.loads(capsys.readouterr().out) if key["name"] == "learner.gamma")
     assert (told["kind"], told["default"], told["value"]) == ("float", 1.0, 0.999)
+
+
+def test_a_config_prints_what_is_asked_for(capsys):
+    assert (
+        main(["config", "ipd-mixed-small", "game.coin", "learner.gamma=0.9", "updates", "gamma_naive", "--json"]) == 2
+    )
+    capsys.readouterr()
+    assert (
+        main(["config", "ipd-mixed-small", "game.coin", "learner.gamma=0.9", "updates", "learner.gamma", "--json"]) == 0
+    )
+    found = {key["name"]: key["value"] for key in json.loads(capsys.readouterr().out)}
+    coin = {name for name in config.flat(config.Config()) if name.startswith("game.coin.")}
+    assert len(coin) > 0
+    assert found.keys() == {"updates", "learner.gamma", *coin}
+    assert (found["updates"], found["learner.gamma"]) == (500, 0.9)
+    assert main(["config", "ipd-mixed-small", "estimator"]) == 0
+    assert tomllib.loads(capsys.readouterr().out) == {"learner": {"estimator": "lapg"}}
 
 
 def test_a_progress_line_fits():

@@ -1,6 +1,8 @@
 """Configurations: round trips, overrides, and refusals that name value, bound and remedy."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,8 @@ REFUSALS = {
     "word for a number": (["seed=one"], r"seed.*expected int, got 'one'"),
     "gamma outside its range": (["learner.gamma=1.5"], r"learner.gamma must be in \(0, 1\], got 1.5"),
     "gamma not a number": (["learner.gamma=NaN"], r"learner.gamma must be in \(0, 1\], got nan"),
+    "gamma not a number in small letters": (["learner.gamma=nan"], r"learner.gamma must be in \(0, 1\], got nan"),
+    "an infinite rate": (["learner.learning_rate=-inf"], "learner.learning_rate must be a finite number >= 0, got -inf"),
     "no dilemma": (["game.T=0.5"], r"\(0.5, 1.0, 0.0, -1.0\) is no prisoner's dilemma: it needs T > R > P > S"),
     "unknown estimator": (["estimator=coala"], r"unknown name 'coala' in learner.estimator; known: lapg"),
     "shaping signal lost": (
@@ -167,3 +171,14 @@ def test_a_broken_file_is_refused_by_name(tmp_path):
     (tmp_path / "c.toml").write_text("updates = ")
     with pytest.raises(ValueError, match=r"c.toml is no TOML file"):
         config.load(tmp_path / "c.toml")
+
+
+def test_the_name_of_a_preset_is_no_config():
+    """In a process of its own: here the types of all arguments are checked first."""
+    calls = "rl.train(x, 'a')", "rl.train_together([(x, 'a')])", "rl.override(x, [])", "rl.initial_state(x, 0)"
+    lines = ["import lapg_rl as rl", "x = 'ipd-aa-small'"]
+    for call in (*calls, "rl.make_train_step(x)"):
+        lines += ["try:", f"    {call}", "except TypeError as error:", "    print(error)"]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    says = "expected a lapg_rl.Config, got 'ipd-aa-small'; lapg_rl.preset(name) makes one of a preset"
+    assert [line.partition(",")[0] + "," + line.split(",")[1] for line in done.stdout.splitlines()] == [says] * 5

@@ -17,7 +17,7 @@ from lapg_rl.reports.make import evaluate_run
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.runs.loop import open_run
 from lapg_rl.study.records import compact
-from lapg_rl.study.results import collect, runs_in
+from lapg_rl.study.results import collect, runs_in, summary
 from lapg_theory.game import ALLD, TFT, look
 
 POOL = PoolConfig(p_naive=0.5, agents=2, naive_population=2)
@@ -35,6 +35,14 @@ def pool_run(folder, rewards, cooperation, estimator="lapg", seed=0, p_naive=0.5
     rows = [{"update": n, **met} for n in range(cfg.updates)]
     open_run(cfg, folder).metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
+
+
+def test_a_table_has_no_columns_that_mean_nothing(tmp_path):
+    group = dataclasses.replace(TABULAR, game=config.GameConfig(kind="public-goods", players=3))
+    dilemma, goods = (collect(metrics(tmp_path / str(n), cfg, 0.5, 0.2)) for n, cfg in enumerate((TABULAR, group)))
+    words = {"verdict", "agents", "extortion_factor"}
+    assert words < summary([dilemma])[0].keys() and words < summary([goods, dilemma])[0].keys()
+    assert not words & summary([goods])[0].keys() and summary([goods])[0]["agent_cooperation"] is not None
 
 
 def table(*folders, **options):
