@@ -54,11 +54,13 @@ def plain(cfg):
 def programs(cfg):
     """What is compared at one size, each compiled by a first call: (functions by name, seconds of the first calls)."""
     alone = dataclasses.replace(cfg, pool=TIT_FOR_TAT)
+    transformer = dataclasses.replace(cfg, model=dataclasses.replace(cfg.model, kind="transformer"))
     found = {
         YARDSTICK: plain(cfg),
         "ego's share (Hawk)": ours(alone),
         "ego's share (GRU)": ours(dataclasses.replace(alone, model=dataclasses.replace(cfg.model, kind="gru"))),
         "whole iteration (Hawk)": ours(cfg),
+        "whole iteration (Transformer)": ours(transformer),
     }
     seconds = {}
     for name, once in found.items():

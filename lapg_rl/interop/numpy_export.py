@@ -39,6 +39,7 @@ PLAIN = {
     "not": "invert",
     "is_finite": "isfinite",
     "select_n": "choose",
+    "dynamic_update_slice": "put",
     "copy": "same",
     "copy_p": "same",
     "stop_gradient": "same",

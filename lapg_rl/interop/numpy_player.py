@@ -22,6 +22,16 @@ PLAIN = (
     "abs", "sign", "sin", "cos", "power", "square", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
     "bitwise_and", "bitwise_or", "invert", "fmod", "isfinite", "floor", "reshape", "transpose", "argmax", "cumsum",
 )  # fmt: skip
+
+
+def _put(x, part, *starts):
+    """A part put into an array, moved to where it fits."""
+    x = np.array(x)
+    first = [int(min(max(s, 0), n - m)) for s, n, m in zip(starts, x.shape, part.shape, strict=True)]
+    x[tuple(slice(s, s + m) for s, m in zip(first, part.shape, strict=True))] = part
+    return x
+
+
 #: Operations by name: `(*inputs, **settings) -> output`.
 OPERATIONS = {
     **{name: getattr(np, name) for name in PLAIN},
@@ -36,6 +46,7 @@ OPERATIONS = {
     "join": lambda *parts, axis: np.concatenate(parts, axis=axis),
     "stack": lambda *parts, axis: np.stack(parts, axis=axis),
     "cut": lambda x, slices: x[tuple(slice(*s) for s in slices)],
+    "put": _put,
     "same": lambda x: x,
 }
 

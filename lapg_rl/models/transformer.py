@@ -9,40 +9,81 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lapg_rl.config import ModelConfig
-from lapg_rl.models.layers import GatedMLP, Readout, fan_in, linear, norm_linear
+from lapg_rl.models.layers import GatedMLP, Readout, fan_in, linear, normalised, split_linear
 
 #: Base of the rotary frequencies: pair i of a head of width w turns by position / BASE^(2 i / w).
 BASE = 10_000.0
+#: On a CPU queries attend in stretches, each of which leaves out later keys: so many at most, of at least so many tokens.
+STRETCHES, STRETCH = 8, 50
 
 
 class Cache(NamedTuple):
-    """Rotated keys, and values, of the tokens so far; slots from `position` on are empty."""
+    """Rotated keys, and values, of the tokens so far, block by block; slots from `position` on are empty.
 
-    keys: Float[Array, "blocks c heads k"]
-    values: Float[Array, "blocks c heads k"]
+    What is summed over for a token is not the last axis, so a CPU takes many slots, or all numbers of a value, at once.
+    """
+
+    keys: list[Float[Array, "heads k c"]]
+    values: list[Float[Array, "heads c k"]]
     position: Int[Array, ""]
 
 
-def rotate(x: Float[Array, "... heads k"], positions: Int[Array, "..."]) -> Float[Array, "... heads k"]:
-    """Turn the pairs (i, i + k/2) of each head by an angle in proportion to the position (Su et al. 2021, RoFormer)."""
-    half = x.shape[-1] // 2
-    angle = positions[..., None, None] * BASE ** (-jnp.arange(half) / half)
-    sine, cosine = jnp.sin(angle).astype(x.dtype), jnp.cos(angle).astype(x.dtype)
-    first, second = x[..., :half], x[..., half:]
-    return jnp.concatenate([first * cosine - second * sine, first * sine + second * cosine], axis=-1)
+def rotate(
+    first: Float[Array, "... t e"], second: Float[Array, "... t e"], positions: Int[Array, " t"], heads: int
+) -> Float[Array, "... heads t k"]:
+    """Turn the pairs (i, i + k/2) of each head by an angle in proportion to the position (Su et al. 2021, RoFormer).
+
+    The two halves of all heads come apart, so that they are turned in long rows.
+    """
+    half = first.shape[-1] // heads
+    angle = positions[:, None] * jnp.tile(BASE ** (-jnp.arange(half) / half), heads)
+    sine, cosine = jnp.sin(angle).astype(first.dtype), jnp.cos(angle).astype(first.dtype)
+    turned = first * cosine - second * sine, first * sine + second * cosine
+    return jnp.concatenate([apart(x, heads) for x in turned], axis=-1)
+
+
+def apart(x: Float[Array, "... t d"], heads: int) -> Float[Array, "... heads t k"]:
+    """The heads apart from each other."""
+    return jnp.swapaxes(x.reshape(*x.shape[:-1], heads, -1), -3, -2)
+
+
+def attend_to_cache(
+    query: Float[Array, "heads k"],
+    keys: Float[Array, "heads k c"],
+    values: Float[Array, "heads c k"],
+    seen: Int[Array, ""],
+) -> Float[Array, " d"]:
+    """Softmax attention of one query over the first `seen` slots, scores scaled by 1 / sqrt(k)."""
+    scores = jnp.sum(query[..., None] * keys, axis=1) / jnp.sqrt(query.shape[-1]).astype(query.dtype)
+    weights = jax.nn.softmax(jnp.where(jnp.arange(keys.shape[-1]) < seen, scores, -jnp.inf), axis=-1)
+    return jnp.sum(weights[..., None] * values, axis=1).reshape(-1)
 
 
 def attend(
-    queries: Float[Array, "q heads k"],
-    keys: Float[Array, "c heads k"],
-    values: Float[Array, "c heads k"],
-    seen: Int[Array, " q"],
-) -> Float[Array, "q heads*k"]:
-    """Softmax attention of each query over the first `seen` keys, scores scaled by 1 / sqrt(k)."""
-    scores = jnp.einsum("qhk,chk->hqc", queries, keys) / jnp.sqrt(queries.shape[-1]).astype(queries.dtype)
-    visible = jnp.arange(len(keys)) < seen[:, None]
-    weights = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-1)
-    return jnp.einsum("hqc,chk->qhk", weights, values).reshape(len(queries), -1)
+    queries: Float[Array, "... heads t k"],
+    keys: Float[Array, "... heads t k"],
+    values: Float[Array, "... heads t k"],
+    stretch: int,
+) -> Float[Array, "... t d"]:
+    """Causal softmax attention, scores scaled by 1 / sqrt(k), in stretches of queries."""
+    length, k = queries.shape[-2:]
+    attended = []
+    for start in range(0, length, stretch):
+        end = min(start + stretch, length)
+        before = keys[..., :end, :]
+        scores = jnp.einsum("...qk,...ck->...qc", queries[..., start:end, :], before) / jnp.sqrt(k).astype(
+            queries.dtype
+        )
+        visible = jnp.arange(end) <= jnp.arange(start, end)[:, None]
+        weights = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-1)
+        attended.append(jnp.einsum("...qc,...ck->...qk", weights, values[..., :end, :]))
+    found = jnp.swapaxes(jnp.concatenate(attended, axis=-2), -3, -2)
+    return found.reshape(*found.shape[:-2], -1)
+
+
+def stretch_of(length: int, on_cpu: bool) -> int:
+    """How many queries attend at once: all on an accelerator."""
+    return max(STRETCH, -(-length // STRETCHES)) if on_cpu else length
 
 
 class TransformerBlock(eqx.Module):
@@ -62,13 +103,17 @@ class TransformerBlock(eqx.Module):
         self.mlp = GatedMLP(width, mlp_width, key=keys[2])
         self.heads = heads
 
-    def project(self, x: Float[Array, "t d"], positions: Int[Array, " t"]) -> tuple[Array, Array, Array]:
-        """Rotated queries, rotated keys, and values, each `[t, heads, k]`."""
-        split = norm_linear(x, self.scale, self.weight_in, 3)
-        queries, keys, values = (y.reshape(len(x), self.heads, -1) for y in split)
-        return rotate(queries, positions), rotate(keys, positions), values
+    def project(self, x: Float[Array, "... t d"], positions: Int[Array, " t"]) -> tuple[Array, Array, Array]:
+        """Rotated queries, rotated keys, and values, each `[..., heads, t, k]`."""
+        width = x.shape[-1]
+        halves = self.weight_in[:, : 2 * width].reshape(width, 2, self.heads, 2, -1)
+        halves = jnp.moveaxis(halves, 2, 3).reshape(width, 2 * width)
+        weight = (1 + self.scale)[:, None] * jnp.concatenate([halves, self.weight_in[:, 2 * width :]], axis=1)
+        *halves, values = split_linear(normalised(x), weight, (width // 2,) * 4 + (width,))
+        queries, keys = (rotate(*pair, positions, self.heads) for pair in (halves[:2], halves[2:]))
+        return queries, keys, apart(values, self.heads)
 
-    def merge(self, x: Float[Array, "t d"], attended: Float[Array, "t d"]) -> Float[Array, "t d"]:
+    def merge(self, x: Float[Array, "... t d"], attended: Float[Array, "... t d"]) -> Float[Array, "... t d"]:
         """The block's output from its input and what was attended to."""
         return self.mlp(x + linear(attended, self.weight_out))
 
@@ -115,38 +160,38 @@ class Transformer(eqx.Module):
     def initial_state(self) -> Cache:
         """The state before the first token: an empty cache."""
         width, heads = self.embedding.shape[1], self.blocks[0].heads
-        empty = jnp.zeros((len(self.blocks), self.context, heads, width // heads), self.embedding.dtype)
-        return Cache(empty, empty, jnp.zeros((), jnp.int32))
+        empty = jnp.zeros((heads, width // heads, self.context), self.embedding.dtype)
+        blocks = range(len(self.blocks))
+        return Cache([empty for _ in blocks], [jnp.swapaxes(empty, 1, 2) for _ in blocks], jnp.zeros((), jnp.int32))
 
     def step(
         self, state: Cache, observation: Float[Array, " o"]
     ) -> tuple[Cache, tuple[Float[Array, " a"], Float[Array, ""]]]:
         """Advance by one token: `(state, (logits, value))`."""
         position = state.position
-        here = (jnp.arange(self.context) == position)[:, None, None]
         x = (observation @ self.embedding)[None]
         all_keys, all_values = [], []
         for block, old_keys, old_values in zip(self.blocks, state.keys, state.values, strict=True):
-            query, key, value = block.project(x, position[None])
-            keys, values = jnp.where(here, key, old_keys), jnp.where(here, value, old_values)
-            x = block.merge(x, attend(query, keys, values, position[None] + 1))
+            query, key, value = block.project(x, position[None])  # [heads, 1, k]
+            keys = jax.lax.dynamic_update_slice_in_dim(old_keys, jnp.swapaxes(key, 1, 2), position, axis=2)
+            values = jax.lax.dynamic_update_slice_in_dim(old_values, value, position, axis=1)
+            x = block.merge(x, attend_to_cache(query[:, 0], keys, values, position + 1)[None])
             all_keys.append(keys)
             all_values.append(values)
         x = jnp.where(position < self.context, x, jnp.nan)
-        return Cache(jnp.stack(all_keys), jnp.stack(all_values), position + 1), self.readout(x[0])
+        return Cache(all_keys, all_values, position + 1), self.readout(x[0])
 
     def __call__(self, observations: Float[Array, "t ... o"]) -> tuple[Float[Array, "t ... a"], Float[Array, "t ..."]]:
         """(logits, values) of every token of a sequence. Raises ValueError for one longer than the context."""
-        if observations.ndim > 2:
-            return jax.vmap(lambda o: self(o), in_axes=1, out_axes=1)(observations)
         length = len(observations)
         if length > self.context:
             raise ValueError(f"a sequence of {length} tokens exceeds the context of {self.context}; see `with_context`")
-        positions = jnp.arange(length)
-        x = linear(observations, self.embedding)
+        positions, stretch = jnp.arange(length), stretch_of(length, jax.default_backend() == "cpu")
+        x = linear(jnp.moveaxis(observations, 0, -2), self.embedding)
         for block in self.blocks:
-            x = block.merge(x, attend(*block.project(x, positions), positions + 1))
-        return self.readout(x)
+            x = block.merge(x, attend(*block.project(x, positions), stretch))
+        logits, values = self.readout(x)
+        return jnp.moveaxis(logits, -2, 0), jnp.moveaxis(values, -1, 0)
 
 
 def from_config(

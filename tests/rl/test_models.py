@@ -8,7 +8,7 @@ import pytest
 
 from lapg_rl import models
 from lapg_rl.config import ModelConfig
-from lapg_rl.models import Hawk
+from lapg_rl.models import Hawk, transformer
 from lapg_rl.models.recurrence import linear_recurrence
 from lapg_theory.exact.precision import float64
 
@@ -223,6 +223,24 @@ def test_transformer_equals_attention_written_out_in_numpy():
         found = whole(model, observations)
     for one, other in zip(found, numpy_transformer(model, np.asarray(observations)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
+
+
+@pytest.mark.parametrize("stretch", [1, 3, 4, 7])
+def test_a_sequence_is_attended_to_alike_in_any_stretches(stretch):
+    q, k, v = (np.random.default_rng(n).normal(size=(5, 2, 7, 4)) for n in range(3))
+    expected = np.zeros((5, 7, 2, 4))
+    for n, head, t in np.ndindex(5, 2, 7):
+        scores = np.exp(k[n, head, : t + 1] @ q[n, head, t] / 2)
+        expected[n, t, head] = scores @ v[n, head, : t + 1] / scores.sum()
+    with float64():
+        found = transformer.attend(*map(jnp.asarray, (q, k, v)), stretch)
+    np.testing.assert_allclose(found, expected.reshape(5, 7, 8), atol=1e-12)
+    assert [transformer.stretch_of(*x) for x in ((10, True), (200, True), (4001, True), (4001, False))] == [
+        50,
+        50,
+        501,
+        4001,
+    ]
 
 
 def test_a_transformer_refuses_to_run_out_of_context():
