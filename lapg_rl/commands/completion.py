@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError:
-        raise ValueError('this needs shtab, which is not installed; pip install "lapg[completion]"') from None
+        raise ValueError('this needs shtab, which is not installed; pip install ".[completion]"') from None
     whole = main.parser()
     list(main.helps(whole))  # every command declares its options
     print(shtab.complete(whole, shell=arguments.shell))

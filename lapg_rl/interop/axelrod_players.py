@@ -25,7 +25,7 @@ def package() -> Any:
             warnings.simplefilter("ignore", SyntaxWarning)  # of docstrings, when they are compiled
             import axelrod
     except ImportError as error:
-        raise ValueError(f'{PREFIX}... needs the package axelrod ({error}): pip install "lapg[axelrod]"') from None
+        raise ValueError(f'{PREFIX}... needs the package axelrod ({error}): pip install ".[axelrod]"') from None
     return axelrod
 
 

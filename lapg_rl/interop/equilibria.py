@@ -48,7 +48,7 @@ class Fixation:
 
 
 def _need(package: str, error: Exception) -> ValueError:
-    return ValueError(f'this needs {package} ({error}): pip install "lapg[games]"')
+    return ValueError(f'this needs {package} ({error}): pip install ".[games]"')
 
 
 def _table(cup: Any) -> Table:
@@ -197,7 +197,7 @@ def fixation(
         from egttools.games import Matrix2PlayerGameHolder
     except ImportError as error:
         raise ValueError(
-            f'this needs EGTTools ({error}), for Python 3.11 and 3.12 only: pip install "lapg[egt]"; alpha_rank needs none'
+            f'this needs EGTTools ({error}), for Python 3.11 and 3.12 only: pip install ".[egt]"; alpha_rank needs none'
         ) from None
     holder = Matrix2PlayerGameHolder(len(names), np.ascontiguousarray(game.payoffs[0]))  # it must outlive the model
     model = PairwiseComparison(population, holder)  # without its precalculated edges, with which numbers are wrong

@@ -36,7 +36,7 @@ def openers(log: Opens | Sequence[Opens]) -> dict[str, Callable[[Config, Path], 
             check_name("log", name, LOGGERS)
             needs = row(name, LOGGERS).needs
             if needs and importlib.util.find_spec(needs) is None:
-                raise ValueError(f'log {name} needs {needs}, which is not installed; pip install "lapg[{name}]"')
+                raise ValueError(f'log {name} needs {needs}, which is not installed; pip install ".[{name}]"')
             found[name] = find("log", name, LOGGERS)
     return found
 

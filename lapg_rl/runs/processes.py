@@ -176,7 +176,7 @@ def train_on_slurm(
     try:
         import submitit
     except ImportError:
-        raise ValueError('--slurm needs submitit: pip install "lapg[slurm]"') from None
+        raise ValueError('--slurm needs submitit: pip install ".[slurm]"') from None
     others = dict(parameters)
     try:
         executor = submitit.AutoExecutor(folder=logs, cluster=others.pop("cluster", "slurm"))

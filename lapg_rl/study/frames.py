@@ -148,4 +148,4 @@ def _package(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError:
         extra = "polars" if name == "polars" else "xarray"
-        raise ValueError(f'this needs {name}, which is not installed; pip install "lapg[{extra}]"') from None
+        raise ValueError(f'this needs {name}, which is not installed; pip install ".[{extra}]"') from None

@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until it is interrupted."""
     if importlib.util.find_spec("marimo") is None:
-        raise ValueError('this needs marimo, which is not installed; pip install "lapg[explore]"')
+        raise ValueError('this needs marimo, which is not installed; pip install ".[explore]"')
     if not 0 <= arguments.port <= 65535:
         raise ValueError(f"--port must be from 0 to 65535, got {arguments.port}; 0 takes a free one")
     port, token = _free(arguments.port), secrets.token_urlsafe(16)

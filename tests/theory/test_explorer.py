@@ -129,7 +129,7 @@ def test_what_cannot_be_served_is_refused(capsys, monkeypatch):
             assert "--port must be from 0 to 65535, got 70000" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "marimo", None)
     assert main(["explore"]) == 2
-    assert 'needs marimo, which is not installed; pip install "lapg[explore]"' in capsys.readouterr().err
+    assert 'needs marimo, which is not installed; pip install ".[explore]"' in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
