@@ -332,7 +332,8 @@ def test_schedules_are_swept_apart_by_bars_into_folders_of_sound_names(tmp_path)
     assert alone.folder.name == "seed0" and alone.config.schedule == "3: p_naive=0.5; 5: p_naive=1"
 
 
-PAGE = (Path(__file__).parents[2] / "docs" / "steering.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = "".join((DOCS / name).read_text() for name in ("steering.md", "results/steering.md"))
 COMMANDS = [shlex.split(line) for line in re.findall(r"^    lapg train (.+)$", PAGE, re.MULTILINE)]
 
 
