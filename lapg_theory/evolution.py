@@ -52,6 +52,13 @@ class RestPoint:
         """Whether the mixture withstands every small change of shares, newcomers included."""
         return bool((self.modes.real < -ROUNDING * self.unit).all())
 
+    @property
+    def stability(self) -> str:
+        """Of small changes of shares, newcomers included: "stable", all die out; "neutral", none grows; else "unstable"."""
+        if self.stable:
+            return "stable"
+        return "neutral" if (self.modes.real <= ROUNDING * self.unit).all() else "unstable"
+
 
 @dataclasses.dataclass(frozen=True)
 class Population:

@@ -153,6 +153,8 @@ def named_config(arguments: argparse.Namespace) -> Config:
             f"expected one preset or --config FILE, got {' '.join(names) or 'none'}"
             f"{' and --config' if arguments.config else ''}; `lapg list presets` shows the presets"
         )
+    if arguments.config and str(arguments.config) in config.PRESETS and not arguments.config.exists():
+        raise ValueError(f"--config takes a file, but {arguments.config} is a preset; name it without --config")
     return config.load(arguments.config) if arguments.config else config.preset(names[0])
 
 

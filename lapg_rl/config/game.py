@@ -235,7 +235,11 @@ class GameConfig:
         given = [field for field in "TRPS" if getattr(self, field) != getattr(type(self), field)]
         if given and (row.goods or row.free):
             ours = "set game.factor and game.cost, or game.kind=ipd"
-            remedy = ours if row.goods else f"give all payoffs at once, game.payoffs={table}"
+            remedy = (
+                ours
+                if row.goods
+                else "give all payoffs at once, own action first: game.name= game.payoffs=[[R,S],[T,P]]"
+            )
             raise ValueError(
                 f"game.{given[0]} = {getattr(self, given[0])} is of no use with game.kind = {self.kind}; {remedy}"
             )

@@ -25,7 +25,9 @@ _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 def _strict(kind: type, accept: tuple[type, ...]) -> None:
     def structure(value: Any, _: type) -> Any:
         if not isinstance(value, accept) or (isinstance(value, bool) and kind is not bool):
-            raise ValueError(f"expected {kind.__name__}, got {shown(value)}")
+            percent = kind is float and isinstance(value, str) and value.endswith("%")
+            remedy = "; a share is a number from 0 to 1, such as 0.5 for 50%" if percent else ""
+            raise ValueError(f"expected {kind.__name__}, got {shown(value)}{remedy}")
         return kind(value)
 
     _CONVERTER.register_structure_hook(kind, structure)

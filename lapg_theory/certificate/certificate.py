@@ -277,7 +277,8 @@ def defection_certificate(
         if not (P > S and T > P and R > P):
             raise ValueError(
                 f"the {player} player's (T, R, P, S) = ({T:g}, {R:g}, {P:g}, {S:g}) is no dilemma: it needs P > S, "
-                "T > P and R > P (prisoner's dilemma or stag hunt), else there is no mutual defection to undo."
+                "T > P and R > P (prisoner's dilemma or stag hunt). Elsewhere naive learners may leave mutual defection by "
+                "themselves; MetaGame.fixed_points and .basins (`lapg theory metagame`, `basins`) say what becomes of it."
             )
     learners = initial_learners(
         init, nodes=nodes, scramblings=scramblings, seed=seed, every_state=game.noise is not None

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lapg_theory.commands.options import five, policy, renamed, show
-from lapg_theory.commands.pool_options import add_pool, pool
+from lapg_theory.commands.pool_options import add_pool, pool, said, setting
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,15 +35,20 @@ def run(arguments: argparse.Namespace) -> None:
         {"label": label, "policies": pair, "residual": residual}
         for label, pair, residual in zip(found.labels, found.policies, found.residuals, strict=True)
     ]
-    show({"shares": shares, "ends": ends}, arguments.json, _text)
+    show({"setting": setting(meta), "shares": shares, "ends": ends}, arguments.json, _text)
 
 
 def _text(report: dict[str, Any]) -> str:
-    lines = [
+    lines = said(report) + [
         f"{label:<10} {x:.3f}  (95%: {low:.3f} to {high:.3f})" for label, (x, low, high) in report["shares"].items()
     ]
     for end in report["ends"]:
         policies = "  |  ".join(map(five, end["policies"]))
         lines.append(f"{end['label']:<10} {policies}   still moving by {end['residual']:.1g}")
     lines.append("each end: s0, CC, CD, DC, DD of one agent  |  of the other")
+    if any(end["label"] == "alternate" for end in report["ends"]):
+        lines.append(
+            "alternate: on average they earn as much as cooperators, but not both open with C: by\n"
+            "turns, or one gives and one takes, or they get there in a step or two"
+        )
     return "\n".join(lines)

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from lapg_theory.commands.options import five, numbers, show
-from lapg_theory.commands.pool_options import add_pool, pool
+from lapg_theory.commands.pool_options import add_pool, pool, said, setting
 from lapg_theory.metagame.bifurcation import bifurcation
 from lapg_theory.metagame.labels import LABELS
 
@@ -24,6 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     meta = pool(arguments, arguments.p_naive, arguments.nodes)
     found = bifurcation(meta, over=arguments.over, values=numbers("--values", arguments.values))
     report = {
+        "setting": setting(meta),
         "over": found.over,
         "stable_range": {label: found.range(label) for label in LABELS},
         "neutral_range": {label: found.neutral(label) for label in LABELS},
@@ -47,7 +48,7 @@ def _range(ends: tuple[float, float]) -> str:
 
 
 def _text(report: dict[str, Any]) -> str:
-    lines = []
+    lines = said(report)
     for label, ends in report["stable_range"].items():
         neutral = report["neutral_range"][label]
         more = "" if neutral is None else f"; neutral {_range(neutral)}"

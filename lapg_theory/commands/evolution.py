@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from lapg_theory.commands.options import five, policy, show
-from lapg_theory.commands.pool_options import add_pool, pool
+from lapg_theory.commands.pool_options import add_pool, pool, said, setting
 from lapg_theory.evolution import population
 
 
@@ -42,12 +42,13 @@ def run(arguments: argparse.Namespace) -> None:
         aware = {f"{point.label} {i + 1}": point.policy for i, point in enumerate(stable)}
     types = population(meta, aware)
     report = {
+        "setting": setting(meta),
         "types": list(types.names),
         "policies": aware,
         "payoffs": types.payoffs,
         "against_naive": {name: types.verdict(name, "naive") for name in aware},
         "rest_points": [
-            {"shares": point.shares, "payoff": point.payoff, "stable": point.stable, "modes": point.modes}
+            {name: getattr(point, name) for name in ("shares", "payoff", "stable", "stability", "modes")}
             for point in types.rest_points()
         ],
     }
@@ -56,12 +57,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _text(report: dict[str, Any]) -> str:
     width = max(map(len, report["types"]))
-    lines = [f"{name:<{width}}  {five(p)}" for name, p in report["policies"].items()]
+    lines = said(report) + [f"{name:<{width}}  {five(p)}" for name, p in report["policies"].items()]
     lines += ["", "what the row earns per step against the column: " + ", ".join(report["types"])]
     for name, row in zip(report["types"], report["payoffs"], strict=True):
         lines.append(f"{name:<{width}}  " + " ".join(f"{x:7.3f}" for x in row))
     lines += ["", *(f"{name} against naive learners: {says}" for name, says in report["against_naive"].items())]
     for point in report["rest_points"]:
-        mixture = ", ".join(f"{x:.3f} {n}" for x, n in zip(point["shares"], report["types"], strict=True) if x > 0)
-        lines.append(f"rest point: {mixture}; earns {point['payoff']:.3f}" + ("; stable" if point["stable"] else ""))
+        mixture = ", ".join(f"{x:.3f} {n}" for x, n in zip(point["shares"], report["types"], strict=True) if x >= 5e-4)
+        lines.append(f"rest point: {mixture}; earns {point['payoff']:.3f}; {point['stability']}")
+    if any(point["stability"] == "neutral" for point in report["rest_points"]):
+        lines.append("neutral: no small change grows, but in some directions none shrinks: others drift in")
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lapg_theory.commands.options import add_quiet, five, noise, show, stages
-from lapg_theory.commands.pool_options import add_pool, pool
+from lapg_theory.commands.pool_options import add_pool, pool, said, setting
 from lapg_theory.metagame.atlas import FixedPoint
 
 
@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     budget = {"starts": arguments.starts, "iterations": arguments.iterations}
     atlas = meta.fixed_points(**budget, nash=not arguments.no_nash, report=stages(arguments.quiet))
     report: dict[str, Any] = {
+        "setting": setting(meta),
         "share": meta.share,
         "tau": meta.tau,
         "noise": noise(meta.game),
@@ -60,6 +61,8 @@ def _basin(report: dict[str, Any]) -> str:
     boundary = report["basin_boundary"]
     if np.isinf(boundary):
         return f"its basin holds {'all' if boundary < 0 else 'nothing'} of its edge"
+    if boundary <= 0:
+        return "its basin holds all of its edge (no boundary above 0)"
     pull, error = report["boundary_pull"], report["errors"]["basin_boundary"]
     edge = (
         ""
@@ -79,6 +82,7 @@ best reply: itself, or what another memory-one policy gains on it per step"""
 
 def _text(report: dict[str, Any]) -> str:
     lines = [
+        *said(report),
         f"effective share of naive learners {report['share']:.4g}, total naive learning time {report['tau']:.4g}",
         f"cooperation is a fixed point up to p_naive = {report['p_critical']:.4f} +- {report['errors']['p_critical']:.1g}; "
         f"{_basin(report)}",

@@ -57,6 +57,19 @@ def noise(game: MatrixGame) -> dict[str, float] | None:
     return None if game.noise is None else dataclasses.asdict(game.noise)
 
 
+def heading(payoffs: Any, gamma: float | None, noise: dict[str, float] | None, learners: str = "") -> str:
+    """The line that says which game a report is of."""
+    parts = [f"game (T, R, P, S) = {table(payoffs)}{learners}"] + [f"gamma {gamma:g}"] * (gamma is not None)
+    if noise:
+        parts.append(f"execution error {noise['execution']:g}, perception error {noise['perception']:g}")
+    return ", ".join(parts)
+
+
+def table(payoffs: Any) -> str:
+    """Payoffs in brackets."""
+    return f"({', '.join(f'{x:g}' for x in payoffs)})"
+
+
 def policy(option: str, text: str, played: MatrixGame) -> list[float]:
     """A named strategy in this game, or five probabilities of cooperating after s0,CC,CD,DC,DD."""
     if "," not in text:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lapg_theory.commands.options import Counted, add_quiet, numbers, policy, renamed, show
-from lapg_theory.commands.pool_options import add_pool, pool
+from lapg_theory.commands.pool_options import add_pool, pool, said, setting
 from lapg_theory.metagame.phase import attractor_map, phase_diagram
 
 
@@ -43,8 +43,13 @@ def run(arguments: argparse.Namespace) -> None:
         "values": numbers("--values", arguments.values),
     }
     meta = pool(arguments, grid["p_naive"][0], arguments.nodes)
+    if meta.game.noise is not None and not arguments.simulate:
+        raise ValueError(
+            "--noise: this map is told by three policies that noise does away with; add --simulate, or list the fixed "
+            "points of one pool with `lapg theory metagame`"
+        )
     report = _simulate(arguments, meta, grid) if arguments.simulate else _map(meta, grid)
-    show(grid | report, arguments.json, _text)
+    show({"setting": setting(meta)} | grid | report, arguments.json, _text)
 
 
 def _map(meta: Any, grid: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +87,7 @@ def _simulate(arguments: argparse.Namespace, meta: Any, grid: dict[str, Any]) ->
 
 def _text(report: dict[str, Any]) -> str:
     columns = "".join(f"{p:>6.3g}" for p in report["p_naive"])
-    lines = [report["key"], f"{report['over']:>8} \\ p_naive {columns}"]
+    lines = [*said(report), report["key"], f"{report['over']:>8} \\ p_naive {columns}"]
     for value, row in zip(report["values"], report["cells"], strict=True):
         lines.append(f"{value:>18.4g} " + "".join(f"{cell:>6}" for cell in row))
     return "\n".join(lines)

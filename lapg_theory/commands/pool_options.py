@@ -2,8 +2,9 @@
 
 import argparse
 import dataclasses
+from typing import Any
 
-from lapg_theory.commands.options import add_game, game
+from lapg_theory.commands.options import add_game, game, heading, noise
 from lapg_theory.metagame.pool import MetaGame
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(MetaGame)}
@@ -26,3 +27,21 @@ def pool(arguments: argparse.Namespace, p_naive: float, nodes: int) -> MetaGame:
     """The pool that the options describe."""
     named = {name: getattr(arguments, name) for name in ("gamma", "weighting", "eta", "updates", "spread", "seed")}
     return MetaGame(game(arguments), p_naive=p_naive, nodes=nodes, normalize=not arguments.raw, **named)
+
+
+def setting(meta: MetaGame) -> dict[str, Any]:
+    """What a pool's report is of, as plain data."""
+    named = {
+        name: getattr(meta, name) for name in ("p_naive", "weighting", "updates", "rate", "spread", "nodes", "seed")
+    }
+    return {"payoffs": list(map(float, meta.game.trps)), "gamma": meta.gamma, "noise": noise(meta.game)} | named
+
+
+def said(report: dict[str, Any]) -> list[str]:
+    """The lines of a report that say what it is of; what varies in it is said by its table."""
+    s, over = report["setting"], report.get("over")
+    rate = "" if over == "eta" else f" of rate {s['rate']:g} on returns per step"
+    learners = [] if over == "tau" else [f"{s['updates']} updates{rate}"]
+    learners += [] if "p_naive" in (*report, over) else [f"{s['p_naive']:g} of the pool"]
+    game = heading(s["payoffs"], None if over == "gamma" else s["gamma"], s["noise"])
+    return [game, f"naive learners: {', '.join(learners)}"] if learners else [game]

@@ -10,6 +10,7 @@ COMMANDS = {
     "basin": ("lapg_theory.commands.basin", "which end a mixed pool reaches, foretold: edge, window, folds, recipes"),
     "bifurcation": ("lapg_theory.commands.bifurcation", "where fixed points of a pool appear and vanish"),
     "evolution": ("lapg_theory.commands.evolution", "replicator dynamics of learning-aware types and naive learners"),
+    "ess": ("lapg_theory.commands.ess", "is a strategy evolutionarily stable, and who breaks it"),
     "zd": ("lapg_theory.commands.zd", "zero-determinant strategies: what can be enforced, and fits"),
     "formulas": ("lapg_theory.commands.formulas", "the closed forms, as SymPy derives them"),
     "figures": ("lapg_theory.commands.figures", "the analytic figures and their numbers"),

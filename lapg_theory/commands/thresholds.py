@@ -5,7 +5,7 @@ import dataclasses
 from typing import Any
 
 from lapg_theory.certificate.certificate import DefectionCertificate, defection_certificate
-from lapg_theory.commands.options import add_game, game, noise, renamed, show
+from lapg_theory.commands.options import add_game, game, heading, noise, renamed, show, table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -76,11 +76,10 @@ def _trps(payoffs: Any) -> list[float]:
 def text(r: dict[str, Any]) -> str:
     """The report in a few lines."""
     two_sided = r["column_payoffs"] != r["payoffs"]
-    learners = f", of the naive learners {_table(r['column_payoffs'])}" if two_sided else ""
+    learners = f", of the naive learners {table(r['column_payoffs'])}" if two_sided else ""
     noisy = r["noise"]
-    errs = f", execution error {noisy['execution']:g}, perception error {noisy['perception']:g}" if noisy else ""
     lines = [
-        f"game (T, R, P, S) = {_table(r['payoffs'])}{learners}, gamma {r['gamma']:g}{errs}",
+        heading(r["payoffs"], r["gamma"], noisy, learners),
         f"naive learners: {r['updates']} updates of rate {r['eta']:g} on returns per step; their share {r['p_naive']:g}",
         "",
         "shaping gradient at unconditional defection, per step, where all are naive learners",
@@ -127,10 +126,6 @@ def text(r: dict[str, Any]) -> str:
     }
     lines.append(verdicts[r["nash"]])
     return "\n".join(lines)
-
-
-def _table(payoffs: list[float]) -> str:
-    return f"({', '.join(f'{x:g}' for x in payoffs)})"
 
 
 def _number(value: Any) -> str:

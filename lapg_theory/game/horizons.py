@@ -52,7 +52,7 @@ class Discounted:
             gamma = None
         if gamma is None or not (is_traced(gamma) or 0 <= gamma < 1):
             raise ValueError(
-                f"gamma must lie in [0, 1), got {self.gamma!r}; for an undiscounted game use FiniteHorizon"
+                f"gamma must lie in [0, 1), got {self.gamma!r}; a game without discount needs an end (FiniteHorizon)"
             )
         if not is_jax(self.gamma):
             object.__setattr__(self, "gamma", gamma)

@@ -87,6 +87,8 @@ def check_probabilities(name: str, value: Any) -> np.ndarray:
         array = np.asarray(given, dtype=float)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must hold probabilities, got {value!r}") from None
+    if given.dtype.kind in "US":
+        raise ValueError(f"{name} must hold probabilities, got the text {value!r}")
     slack = 8 * float(np.finfo(given.dtype if given.dtype.kind == "f" else float).eps)
     outside = ~((array >= -slack) & (array <= 1 + slack))
     if outside.any():
@@ -105,9 +107,12 @@ def check_share(name: str, value: Any) -> Any:
     if is_traced(value):
         return value
     try:
+        if isinstance(plain(value), bool):
+            raise ValueError
         return check_probabilities(name, value)[()]
     except ValueError:
-        raise ValueError(f"{name} must lie in [0, 1], got {value}") from None
+        shown = repr(value) if isinstance(value, str) else value
+        raise ValueError(f"{name} must lie in [0, 1], got {shown}") from None
 
 
 def _as_float(value: Any) -> float | None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
+
 #: Sequences of plain numbers up to this length are shown, longer ones counted.
 FEW = 6
 
@@ -57,6 +59,8 @@ def _cell(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.ndim == 1 and 1 < value.size <= FEW and value.dtype.kind in "if":
+        return f"[{', '.join(f'{x:.4g}' for x in value)}]"
     if hasattr(value, "shape") and hasattr(value, "dtype") and math.prod(value.shape) > 1:
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
     if isinstance(value, float):

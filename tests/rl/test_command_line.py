@@ -72,6 +72,26 @@ def test_nothing_may_be_abbreviated(capsys):
         ("sweep ipd-mixed-small --run here", "did you mean --root?"),
         ("train ipd-mixed-small --root here", "did you mean --run?"),
         ("config ipd-mixed-small learner.gama", "unknown key learner.gama; did you mean gamma?"),
+        ("theory basins --p-naive 50%", "a share is a number from 0 to 1, such as 0.5 for 50%, got '50%'"),
+        (
+            "train ipd-mixed-small p_naive=50%",
+            "expected float, got '50%'; a share is a number from 0 to 1, such as 0.5",
+        ),
+        (
+            "train --config chicken-small",
+            "--config takes a file, but chicken-small is a preset; name it without --config",
+        ),
+        ("evaluate chicken-small", "chicken-small is a preset, no run; train it with `lapg train chicken-small`"),
+        ("train --config nowhere.toml", "nowhere.toml: No such file or directory; name another"),
+        (
+            "train chicken-small game.T=4",
+            "give all payoffs at once, own action first: game.name= game.payoffs=[[R,S],[T,P]]",
+        ),
+        (
+            "theory phase --noise 0.1",
+            "--noise: this map is told by three policies that noise does away with; add --simulate",
+        ),
+        ("theory thresholds --payoffs 4,3,0,1", "Elsewhere naive learners may leave mutual defection by themselves"),
         ("theory thresholds --payoffs -1,2,0", "--payoffs needs the four numbers T,R,P,S, got '-1,2,0'"),
     ],
 )

@@ -45,6 +45,15 @@ def test_dominance_and_neutrality():
     assert weak.verdict("a", "b") == "a dominates"
 
 
+def test_a_rest_point_is_stable_neutral_or_unstable():
+    """Tit-for-tat lets cooperators drift in but keeps defectors out, who keep out all; cooperators fall to defectors."""
+    payoffs = [[1, 1, 0.1], [1, 1, -1], [0.2, 2, 0]]
+    found = {
+        tuple(point.shares): point.stability for point in Population(("tft", "allc", "alld"), payoffs).rest_points()
+    }
+    assert (found[1, 0, 0], found[0, 1, 0], found[0, 0, 1]) == ("neutral", "unstable", "unstable")
+
+
 @pytest.mark.parametrize("types", [HAWK_DOVE, STAG, CYCLE], ids=lambda types: types.names[0])
 def test_modes_are_the_eigenvalues_of_the_dynamics_within_the_simplex(types):
     """Central differences along directions that keep the sum of shares; the velocity is a cubic, so nearly exact."""

@@ -102,7 +102,7 @@ def test_basins(capsys):
     found = MetaGame(PD, p_naive=0.0, **SMALL).basins(4, steps=400, rate=0.05, nodes=32)
     assert [end["label"] for end in printed["ends"]] == list(found.labels)
     assert main(["theory", "basins", "--p-naive", "0", "--start", "tft", "--steps", "50", *POOL]) == 0
-    assert capsys.readouterr().out.startswith("cooperate")
+    assert capsys.readouterr().out.splitlines()[2].startswith("cooperate")
 
 
 @pytest.mark.optimised
@@ -223,3 +223,37 @@ def test_bad_input_is_one_line_and_status_2(case, capsys):
     assert main(["theory", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_ess_says_who_breaks_a_strategy(capsys):
+    found = ask(capsys, "ess", "tft", "--against", "alld,allc", "--gamma", "0.9")
+    assert (found["stable"], found["invader"], found["neutral"]) == (False, None, ["allc"])
+    assert found["tested"] == ["alld", "allc"]
+    found = ask(capsys, "ess", "allc", "--against", "alld", "--gamma", "0.9", "--payoffs", "5,3,1,0")
+    assert (found["invader"], found["gain"]) == ("alld", pytest.approx(2))  # T - R
+    assert main(["theory", "ess", "alld", "--noise", "0.1"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told == [
+        "game (T, R, P, S) = (2, 1, 0, -1), gamma 0.99, execution error 0.1, perception error 0",
+        "evolutionarily stable against 31 others",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("metagame --no-nash --starts 1", "naive learners: 5 updates of rate 4 on returns per step, 0.5 of the pool"),
+        (
+            "basins --runs 1 --agent-updates 1",
+            "naive learners: 5 updates of rate 4 on returns per step, 0.5 of the pool",
+        ),
+        ("evolution --type tft", "naive learners: 5 updates of rate 4 on returns per step, 0.9 of the pool"),
+        ("bifurcation --over eta --values 4,5", "naive learners: 5 updates, 0.5 of the pool"),
+        ("phase --values 2 --p-naive 0.5", ""),
+    ],
+)
+def test_a_table_says_what_it_is_of(line, says, capsys):
+    assert main(["theory", *line.split(), *POOL, "--payoffs", "5,3,1,0"]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == "game (T, R, P, S) = (5, 3, 1, 0), gamma 0.99"
+    assert second.startswith(says) and ("learners" in second) == bool(says)
