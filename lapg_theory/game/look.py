@@ -59,6 +59,10 @@ def svg(figure: Any) -> str:
     return re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", buffer.getvalue())  # names of parts that nothing refers to
 
 
+#: Inches; what is wider was meant in millimetres.
+WIDEST = 60
+
+
 def save(ax: Any, path: str | Path, width: Any = None) -> Path:
     """Write the figure that axes belong to, in the format of the suffix (.pdf, .svg, .png); the same picture, the same bytes.
 
@@ -68,7 +72,7 @@ def save(ax: Any, path: str | Path, width: Any = None) -> Path:
         width: of the figure in inches, say that of a column of text; the height goes with it.
 
     Raises:
-        ValueError: for another suffix, or a width that is no number above 0.
+        ValueError: for another suffix, or a width that is no number of inches from 0 to 60.
 
     Example:
         >>> import lapg_theory as lt
@@ -81,8 +85,8 @@ def save(ax: Any, path: str | Path, width: Any = None) -> Path:
         raise ValueError(f"a picture is written as .pdf, .svg or .png, got {path.name!r}")
     figure = ax.get_figure() if hasattr(ax, "get_figure") else ax
     if width is not None:
-        if not check_number("width", width) > 0:
-            raise ValueError(f"width must be > 0 inches, got {width}; a column of text has about 3.3")
+        if not 0 < check_number("width", width) <= WIDEST:
+            raise ValueError(f"width must be > 0 and <= {WIDEST} inches, got {width}; a column of text has about 3.3")
         before, height = figure.get_size_inches()
         figure.set_size_inches(width, height * width / before)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -100,3 +100,5 @@ def test_a_phase_picture_reads_as_its_table_does(tmp_path):
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["D defect", "E extort", "C cooperate"]
     with pytest.raises(ValueError, match=r"width must be a finite number, got '3\.3in'"):
         lt.plot.save(ax, tmp_path / "x.pdf", width="3.3in")
+    with pytest.raises(ValueError, match="width must be > 0 and <= 60 inches, got 84"):
+        lt.plot.save(ax, tmp_path / "x.pdf", width=84)
