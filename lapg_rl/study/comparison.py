@@ -24,6 +24,8 @@ from lapg_theory.game.show import table as html_table
 
 #: Figures of the optimiser, which are shown only if asked for.
 TECHNICAL = ("policy_loss", "value_loss", "model_loss", "baseline_loss", "divergence", "gradient_norm", "entropy")
+#: Characters of a label at the head of a column.
+LONGEST = 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,15 +199,26 @@ def _last(run: Result, name: str, upto: int) -> float:
 
 
 def markdown(compared: Sequence[Setting], rows: Sequence[Row]) -> str:
-    """The table; a difference whose interval leaves out 0 has a star."""
-    heads = ["", *(f"{plain(s.label)} ({len(s.runs)})" for s in compared)]
+    """The table; a difference whose interval leaves out 0 has a star. Long labels stand above it and are letters in it."""
+    labels, above = [plain(s.label) for s in compared], []
+    if max(map(len, labels)) > LONGEST:
+        letters = [_letter(n) for n in range(len(labels))]
+        above = [f"- {letter}: {label}" for letter, label in zip(letters, labels, strict=True)] + [""]
+        labels = letters
+    heads = ["", *(f"{label} ({len(s.runs)})" for label, s in zip(labels, compared, strict=True))]
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
         lines.append([plain(row.metric), *map(_mean, row.means)])
         if row.differences:
-            lines.append(["", "", *map(_difference, row.differences)])
+            lines.append([f"minus {labels[0]}", "", *map(_difference, row.differences)])
     widths = [max(len(line[n]) for line in lines) for n in range(len(heads))]
-    return "\n".join("| " + " | ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)) + " |" for line in lines)
+    rows_of_text = ("| " + " | ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)) + " |" for line in lines)
+    return "\n".join([*above, *rows_of_text])
+
+
+def _letter(n: int) -> str:
+    """A to Z, then A1 and so on."""
+    return chr(ord("A") + n % 26) + str(n // 26 or "")
 
 
 def _mean(estimate: Estimate) -> str:
