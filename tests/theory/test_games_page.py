@@ -55,7 +55,7 @@ FIRST, SECOND = "gamma 0.95, 20 updates", "gamma 0.99, rate 1, 20 updates"
 ERRORS = sorted({*tabled(FIRST), *tabled(SECOND)})
 
 
-@pytest.mark.parametrize("error", [pytest.param(e, marks=[pytest.mark.slow] * (e != 0.01)) for e in ERRORS])
+@pytest.mark.parametrize("error", [pytest.param(e, marks=[pytest.mark.slow] * (e != 0.05)) for e in ERRORS])
 def test_tables_of_noise_say_what_is_computed(error):
     game = prisoners_dilemma().noisy(execution=error)
     leave, keep = tabled(FIRST).get(error), tabled(SECOND).get(error)
