@@ -221,6 +221,11 @@ class Config:
         return self.learner.estimator if self.learner.credited else self.learner.algorithm
 
     @property
+    def methods(self) -> tuple[str, ...]:
+        """The method of each agent: its estimator, or the algorithm, which all share."""
+        return self.estimators if self.learner.credited else (self.learner.algorithm,) * self.pool.agents
+
+    @property
     def addresses(self) -> list[str]:
         """The addresses `package.module:name` of the user's code that the run depends on."""
         named = [self.game.kind, self.game.factory, self.model.kind, self.naive.model, self.learner.algorithm]

@@ -210,30 +210,30 @@ def _digest(*names: str) -> int:
 
 
 def _groups(players: Sequence[Entrant], runs: Sequence[Sequence[int]]) -> list[Group]:
-    """Agents of one estimator in runs that differ in their seed only, together; every other player alone."""
+    """Agents of one method in runs that differ in their seed only, together; every other player alone."""
     found: list[tuple[Config, str, list[list[int]]]] = []
     for run in runs:
         cfg = players[run[0]].config
         assert cfg is not None
-        for estimator in dict.fromkeys(cfg.estimators):
-            chosen = [i for i, name in zip(run, cfg.estimators, strict=True) if name == estimator]
+        for method in dict.fromkeys(cfg.methods):
+            chosen = [i for i, name in zip(run, cfg.methods, strict=True) if name == method]
             for first, same, members in found:
-                if same == estimator and kindred(first, cfg):
+                if same == method and kindred(first, cfg):
                     members.append(chosen)
                     break
             else:
-                found.append((cfg, estimator, [chosen]))
-    names = _group_names([(cfg, estimator) for cfg, estimator, _ in found])
+                found.append((cfg, method, [chosen]))
+    names = _group_names([(cfg, method) for cfg, method, _ in found])
     alone = [Group(p.name, [[i]]) for i, p in enumerate(players) if p.config is None]
     return [Group(name, members) for name, (*_, members) in zip(names, found, strict=True)] + alone
 
 
 def _group_names(kinds: Sequence[tuple[Config, str]]) -> list[str]:
-    """The estimator, and whatever else tells agents of one estimator apart."""
+    """The method, and whatever else tells agents of one method apart."""
     flat = [training_settings(cfg) for cfg, _ in kinds]
     names = []
-    for mine, (_, estimator) in zip(flat, kinds, strict=True):
-        same = [other for other, (_, name) in zip(flat, kinds, strict=True) if name == estimator]
+    for mine, (_, method) in zip(flat, kinds, strict=True):
+        same = [other for other, (_, name) in zip(flat, kinds, strict=True) if name == method]
         differing = [key for key in mine if any(other[key] != mine[key] for other in same)]
-        names.append(" ".join([estimator, *(f"{key.split('.')[-1]}={mine[key]}" for key in differing)]))
+        names.append(" ".join([method, *(f"{key.split('.')[-1]}={mine[key]}" for key in differing)]))
     return names

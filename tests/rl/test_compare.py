@@ -70,14 +70,15 @@ def test_settings_of_one_method_are_told_apart_by_what_differs(runs, capsys):
 
 def test_long_labels_stand_above_the_table(runs, tmp_path, capsys):
     for n, name in enumerate(("first", "second")):
-        learner = dataclasses.replace(TABULAR.learner, learning_rate=0.01 + n, gamma=0.9 + 0.01 * n, entropy_coef=0.1 * n)
+        learner = dataclasses.replace(
+            TABULAR.learner, learning_rate=0.01 + n, gamma=0.9 + 0.01 * n, entropy_coef=0.1 * n
+        )
         metrics(tmp_path / "long" / name, dataclasses.replace(TABULAR, learner=learner), 1.0 + n, 0.0)
     assert main(["compare", str(tmp_path / "long"), "--metrics", "reward_vs_naive"]) == 0
     a, b, blank, head, _, _, difference = capsys.readouterr().out.splitlines()
     assert "learner.learning_rate=0.01" in a and a.startswith("- A: ") and b.startswith("- B: ") and blank == ""
     assert head.split() == ["|", "|", "A", "(1)", "|", "B", "(1)", "|"]
     assert difference.startswith("| minus A") and f"+{LATE:.3f}" in difference
-
 
 
 def test_the_table_for_reading(runs, capsys):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from folders import TABULAR, expected_rewards, run_of
 
+from lapg_rl import config
 from lapg_rl.commands.main import main
 from lapg_rl.commands.tournament import text
 from lapg_rl.config import GameConfig, LearnerConfig, ModelConfig, PoolConfig
@@ -32,6 +33,12 @@ def seeds(root, count=3, cfg=TABULAR):
     policies = [tuple(np.random.default_rng(n).uniform(size=5)) for n in range(count)]
     folders = [run_of(root / f"s{n}", [p], dataclasses.replace(cfg, seed=n)) for n, p in enumerate(policies)]
     return folders, policies
+
+
+def test_agents_without_an_estimator_go_by_their_algorithm(tmp_path):
+    more = ["learner.algorithm=shaper", "learner.gamma=1", "learner.epochs=1", "learner.minibatches=1"]
+    run = run_of(tmp_path / "s", [TFT], config.override(TABULAR, more))
+    assert tournament([run], ["tft"], meta_batch=2).members == {"shaper": ["s"], "tft": ["tft"]}
 
 
 def test_runs_of_one_setting_are_grouped_with_an_interval_over_seeds(tmp_path):
