@@ -42,8 +42,14 @@ def rehearse(config: Config) -> None:
         _tried("pool.coplayers", name, lambda name=name: _coplayer(config, name))
     everything = ", ".join(config.addresses)
     key = run_key(config)
-    state = _tried("what it names", everything, lambda: eqx.filter_eval_shape(lambda: initial_state(config, key)))
-    _tried("what it names", everything, lambda: eqx.filter_eval_shape(make_train_step(config), state, key))
+    state = _tried("the run that names", everything, lambda: eqx.filter_eval_shape(lambda: _state(config)))
+    _tried("the run that names", everything, lambda: eqx.filter_eval_shape(make_train_step(config), state, key))
+
+
+def _state(config: Config) -> Any:
+    """A fresh state; frozen agents, which are the same in kind, stand for those that a run reads from their folder."""
+    state = initial_state(config, run_key(config))
+    return state._replace(frozen=state.agents) if config.pool.frozen else state
 
 
 def _tried(field: str, name: str, attempt: Any) -> Any:
@@ -80,6 +86,8 @@ def _environment(config: Config) -> None:
     _due("the rewards of step", rewards, (players,))
     if (one := _shapes(state)) != (other := _shapes(after)):
         raise ValueError(f"step must give a state like that of reset, {one!r:.80}, got {other!r:.80}")
+    if env.one_hot:
+        _check_one_hot(env, key, actions)
     if env.num_actions < 2:
         raise ValueError(f"num_actions must be at least 2, got {env.num_actions}")
     measured = eqx.filter_eval_shape(env.measures, then, actions)
@@ -87,6 +95,15 @@ def _environment(config: Config) -> None:
         raise ValueError(f"measures must give {', '.join(sorted(missing))}, which shared or compared name")
     for name, value in measured.items():
         _due(f"the measure {name} of {'two' if players == 2 else players} players", value, (players,))
+
+
+def _check_one_hot(env: Any, key: Any, actions: Any) -> None:
+    """Refuse an environment that says its observations are one-hot, of which one to begin with or after a step isn't."""
+    state, first = env.reset(key)
+    for when, seen in (("reset", first), ("step", env.step(state, actions, key)[1])):
+        if not ((np.isin(seen, (0, 1)).all()) and (np.sum(seen, -1) == 1).all()):
+            told = np.asarray(seen[0]).tolist()
+            raise ValueError(f"one_hot = True, so each observation must hold one 1 and zeros; {when} gave {told!r:.60}")
 
 
 def _shapes(tree: Any) -> Any:
@@ -130,8 +147,9 @@ def _coplayer(config: Config, name: str) -> None:
     env, batch = bare_environment(config.game), 2
 
     def draw() -> Any:
-        state = initial_state(config, run_key(config))
-        return kind.draw(Company(jnp.array(0), state.agents, state.naive_policies), 3, jax.random.key(0))
+        state = _state(config)
+        company = Company(jnp.array(0), state.agents, state.naive_policies, state.frozen)
+        return kind.draw(company, 3, jax.random.key(0))
 
     identities = eqx.filter(eqx.filter_eval_shape(draw), lambda x: isinstance(x, jax.ShapeDtypeStruct))
     if {x.shape[:1] for x in jax.tree.leaves(identities)} != {(3,)}:

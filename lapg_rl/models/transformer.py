@@ -1,6 +1,7 @@
 """A causal transformer with rotary positions; acting token by token keeps keys and values and never recomputes."""
 
 import copy
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -110,8 +111,8 @@ class TransformerBlock(eqx.Module):
         halves = jnp.moveaxis(halves, 2, 3).reshape(width, 2 * width)
         weight = (1 + self.scale)[:, None] * jnp.concatenate([halves, self.weight_in[:, 2 * width :]], axis=1)
         *halves, values = split_linear(normalised(x), weight, (width // 2,) * 4 + (width,))
-        queries, keys = (rotate(*pair, positions, self.heads) for pair in (halves[:2], halves[2:]))
-        return queries, keys, apart(values, self.heads)
+        turn = partial(rotate, positions=positions, heads=self.heads)
+        return turn(halves[0], halves[1]), turn(halves[2], halves[3]), apart(values, self.heads)
 
     def merge(self, x: Float[Array, "... t d"], attended: Float[Array, "... t d"]) -> Float[Array, "... t d"]:
         """The block's output from its input and what was attended to."""
