@@ -34,6 +34,7 @@ from .runs.folder import RunFolder as RunFolder
 from .runs.loggers import log as log
 from .runs.loop import train as train
 from .runs.loop import train_together as train_together
+from .runs.state import fresh_state as fresh_state
 from .study.adaptation import adaptation as adaptation
 from .study.agents import load as load
 from .study.balance import balance as balance

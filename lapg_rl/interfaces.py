@@ -91,12 +91,14 @@ class Model(Protocol):
         ...
 
     def step(
-        self, state: Any, observation: Float[Array, " o"]
+        self, state: Any, observation: Float[Array, " o"], /
     ) -> tuple[Any, tuple[Float[Array, " a"], Float[Array, ""]]]:
         """Advance by one token: `(state, (logits, value))`."""
         ...
 
-    def __call__(self, observations: Float[Array, "t ... o"]) -> tuple[Float[Array, "t ... a"], Float[Array, "t ..."]]:
+    def __call__(
+        self, observations: Float[Array, "t ... o"], /
+    ) -> tuple[Float[Array, "t ... a"], Float[Array, "t ..."]]:
         """(logits, values) of every token of sequences that start in the initial state, time first."""
         ...
 
@@ -105,17 +107,17 @@ class Model(Protocol):
 class CoPlayer(Protocol):
     """Whom the ego meets; its identity says which one it is: initial parameters, probabilities, anything."""
 
-    def init(self, identity: Any, batch: int) -> Any:
+    def init(self, identity: Any, batch: int, /) -> Any:
         """The state at the start of a meta-episode of `batch` parallel games."""
         ...
 
     def act(
-        self, state: Any, observations: Float[Array, "b o"]
+        self, state: Any, observations: Float[Array, "b o"], /
     ) -> tuple[Any, tuple[Float[Array, "b a"], Float[Array, " b"]]]:
         """(state, (logits, values)); values are 0 where there is no value function."""
         ...
 
-    def end_of_inner_episode(self, state: Any, batch: Any) -> Any:
+    def end_of_inner_episode(self, state: Any, batch: Any, /) -> Any:
         """The state at the start of the next inner episode; `batch` is what it saw and did, a `Trajectory` [b, t]."""
         ...
 

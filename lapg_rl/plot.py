@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lapg_rl.config.checks import several
 from lapg_rl.reports import crossplay, figures
 from lapg_rl.study.records import Prediction
 from lapg_rl.study.results import Result, by_estimator, collect, runs_in
@@ -20,7 +21,7 @@ from lapg_theory.game.look import save as save
 
 #: The look of reports, for `matplotlib.rc_context`.
 STYLE = figures.STYLE
-Runs = Iterable[Result | str | Path]
+Runs = Result | str | Path | Iterable[Result | str | Path]
 
 
 def training(
@@ -175,7 +176,7 @@ def _evaluated(runs: Runs) -> dict[str, list[Result]]:
 
 
 def _results(runs: Runs) -> Sequence[Result]:
-    given = list(runs)
+    given = [runs] if isinstance(runs, Result) else several(runs)
     found = [one for one in given if isinstance(one, Result)]
     found += [collect(folder) for folder in runs_in(Path(one) for one in given if not isinstance(one, Result))]
     if not found:

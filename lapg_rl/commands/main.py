@@ -215,7 +215,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 def _run(arguments: list[str]) -> int:
     found = parsed(arguments)
-    trust.allow(*getattr(found, "trust", ()))
+    trust.allow(*(name.strip() for text in getattr(found, "trust", ()) for name in text.split(",")))
     return found.function(found) or 0
 
 

@@ -117,9 +117,8 @@ def told(error: BaseException) -> tuple[int | None, str]:
         return 130, SAYING[signal.SIGINT]
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        remedy = (
-            "name another" if isinstance(error, FileNotFoundError) else "make room or mend it, or name another place"
-        )
+        absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+        remedy = "name another" if absent else "make room or mend it, or name another place"
         return 2, f"{where}{error.strerror}; {remedy}"
     if isinstance(error, ValueError | OSError):
         return 2, str(error)

@@ -7,6 +7,7 @@ import numbers
 import operator
 import re
 import typing
+from pathlib import PurePath
 from typing import Any, Literal
 
 from lapg_theory.game import check_count
@@ -29,6 +30,11 @@ def shown(value: object) -> str:
 def clipped(text: str) -> str:
     """A text, or how it begins where it is long."""
     return text if len(text) <= 100 else f"{text[:80]}... ({len(text)} characters)"
+
+
+def several(given: Any) -> list[Any]:
+    """What stands where several may: one text or path is one, not its letters."""
+    return [given] if isinstance(given, str | PurePath) else list(given)
 
 
 def check(condition: bool, name: str, value: object, bound: str, remedy: str) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 
-from lapg_rl.config.checks import unknown
+from lapg_rl.config.checks import shown, unknown
 from lapg_rl.config.game import CleanUpConfig, CommonsConfig, GameConfig
 from lapg_rl.config.pool import PoolConfig
 from lapg_rl.config.sections import LearnerConfig, ModelConfig, NaiveConfig
@@ -18,6 +18,8 @@ def preset(name: str) -> Config:
         >>> rl.preset("ipd-mixed-small").pool.agents
         4
     """
+    if not isinstance(name, str):
+        raise TypeError(f"a preset has a name, got {shown(name)}; `lapg list presets` shows them")
     if name not in PRESETS:
         raise ValueError(unknown(f"preset {name}", name, list(PRESETS)))
     return PRESETS[name]

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import cattrs
 import tomli_w
 
-from lapg_rl.config.checks import clipped, shown, unknown
+from lapg_rl.config.checks import clipped, several, shown, unknown
 from lapg_rl.config.pool import also_given
 from lapg_rl.config.whole import Config
 
@@ -179,7 +179,7 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
     """
     leaves, data = _leaves(Config), to_dict(check_config(config))
     given: dict[str, str] = {}
-    for assignment in assignments:
+    for assignment in several(assignments):
         key, equals, text = assignment.partition("=")
         if not equals:
             raise ValueError(f"expected key=value, got {shown(assignment)}")

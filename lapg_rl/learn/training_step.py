@@ -59,6 +59,8 @@ def _policies(config: ModelConfig, env: Any, context: int, keys: Array, outputs:
 def initial_state(config: Config, key: Array) -> TrainState:
     """Fresh agents, optimisers and naive initialisations, drawn from `key` by one program: in parts it would be fifty.
 
+    Those that a run of this config starts from are `fresh_state`'s.
+
     Example:
         >>> import jax, lapg_rl as rl
         >>> cfg = rl.RunFolder(run).config()
@@ -97,7 +99,7 @@ def run_key(config: Config) -> Array:
         >>> bool(rl.run_key(rl.Config(seed=3)) == jax.random.key(3))
         True
     """
-    return jax.random.key(config.seed)
+    return jax.random.key(check_config(config).seed)
 
 
 def make_train_step(
@@ -114,7 +116,7 @@ def make_train_step(
         >>> import jax, lapg_rl as rl
         >>> cfg = rl.RunFolder(run).config()
         >>> step, key = rl.make_train_step(cfg), rl.run_key(cfg)
-        >>> state, metrics = step(rl.initial_state(cfg, key), jax.random.fold_in(key, 0))
+        >>> state, metrics = step(rl.fresh_state(cfg), jax.random.fold_in(key, 0))  # the first update of `rl.train`
         >>> int(state.update), metrics["reward_vs_naive"].shape
         (1, (1,))
     """

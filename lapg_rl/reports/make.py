@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from lapg_rl.config.checks import several
 from lapg_rl.reports import findings, page
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study import records
@@ -19,7 +20,7 @@ def _silent(text: str) -> None:
 
 
 def report(
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     out: str | Path = "report.html",
     *,
     quick: bool = False,
@@ -31,7 +32,7 @@ def report(
     """Turn run folders into one HTML page, with a table of results beside it (JSON and Markdown); the files written.
 
     Args:
-        paths: run folders, or folders with runs (and figures of `lapg theory`) inside.
+        paths: a run folder or several, or folders with runs (and figures of `lapg theory`) inside.
         out: the HTML file.
         quick: use what the folders hold: no evaluation, no prediction is made.
         figure: write the overview figure there, too: .svg, .png or .pdf.
@@ -47,7 +48,7 @@ def report(
         >>> [path.name for path in rl.report([run], folder / "report.html", quick=True)]
         ['report.html', 'report.json', 'report.md']
     """
-    given = [Path(path) for path in paths]
+    given = [Path(path) for path in several(paths)]
     folders = runs_in(given)
     results, figures = gather(folders, complete=not quick, say=say), figure_files(given)
     there = {result.path for result in results}

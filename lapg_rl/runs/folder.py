@@ -59,6 +59,8 @@ class RunFolder:
                 f"{self.path} lies in an archive, which compare and report read as it is; to do more, unpack it: `unzip "
                 f"{shlex.quote(str(packed))} -d DIR`"
             )
+        if self.path.is_file():
+            raise ValueError(f"{self.path} is a file, and no run; name the folder of a run")
         files.check_regular(self.config_file)
         if not self.config_file.is_file():
             if str(self.path) in config.PRESETS:

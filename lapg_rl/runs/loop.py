@@ -25,6 +25,7 @@ from lapg_rl.machine import devices, memory
 from lapg_rl.machine.cache import make_room
 from lapg_rl.runs import folder as on_disk
 from lapg_rl.runs import state as states_of
+from lapg_rl.runs import trust
 from lapg_rl.runs.course import Course, all_configs, check_metrics
 from lapg_rl.runs.folder import RunFolder as RunFolder
 from lapg_rl.runs.folder import open_run as open_run
@@ -123,6 +124,7 @@ def train_together(
     mesh = _check_stages(cfg, len(runs), count)
     for stage in all_configs(cfg):
         rehearse(stage)
+    trust.allow(*cfg.addresses)  # it has just been run
     with listen() as asked, ExitStack() as opened:
         folders, states = _begin(runs, opened)
         try:

@@ -17,7 +17,17 @@ from lapg_rl.runs.progress import say
 
 
 def fresh_state(cfg: Config) -> TrainState:
-    """The state that a run starts from; its key is outside the range of update numbers."""
+    """The state that `lapg_rl.train` starts a run from that has no parents; its key is outside the range of update numbers.
+
+    Example:
+        >>> import jax, lapg_rl as rl
+        >>> cfg = rl.RunFolder(run).config()
+        >>> state, key, step = rl.fresh_state(cfg), rl.run_key(cfg), rl.make_train_step(cfg)
+        >>> for n in range(cfg.updates):  # what rl.train computes, but for checkpoints and schedules
+        ...     state, metrics = step(state, jax.random.fold_in(key, n))
+        >>> float(metrics["entropy"][0]) == float(rl.collect(run).metrics["entropy"][-1])
+        True
+    """
     return initial_state(cfg, jax.random.fold_in(run_key(cfg), 2**32 - 1))
 
 

@@ -29,5 +29,5 @@ def check(config: Any, path: Path) -> None:
         options = " ".join(f"--trust {name}" for name in strange)
         raise ValueError(
             f"{path} depends on {', '.join(strange)}, and to load that runs its code; if you trust it, add {options}, or set "
-            f"{VARIABLE}={','.join(strange)}"
+            f"{VARIABLE}={','.join(strange)} (in Python: lapg_rl.runs.trust.allow({', '.join(map(repr, strange))}))"
         )

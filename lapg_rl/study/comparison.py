@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lapg_rl.config.checks import several
 from lapg_rl.study import intervals
 from lapg_rl.study.intervals import Estimate, told
 from lapg_rl.study.markdown import plain
@@ -66,12 +67,16 @@ def settings(results: Iterable[Result]) -> list[Setting]:
 
 
 def compare(
-    paths: Iterable[str | Path], metrics: Sequence[str] = (), *, upto: int | None = None, reference: str | None = None
+    paths: str | Path | Iterable[str | Path],
+    metrics: Sequence[str] = (),
+    *,
+    upto: int | None = None,
+    reference: str | None = None,
 ) -> "Comparison":
     """Compare the settings of some runs: means over the last 20 updates, with intervals over seeds, and differences.
 
     Args:
-        paths: run folders, or folders with runs inside.
+        paths: a run folder or several, or folders with runs inside.
         metrics: names; all that every run has, but for those of the optimiser, if none is named.
         upto: leave out what came after so many updates.
         reference: the label of the setting that differences are to; "lapg", or else the first.
@@ -87,7 +92,7 @@ def compare(
         >>> [setting.label for setting in compared.settings], [row.metric for row in compared.rows]
         (['lapg'], ['reward_vs_naive'])
     """
-    results, left = begun(runs_in(map(Path, paths)))
+    results, left = begun(runs_in(map(Path, several(paths))))
     results, short = _long_enough(results, upto)
     compared = settings(results)
     labels = [setting.label for setting in compared]
@@ -95,7 +100,7 @@ def compare(
     if chosen not in labels:
         raise ValueError(f"--reference must be one of the settings {'; '.join(labels)}, got {chosen!r}")
     compared.sort(key=lambda setting: setting.label != chosen)
-    return Comparison(compared, table(compared, metrics, upto), left + short)
+    return Comparison(compared, table(compared, several(metrics), upto), left + short)
 
 
 def _long_enough(results: list[Result], upto: int | None) -> tuple[list[Result], list[str]]:

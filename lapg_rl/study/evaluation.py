@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lapg_rl.config import Config
-from lapg_rl.config.checks import check_draws
+from lapg_rl.config.checks import check_draws, several
 from lapg_rl.config.groups import name_of
 from lapg_rl.envs.build import matrix_game
 from lapg_rl.runs.loop import RunFolder, run_key
@@ -60,6 +60,7 @@ def evaluate(
     """
     check_count("meta_batch", meta_batch)
     check_draws("seed", seed)
+    opponents = None if opponents is None else several(opponents)
     run = RunFolder(folder)
     cfg, state = run.trusted_config(), run.final_state()
     pool = [agent._replace(name=f"agent {agent.agent}") for agent in entrants.agents(run.path)]

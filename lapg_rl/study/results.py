@@ -15,6 +15,7 @@ import numpy as np
 
 from lapg_rl import config
 from lapg_rl.config import Config
+from lapg_rl.config.checks import several
 from lapg_rl.config.tables import ESTIMATORS, HEADLINES
 from lapg_rl.runs import files
 from lapg_rl.runs.folder import RunFolder
@@ -336,7 +337,7 @@ def summary_markdown(results: Sequence[Result]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(map(cell, row.values())) + " |" for row in rows)]) + "\n"
 
 
-def export(folders: Iterable[Path], target: Path) -> None:
+def export(folders: str | Path | Iterable[str | Path], target: str | Path) -> None:
     """Copy what is worth keeping of each run into `target`: all but the checkpoints, long metrics thinned.
 
     A copy has the name of its folder, and where two have the same, with those of the folders around: mixed-seed0. A thinned
@@ -349,12 +350,12 @@ def export(folders: Iterable[Path], target: Path) -> None:
         >>> sorted(path.name for path in (folder / run.name).iterdir())
         ['config.toml', 'metrics.jsonl', 'provenance.jsonl']
     """
+    folders, target = [Path(folder) for folder in several(folders)], Path(target)
     if target.suffix == ".zip":
         with tempfile.TemporaryDirectory() as loose:
             export(folders, Path(loose))
             archive.pack(Path(loose), target)
         return
-    folders = list(folders)
     for folder, name in zip(folders, _distinct([folder.resolve().parts for folder in folders]), strict=True):
         copy = target / name
         copy.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 from lapg_rl import config
 from lapg_rl.config import Config
-from lapg_rl.config.checks import check_draws
+from lapg_rl.config.checks import check_draws, several
 from lapg_rl.envs.build import matrix_game
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study import entrants, standings
@@ -34,7 +34,7 @@ NOISE = ("stop", "execution", "perception")
 
 
 def tournament(
-    folders: Sequence[str | Path],
+    folders: str | Path | Sequence[str | Path],
     others: Sequence[str] | None = None,
     *,
     meta_batch: int = 64,
@@ -68,7 +68,7 @@ def tournament(
     """
     check_count("meta_batch", meta_batch)
     check_draws("seed", seed)
-    players, runs, cfg = _players(folders, others, meta_batch, seed)
+    players, runs, cfg = _players(several(folders), None if others is None else several(others), meta_batch, seed)
     size = cfg.game.players
     if curves and size == 2:
         raise ValueError("curves are over the seats of a group, but this is a game of two players; leave them out")

@@ -6,6 +6,7 @@ import json
 import pytest
 from folders import TABULAR, metrics, with_estimator
 
+import lapg_rl as rl
 from lapg_rl.commands.main import main
 from lapg_rl.reports.make import report
 from lapg_rl.runs.folder import open_run
@@ -49,6 +50,16 @@ def test_means_and_differences_by_hand(runs, capsys):
     assert row["means"][1]["high"] - row["means"][1]["value"] == pytest.approx(half)
     assert [d["value"] for d in row["differences"]] == [pytest.approx(-10 * LATE)]
     assert set(rows) == {"reward_vs_naive", "naive_reward", "cooperation_vs_naive", "naive_cooperation"}
+
+
+def test_one_folder_or_name_needs_no_list(runs, tmp_path):
+    one, listed = (rl.compare(x, y) for x, y in ((str(runs), "naive_reward"), ([runs], ["naive_reward"])))
+    assert one.rows == listed.rows and [row.metric for row in one.rows] == ["naive_reward"]
+    assert len(rl.plot.each_run(runs / "mfos-0").lines) == len(rl.plot.each_run(str(runs / "mfos-0")).lines) == 1
+    assert rl.report(str(runs), tmp_path / "page.html", quick=True)[0].exists()
+    rl.export(str(runs / "mfos-0"), str(tmp_path / "kept"))
+    assert (tmp_path / "kept" / "mfos-0" / "metrics.jsonl").exists()
+    assert rl.override(TABULAR, "updates=3").updates == 3
 
 
 def test_up_to_an_update_and_to_another_reference(runs, capsys):

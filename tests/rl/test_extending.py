@@ -13,7 +13,7 @@ from lapg_rl.commands.main import main
 from lapg_rl.config import override, preset
 from lapg_rl.learn import rehearsal
 from lapg_rl.learn.training_step import make_train_step
-from lapg_rl.runs import loop
+from lapg_rl.runs import loop, trust
 from lapg_rl.study.results import collect
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
@@ -52,6 +52,8 @@ def test_what_is_yours_is_trained_resumed_evaluated_and_reported(here, line, mon
     assert main(["train", *line, *own, *small, "--run", "run"]) == 0, capsys.readouterr().err
     address = re.search(r"mine:\w+", " ".join(line))[0]
     assert address in (here / "run" / "config.toml").read_text()
+    assert trust._allowed >= {address}
+    monkeypatch.setattr(trust, "_allowed", set())  # as in another process
     assert main(["train", "--resume", "run", "updates=2", "--quiet"]) == 2  # nobody has said that this code may run
     assert address in capsys.readouterr().err
     monkeypatch.setenv("LAPG_TRUST", address)
@@ -109,6 +111,8 @@ class Unmeasured(Commons):
     def measures(self, observations, actions): return {"stock": observations[..., 0]}
 class OneReward(Commons):
     def step(self, stock, actions, key): return stock, self._seen(stock), jnp.zeros(1)
+class NotOneHot(Commons):
+    one_hot = True
 class Wide(Copycat):
     def act(self, opening, observations): return opening, (jnp.zeros((len(observations), 3)), jnp.zeros(len(observations)))
 def wide(config): return rl.Kind(Wide(), lambda company, count, key: jnp.zeros(count))
@@ -129,6 +133,7 @@ FOUR = (1.0, 0.0, 1.0, 0.0)
         ("model.kind=wrong:OtherStep", "must agree"),
         ("game.kind=wrong:Unmeasured", "measures must give greed"),
         ("game.kind=wrong:OneReward", "the rewards of step must have the shape [2], got (1,)"),
+        ("game.kind=wrong:NotOneHot", "one_hot = True, so each observation must hold one 1 and zeros; reset gave ["),
         ("pool.coplayers=naive=0.5,wrong:wide=0.5", "the logits of act must have the shape [2, 2], got (2, 3)"),
         ("pool.coplayers=naive=0.5,wrong:few=0.5", "the leading axis count"),
         ("pool.coplayers=naive=0.5,wrong:naive=0.5", "give your function another name"),
@@ -145,6 +150,16 @@ def test_what_does_not_fit_is_refused_before_there_is_a_folder(here, setting, sa
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1, error
     assert not (here / "run").exists()
+
+
+def test_what_is_yours_meets_frozen_agents(here, capsys):
+    """Also where both the game and the estimator are one's own, as in `lapg exploit` of such a run."""
+    small = ["model.kind=tabular", *SMALL]
+    own = ["game.kind=mine:Commons", "learner.estimator=mine:myopic"]
+    assert main(["train", "ipd-shaping-small", *own, *small, "--run", "first"]) == 0
+    pool = ["pool.p_naive=0.5", "pool.p_frozen=0.5", "pool.frozen=first"]
+    assert main(["train", "ipd-shaping-small", *own, *small, *pool, "--run", "second"]) == 0, capsys.readouterr().err
+    assert "reward_vs_frozen" in collect("second").metrics
 
 
 def test_what_becomes_infinite_later_is_looked_for_in_your_own_first(here, capsys):

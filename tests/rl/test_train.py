@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import lapg_rl as rl
 from lapg_rl import config
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, PoolConfig
 from lapg_rl.estimators import ESTIMATORS
@@ -167,3 +168,17 @@ def test_an_accelerator_s_program_makes_the_same_update(monkeypatch):
         ends.append(training_step.make_train_step(cfg)(training_step.initial_state(cfg, key), key))
     for here, there in zip(jax.tree.leaves(ends[0]), jax.tree.leaves(ends[1]), strict=True):
         np.testing.assert_allclose(here, there, rtol=1e-3, atol=1e-5)
+
+
+def test_a_loop_of_ones_own_is_the_run(tmp_path):
+    """From `fresh_state` on, with the run's key folded with the number of the update, it gives the same numbers."""
+    state, key, step = rl.fresh_state(TINY), rl.run_key(TINY), rl.make_train_step(TINY)
+    entropies = []
+    for n in range(TINY.updates):
+        state, metrics = step(state, jax.random.fold_in(key, n))
+        entropies.append(np.asarray(metrics["entropy"]).tolist())
+    end = rl.train(TINY, tmp_path / "run", quiet=True)
+    assert rl.collect(tmp_path / "run").by_agent["entropy"].tolist() == entropies
+    assert all(
+        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(state.agents), jax.tree.leaves(end.agents), strict=True)
+    )
