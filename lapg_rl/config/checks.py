@@ -75,7 +75,9 @@ def _plain(hint: type, value: Any, field: str) -> Any:
         pass
     if hint is int:
         return value  # check_count says what it wants
-    raise ValueError(f"{field} must be a {'number' if hint is float else hint.__name__}, got {shown(value)}")
+    yours = hint is str and callable(value)
+    remedy = f"; name it by its address, package.module:{getattr(value, '__name__', 'name')}" if yours else ""
+    raise ValueError(f"{field} must be a {'number' if hint is float else hint.__name__}, got {shown(value)}{remedy}")
 
 
 def _number(value: Any) -> float:

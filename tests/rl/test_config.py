@@ -173,12 +173,18 @@ def test_a_broken_file_is_refused_by_name(tmp_path):
         config.load(tmp_path / "c.toml")
 
 
-def test_the_name_of_a_preset_is_no_config():
+def test_what_is_no_config_or_no_name_is_refused():
     """In a process of its own: here the types of all arguments are checked first."""
-    calls = "rl.train(x, 'a')", "rl.train_together([(x, 'a')])", "rl.override(x, [])", "rl.initial_state(x, 0)"
-    lines = ["import lapg_rl as rl", "x = 'ipd-aa-small'"]
-    for call in (*calls, "rl.make_train_step(x)"):
-        lines += ["try:", f"    {call}", "except TypeError as error:", "    print(error)"]
+    calls = ["rl.train(x, 'a')", "rl.train_together([(x, 'a')])", "rl.override(x, [])", "rl.initial_state(x, 0)"]
+    calls += ["rl.make_train_step(x)", "rl.run_key(x)", "rl.preset(3)", "GameConfig(kind=GameConfig)"]
+    lines = ["import lapg_rl as rl", "from lapg_rl.config import GameConfig", "x = 'ipd-aa-small'"]
+    for call in calls:
+        lines += ["try:", f"    {call}", "except (TypeError, ValueError) as error:", "    print(error)"]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    *six, name, kind = done.stdout.splitlines()
     says = "expected a lapg_rl.Config, got 'ipd-aa-small'; lapg_rl.preset(name) makes one of a preset"
-    assert [line.partition(",")[0] + "," + line.split(",")[1] for line in done.stdout.splitlines()] == [says] * 5
+    assert len(six) == 6 and all(line.startswith(says) for line in six)
+    assert name == "a preset has a name, got 3; `lapg list presets` shows them"
+    assert kind.startswith("game.kind must be a str, got <class") and kind.endswith(
+        "by its address, package.module:GameConfig"
+    )
