@@ -131,7 +131,8 @@ def label(cfg: Config) -> str:
 
 def default_folder(cfg: Config, root: Path = Path("runs")) -> Path:
     """The folder that a run gets unless told otherwise."""
-    return root / f"{cfg.name}-{cfg.method.replace(',', '+').replace(':', '.')}-seed{cfg.seed}"
+    older = root / f"{cfg.name}-{cfg.method.replace(',', '+')}-seed{cfg.seed}"
+    return older if older.exists() else older.with_name(older.name.replace(":", "."))
 
 
 def consecutive_seeds(cfg: Config, count: int) -> list[Config]:
