@@ -208,7 +208,7 @@ def test_what_cannot_play_is_named_in_one_line(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"axelrod:ZDSet2 does not play the payoffs .*\(ValueError\); leave it out"):
         tournament([run], ["axelrod:ZDSet2"])
     monkeypatch.setitem(sys.modules, "axelrod", None)
-    with pytest.raises(ValueError, match=r'axelrod:... needs the package axelrod .*pip install "lapg\[axelrod\]"'):
+    with pytest.raises(ValueError, match=r'axelrod:... needs the package axelrod .*pip install ".\[axelrod\]"'):
         tournament([run], ["axelrod:TitForTat"])
 
 

@@ -73,10 +73,10 @@ def test_ranks_are_the_stationary_distribution(rewards):
 
 def test_a_missing_package_is_told_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "nashpy", None)
-    with pytest.raises(ValueError, match=r'needs nashpy .*pip install "lapg\[games\]"'):
+    with pytest.raises(ValueError, match=r'needs nashpy .*pip install ".\[games\]"'):
         nash(table(CYCLE))
     monkeypatch.setitem(sys.modules, "open_spiel.python.egt", None)
-    with pytest.raises(ValueError, match=r'needs open_spiel .*pip install "lapg\[games\]"'):
+    with pytest.raises(ValueError, match=r'needs open_spiel .*pip install ".\[games\]"'):
         alpha_rank(table(CYCLE))
 
 
@@ -120,7 +120,7 @@ def test_selection_that_leaves_several_kinds_for_ever_is_refused():
 def test_a_population_without_egttools_is_refused_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "egttools.analytical", None)
     types = Population(("a", "b"), np.ones((2, 2)))
-    with pytest.raises(ValueError, match=r'needs EGTTools .*Python 3.11 and 3.12 only: pip install "lapg\[egt\]"'):
+    with pytest.raises(ValueError, match=r'needs EGTTools .*Python 3.11 and 3.12 only: pip install ".\[egt\]"'):
         fixation(types)
     with pytest.raises(ValueError, match="beta must be a finite number > 0, got 0"):
         fixation(types, beta=0)

@@ -117,7 +117,7 @@ def test_loggers_that_are_none_are_refused(to, said, tmp_path, capsys):
 @pytest.mark.parametrize(("name", "module"), [("tensorboard", "tensorboardX"), ("wandb", "wandb")])
 def test_a_package_that_is_missing_is_named_before_anything_is_written(name, module, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ValueError, match=rf'log {name} needs {module}, .* pip install "lapg\[{name}\]"'):
+    with pytest.raises(ValueError, match=rf'log {name} needs {module}, .* pip install ".\[{name}\]"'):
         rl.train(rl.preset("ipd-shaping-small"), tmp_path / "run", log=name)
     assert not (tmp_path / "run").exists()
 

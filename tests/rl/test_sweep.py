@@ -189,7 +189,7 @@ def test_a_real_sweep_of_which_one_run_diverges(where, tmp_path):
 
 def test_slurm_without_its_extra_names_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(ValueError, match=r'--slurm needs submitit: pip install "lapg\[slurm\]"'):
+    with pytest.raises(ValueError, match=r'--slurm needs submitit: pip install ".\[slurm\]"'):
         processes.train_on_slurm([tmp_path], tmp_path, {})
 
 
