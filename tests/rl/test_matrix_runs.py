@@ -134,7 +134,7 @@ CONFLICTS = {
     "both": (["game.kind=matrix", "game.name=chicken", "game.payoffs=[[4,0],[3,2]]"], "takes one of game.name and"),
     "another kind": (["game.name=chicken"], "game.name = chicken says which .* game.kind = ipd; set game.kind=matrix"),
     "near miss": (["game.kind=matrix", "game.name=stag-hunt"], "unknown name 'stag-hunt' in game.name; did you mean stag_hunt"),
-    "T of any game": (["game.kind=matrix", "game.name=chicken", "game.T=5"], r"5.0 is of no use .* game.payoffs=\[\[R,S\],\[T,P\]\]$"),
+    "T of any game": (["game.kind=matrix", "game.name=chicken", "game.T=5"], r"5.0 is of no use .*=\[\[R,S\],\[T,P\]\]$"),
     "2x2 strategies": (
         ["game.kind=matrix", "game.name=rock_paper_scissors", "p_naive=0.5", "p_memory_one=0.5"],
         r"strategies for 2x2 matrix games, but game.kind = matrix \(rock-paper-scissors\); set it to 0",
