@@ -230,5 +230,5 @@ def check_protocol(what: str, value: Any, protocol: type[T]) -> T:
     if isinstance(value, protocol):
         return value
     name, wanted = protocol.__name__, [n for n in vars(protocol) if n == "__call__" or not n.startswith("_")]
-    missing = ", ".join(n for n in wanted if not hasattr(value, n)) or "methods where it has other things"
+    missing = ", ".join(n for n in wanted if not hasattr(value, n)) or "methods that can be called"
     raise ValueError(f"{what} is no {name}: {value!r:.60} lacks {missing}; see lapg_rl.interfaces.{name}")

@@ -54,7 +54,7 @@ class RestPoint:
 
     @property
     def stability(self) -> str:
-        """Of small changes of shares, newcomers included: "stable", all die out; "neutral", none grows; else "unstable"."""
+        """By the modes: "stable", all negative; "neutral", none positive, which leaves newcomers of a zero mode undecided."""
         if self.stable:
             return "stable"
         return "neutral" if (self.modes.real <= ROUNDING * self.unit).all() else "unstable"

@@ -70,8 +70,8 @@ PLAYING = (
 )
 
 
-#: Options that say the same of different things in different commands: a run's folder, the folder of many, a file.
-SAME_ROLE = (("--run", "--root", "--run-root", "--out"),)
+#: Where something goes, which commands call differently.
+PLACES = ("--run", "--root", "--run-root", "--out")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -102,7 +102,8 @@ class _Parser(argparse.ArgumentParser):
         option = next((text.partition("=")[0] for text in left if text.startswith("-")), None)
         if option is None:
             self.error(f"unknown arguments: {' '.join(left)}")
-        known = [name for name in self._option_string_actions if name.startswith("--")]
+        told = {name for name, action in self._option_string_actions.items() if action.help != argparse.SUPPRESS}
+        known = [name for name in self._option_string_actions if name.startswith("--") and name in told]
         key = option.lstrip("-").replace("-", "_")
         self.error(f"unknown option {option}{_meant(option, known)}{_or_setting(key) if 'settings' in parsed else ''}")
 
@@ -124,7 +125,7 @@ class _Parser(argparse.ArgumentParser):
 def _meant(name: str, known: list[str]) -> str:
     """What a mistyped name may stand for, in words."""
     starting = [other for other in known if name.strip("-") and other.startswith(name)]
-    alike = [other for role in SAME_ROLE if name in role for other in role if other in known]
+    alike = [other for other in PLACES if name in PLACES and other in known]
     near = starting or alike or difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(known)}"
 

@@ -230,20 +230,16 @@ class GameConfig:
             bound = f"a finite number between -{LARGE:g} and {LARGE:g}"
             check(abs(value) <= LARGE, f"game.{field}", value, bound, "rescale")
         T, R, P, S = self.T, self.R, self.P, self.S
-        table = tables_of.canonical([[R, S], [T, P]])
         row = tables.row(self.kind, GAMES)
         given = [field for field in "TRPS" if getattr(self, field) != getattr(type(self), field)]
         if given and (row.goods or row.free):
-            ours = "set game.factor and game.cost, or game.kind=ipd"
-            remedy = (
-                ours
-                if row.goods
-                else "give all payoffs at once, own action first: game.name= game.payoffs=[[R,S],[T,P]]"
-            )
+            remedy = "give all payoffs at once, own action first: game.name= game.payoffs=[[R,S],[T,P]]"
+            remedy = "set game.factor and game.cost, or game.kind=ipd" if row.goods else remedy
             raise ValueError(
                 f"game.{given[0]} = {getattr(self, given[0])} is of no use with game.kind = {self.kind}; {remedy}"
             )
         if not T > R > P > S:
+            table = tables_of.canonical([[R, S], [T, P]])
             raise ValueError(
                 f"(T, R, P, S) = ({T}, {R}, {P}, {S}) is no prisoner's dilemma: it needs T > R > P > S; change the payoffs, or "
                 f"play this game as it is: game.kind=matrix game.payoffs={table}"

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import re
 import tomllib
 import typing
 from collections.abc import Iterable
@@ -143,7 +144,7 @@ def _leaves(kind: type, prefix: str = "") -> dict[str, Any]:
 def _parse(text: str, hint: Any) -> Any:
     if hint is str or typing.get_origin(hint) is Literal:
         return text
-    if hint is float and text.strip("+-").lower() in ("nan", "inf", "infinity"):
+    if hint is float and re.fullmatch(r"[+-]?(nan|inf|infinity)", text, re.IGNORECASE):
         return float(text)  # which every number's bounds refuse, and say how
     try:
         return json.loads(text.lower() if hint is bool else text)

@@ -18,7 +18,7 @@ from lapg_rl.envs.build import bare_environment
 from lapg_rl.estimators import estimator
 from lapg_rl.interfaces import Influences, players_of
 from lapg_rl.learn.credit import SEEN, credited, others_of
-from lapg_rl.learn.training_step import initial_state, make_train_step, run_key
+from lapg_rl.learn.training_step import TrainState, initial_state, make_train_step, run_key
 from lapg_rl.play.company import Company, fixed_strategy, kind_of
 from lapg_rl.play.rollout import Trajectory
 
@@ -42,12 +42,12 @@ def rehearse(config: Config) -> None:
         _tried("pool.coplayers", name, lambda name=name: _coplayer(config, name))
     everything = ", ".join(config.addresses)
     key = run_key(config)
-    state = _tried("the run that names", everything, lambda: eqx.filter_eval_shape(lambda: _state(config)))
+    state = _tried("the run that names", everything, lambda: eqx.filter_eval_shape(lambda: stand_in(config)))
     _tried("the run that names", everything, lambda: eqx.filter_eval_shape(make_train_step(config), state, key))
 
 
-def _state(config: Config) -> Any:
-    """A fresh state; frozen agents, which are the same in kind, stand for those that a run reads from their folder."""
+def stand_in(config: Config) -> TrainState:
+    """A fresh state; agents, which are the same in kind, stand for frozen ones that a run reads from their folder."""
     state = initial_state(config, run_key(config))
     return state._replace(frozen=state.agents) if config.pool.frozen else state
 
@@ -101,9 +101,11 @@ def _check_one_hot(env: Any, key: Any, actions: Any) -> None:
     """Refuse an environment that says its observations are one-hot, of which one to begin with or after a step isn't."""
     state, first = env.reset(key)
     for when, seen in (("reset", first), ("step", env.step(state, actions, key)[1])):
-        if not ((np.isin(seen, (0, 1)).all()) and (np.sum(seen, -1) == 1).all()):
-            told = np.asarray(seen[0]).tolist()
-            raise ValueError(f"one_hot = True, so each observation must hold one 1 and zeros; {when} gave {told!r:.60}")
+        seen = np.asarray(seen)
+        wrong = ~(np.isin(seen, (0, 1)).all(-1) & (seen.sum(-1) == 1))
+        if wrong.any():
+            told = f"{seen[wrong][0].tolist()!r:.60}"
+            raise ValueError(f"one_hot = True, so each observation must hold one 1 and zeros; {when} gave {told}")
 
 
 def _shapes(tree: Any) -> Any:
@@ -147,7 +149,7 @@ def _coplayer(config: Config, name: str) -> None:
     env, batch = bare_environment(config.game), 2
 
     def draw() -> Any:
-        state = _state(config)
+        state = stand_in(config)
         company = Company(jnp.array(0), state.agents, state.naive_policies, state.frozen)
         return kind.draw(company, 3, jax.random.key(0))
 

@@ -110,9 +110,9 @@ class TransformerBlock(eqx.Module):
         halves = self.weight_in[:, : 2 * width].reshape(width, 2, self.heads, 2, -1)
         halves = jnp.moveaxis(halves, 2, 3).reshape(width, 2 * width)
         weight = (1 + self.scale)[:, None] * jnp.concatenate([halves, self.weight_in[:, 2 * width :]], axis=1)
-        *halves, values = split_linear(normalised(x), weight, (width // 2,) * 4 + (width,))
+        q1, q2, k1, k2, values = split_linear(normalised(x), weight, (width // 2,) * 4 + (width,))
         turn = partial(rotate, positions=positions, heads=self.heads)
-        return turn(halves[0], halves[1]), turn(halves[2], halves[3]), apart(values, self.heads)
+        return turn(q1, q2), turn(k1, k2), apart(values, self.heads)
 
     def merge(self, x: Float[Array, "... t d"], attended: Float[Array, "... t d"]) -> Float[Array, "... t d"]:
         """The block's output from its input and what was attended to."""

@@ -11,7 +11,8 @@ from jaxtyping import Array, Float
 
 from lapg_rl.config import Config
 from lapg_rl.config.schedule import WINDOW, check_metric, parse, stage_configs
-from lapg_rl.learn.training_step import initial_state, make_train_step, run_key
+from lapg_rl.learn.rehearsal import stand_in
+from lapg_rl.learn.training_step import make_train_step, run_key
 
 
 class Course:
@@ -69,10 +70,8 @@ def all_configs(cfg: Config) -> tuple[Config, ...]:
 
 def metrics_of(cfg: Config) -> list[str]:
     """The names of the metrics of a config's updates. They are found without making one."""
-    key = run_key(cfg)
-    state = eqx.filter_eval_shape(lambda: initial_state(cfg, key))
-    state = state._replace(frozen=state.agents if cfg.pool.p_frozen else None)
-    return list(eqx.filter_eval_shape(make_train_step(cfg), state, key)[1])
+    state = eqx.filter_eval_shape(lambda: stand_in(cfg))
+    return list(eqx.filter_eval_shape(make_train_step(cfg), state, run_key(cfg))[1])
 
 
 def check_metrics(cfg: Config) -> None:

@@ -72,8 +72,7 @@ def train(
         >>> int(state.update)
         1
     """
-    how = {"label": label, "quiet": quiet, "count": count, "log": log, "progress": progress}
-    return train_together([(cfg, path)], **how)[0]
+    return train_together([(cfg, path)], label=label, quiet=quiet, count=count, log=log, progress=progress)[0]
 
 
 def train_together(

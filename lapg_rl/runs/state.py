@@ -17,7 +17,7 @@ from lapg_rl.runs.progress import say
 
 
 def fresh_state(cfg: Config) -> TrainState:
-    """The state that `lapg_rl.train` starts a run from that has no parents; its key is outside the range of update numbers.
+    """The state from which `lapg_rl.train` starts a run without parents; its key is outside the range of update numbers.
 
     Example:
         >>> import jax, lapg_rl as rl

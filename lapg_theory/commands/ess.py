@@ -5,7 +5,7 @@ from typing import Any
 
 from lapg_theory.commands.options import add_game, game, heading, noise, policy, show
 from lapg_theory.ess import is_ess
-from lapg_theory.game import Discounted
+from lapg_theory.game import Discounted, named_policy
 
 EPILOGUE = """examples:
   lapg theory ess tft --against allc,alld
@@ -30,20 +30,18 @@ def run(arguments: argparse.Namespace) -> None:
     played = game(arguments)
     resident = policy("the resident", arguments.strategy, played)
     names = None if arguments.against is None else arguments.against.split(",")
-    against = None if names is None else {name: policy("--against", name, played) for name in names}
+    against = None if names is None else {name: list(named_policy(played, name)) for name in names}
     found = is_ess(resident, against, game=played, horizon=Discounted(arguments.gamma))
+    if not found.tested:
+        raise ValueError(f"--against names nobody but the resident, got {arguments.against!r}; name others")
     report = {
         "payoffs": list(map(float, played.trps)),
         "gamma": arguments.gamma,
         "noise": noise(played),
         "policy": resident,
         "stable": bool(found),
-        "invader": found.invader,
-        "gain": found.gain,
-        "neutral": found.neutral,
-        "tested": found.tested,
         "verdict": str(found),
-    }
+    } | vars(found)
     show(report, arguments.json, _text)
 
 

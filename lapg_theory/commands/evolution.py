@@ -66,5 +66,8 @@ def _text(report: dict[str, Any]) -> str:
         mixture = ", ".join(f"{x:.3f} {n}" for x, n in zip(point["shares"], report["types"], strict=True) if x >= 5e-4)
         lines.append(f"rest point: {mixture}; earns {point['payoff']:.3f}; {point['stability']}")
     if any(point["stability"] == "neutral" for point in report["rest_points"]):
-        lines.append("neutral: no small change grows, but in some directions none shrinks: others drift in")
+        lines.append(
+            "neutral: to first order nothing grows, but something doesn't shrink: it drifts in, or\n"
+            "spreads by what it earns with itself (`lapg theory ess`)"
+        )
     return "\n".join(lines)

@@ -59,10 +59,10 @@ def _basin(report: dict[str, Any]) -> str:
     if report["noise"] is not None:
         return f"below {report['forgiving_below']:.4f} it gives way to policies that forgive"
     boundary = report["basin_boundary"]
-    if np.isinf(boundary):
-        return f"its basin holds {'all' if boundary < 0 else 'nothing'} of its edge"
     if boundary <= 0:
-        return "its basin holds all of its edge (no boundary above 0)"
+        return "its basin holds all of its edge"
+    if np.isinf(boundary):
+        return "its basin holds nothing of its edge"
     pull, error = report["boundary_pull"], report["errors"]["basin_boundary"]
     edge = (
         ""

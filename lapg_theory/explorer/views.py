@@ -121,7 +121,7 @@ def window(asked: Asked) -> str:
     ]
     if not asked.noise:
         rows.append(("cooperation is a fixed point up to this share", float(pool.p_critical()), None))
-        rows.append(("... its basin begins at an opening of", float(pool.basin_boundary()), None))
+        rows.append(("... its basin begins at an opening of", max(0.0, float(pool.basin_boundary())), None))
     return table(("", "", "±"), rows, below=later)
 
 

@@ -60,7 +60,7 @@ def _cell(value: Any) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, np.ndarray) and value.ndim == 1 and 1 < value.size <= FEW and value.dtype.kind in "if":
-        return f"[{', '.join(f'{x:.4g}' for x in value)}]"
+        return _short(value.tolist())
     if hasattr(value, "shape") and hasattr(value, "dtype") and math.prod(value.shape) > 1:
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
     if isinstance(value, float):

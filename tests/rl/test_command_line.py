@@ -70,6 +70,7 @@ def test_nothing_may_be_abbreviated(capsys):
         ),
         ("train ipd-mixed-small update=5", "did you mean updates?"),
         ("sweep ipd-mixed-small --run here", "did you mean --root?"),
+        ("demo --run here", "did you mean --root"),
         ("train ipd-mixed-small --root here", "did you mean --run?"),
         ("config ipd-mixed-small learner.gama", "unknown key learner.gama; did you mean gamma?"),
         ("theory basins --p-naive 50%", "a share is a number from 0 to 1, such as 0.5 for 50%, got '50%'"),
@@ -173,7 +174,7 @@ def test_a_config_prints_what_is_asked_for(capsys):
     assert (
         main(["config", "ipd-mixed-small", "game.coin", "learner.gamma=0.9", "updates", "gamma_naive", "--json"]) == 2
     )
-    capsys.readouterr()
+    assert "unknown key gamma_naive" in capsys.readouterr().err
     assert (
         main(["config", "ipd-mixed-small", "game.coin", "learner.gamma=0.9", "updates", "learner.gamma", "--json"]) == 0
     )

@@ -70,6 +70,7 @@ REFUSALS = {
     "gamma outside its range": (["learner.gamma=1.5"], r"learner.gamma must be in \(0, 1\], got 1.5"),
     "gamma not a number": (["learner.gamma=NaN"], r"learner.gamma must be in \(0, 1\], got nan"),
     "gamma not a number in small letters": (["learner.gamma=nan"], r"learner.gamma must be in \(0, 1\], got nan"),
+    "two signs": (["learner.gamma=--inf"], "learner.gamma: expected float, got '--inf'"),
     "an infinite rate": (["learner.learning_rate=-inf"], "learner.learning_rate must be a finite number >= 0, got -inf"),
     "no dilemma": (["game.T=0.5"], r"\(0.5, 1.0, 0.0, -1.0\) is no prisoner's dilemma: it needs T > R > P > S"),
     "unknown estimator": (["estimator=coala"], r"unknown name 'coala' in learner.estimator; known: lapg"),

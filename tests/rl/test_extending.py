@@ -52,7 +52,7 @@ def test_what_is_yours_is_trained_resumed_evaluated_and_reported(here, line, mon
     assert main(["train", *line, *own, *small, "--run", "run"]) == 0, capsys.readouterr().err
     address = re.search(r"mine:\w+", " ".join(line))[0]
     assert address in (here / "run" / "config.toml").read_text()
-    assert trust._allowed >= {address}
+    assert main(["evaluate", "run", "naive", "--meta-batch", "2"]) == 0  # what this process has trained it may play
     monkeypatch.setattr(trust, "_allowed", set())  # as in another process
     assert main(["train", "--resume", "run", "updates=2", "--quiet"]) == 2  # nobody has said that this code may run
     assert address in capsys.readouterr().err

@@ -46,12 +46,13 @@ def test_dominance_and_neutrality():
 
 
 def test_a_rest_point_is_stable_neutral_or_unstable():
-    """Tit-for-tat lets cooperators drift in but keeps defectors out, who keep out all; cooperators fall to defectors."""
-    payoffs = [[1, 1, 0.1], [1, 1, -1], [0.2, 2, 0]]
-    found = {
-        tuple(point.shares): point.stability for point in Population(("tft", "allc", "alld"), payoffs).rest_points()
-    }
-    assert (found[1, 0, 0], found[0, 1, 0], found[0, 0, 1]) == ("neutral", "unstable", "unstable")
+    """Tit-for-tat keeps defectors out but lets cooperators drift in, who fall to defectors; these keep out both."""
+    types = Population(("tft", "allc", "alld"), [[1, 1, -0.1], [1, 1, -1], [0.2, 2, 0]])
+    found = {tuple(point.shares): point.stability for point in types.rest_points()}
+    assert (found[1, 0, 0], found[0, 1, 0], found[0, 0, 1]) == ("neutral", "unstable", "stable")
+    second = Population(("a", "b"), [[1, 0], [1, 1]])  # b drifts in, and spreads by what it earns with itself
+    assert {point.stability for point in second.rest_points() if point.shares[0] == 1} == {"neutral"}
+    assert second.verdict("a", "b") == "b dominates"
 
 
 @pytest.mark.parametrize("types", [HAWK_DOVE, STAG, CYCLE], ids=lambda types: types.names[0])

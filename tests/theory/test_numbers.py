@@ -28,7 +28,7 @@ from lapg_theory.game import (
     prisoners_dilemma,
     symmetric_game,
 )
-from lapg_theory.game.numbers import check_share
+from lapg_theory.game.numbers import check_probabilities, check_share
 from lapg_theory.learning import Lapg, LolaDice, LookAhead, Naive, Rule, Sos
 from lapg_theory.learning.rule import Rate
 from lapg_theory.shaping.weighting import effective_p_naive
@@ -93,8 +93,13 @@ def test_what_is_no_number_is_refused_when_built(build, message, value):
 
 @pytest.mark.parametrize("share", ["0.5", True, np.True_, ["0.5"], 1.5, np.nan])
 def test_what_is_no_share_is_refused(share):
-    with pytest.raises(ValueError, match=r"p must (lie in \[0, 1\]|hold probabilities)"):
+    with pytest.raises(ValueError, match=r"p must lie in \[0, 1\]"):
         check_share("p", share)
+
+
+def test_text_is_no_probability():
+    with pytest.raises(ValueError, match="p must hold probabilities, got the text"):
+        check_probabilities("p", ["0.5"])
 
 
 def test_unsigned_numbers_have_their_negatives():

@@ -212,6 +212,8 @@ REFUSALS = {
     "phi": (["zd", "--gamma", "0.9", "--chi", "3", "--phi", "5"], "phi = 5 cannot enforce"),
     "baseline": (["zd", "--gamma", "0.9", "--chi", "3", "--baseline", "Q"], "--baseline takes P, R or a number"),
     "game of a fit": (["zd", "--gamma", "0.9", "--fit", "tft", "--payoffs", "1,1,1,1"], "lie on one line"),
+    "nobody to test with": (["ess", "tft", "--against", "tft"], "--against names nobody but the resident, got 'tft'"),
+    "an invader by numbers": (["ess", "tft", "--against", "1,1,0,0,1"], "unknown strategy '1'"),
     "no dilemma": (["thresholds", "--gamma", "0.9", "--payoffs", "3,2,0,1"], "is no dilemma: it needs P > S"),
 }
 
