@@ -116,9 +116,9 @@ class _Parser(argparse.ArgumentParser):
         if action.type is Path and not arg_string.strip():
             raise argparse.ArgumentError(action, "a path must not be empty; the working folder is .")
         if action.type is float and arg_string.endswith("%"):
-            raise argparse.ArgumentError(
-                action, f"a share is a number from 0 to 1, such as 0.5 for 50%, got {arg_string!r}"
-            )
+            from lapg_rl.config.checks import SHARE
+
+            raise argparse.ArgumentError(action, f"{SHARE}, got {arg_string!r}")
         return super()._get_value(action, arg_string)
 
 

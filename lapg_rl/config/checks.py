@@ -18,6 +18,8 @@ LARGE = 1e6
 MANY = 999_999_999
 #: The largest seed: JAX keys take 32 bits, and would make the same run of seeds that differ by 2^32.
 LAST_SEED = 2**32 - 1
+#: What is said of a share in percent.
+SHARE = "a share is a number from 0 to 1, such as 0.5 for 50%"
 #: A name that is part of a folder's name.
 FOLDER = re.compile(r"\w[\w.,+=@-]*(?<![.])")
 

@@ -233,8 +233,8 @@ class GameConfig:
         row = tables.row(self.kind, GAMES)
         given = [field for field in "TRPS" if getattr(self, field) != getattr(type(self), field)]
         if given and (row.goods or row.free):
-            remedy = "give all payoffs at once, own action first: game.name= game.payoffs=[[R,S],[T,P]]"
-            remedy = "set game.factor and game.cost, or game.kind=ipd" if row.goods else remedy
+            at_once = "give all payoffs at once, own action first: game.name= game.payoffs=[[R,S],[T,P]]"
+            remedy = "set game.factor and game.cost, or game.kind=ipd" if row.goods else at_once
             raise ValueError(
                 f"game.{given[0]} = {getattr(self, given[0])} is of no use with game.kind = {self.kind}; {remedy}"
             )

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import cattrs
 import tomli_w
 
-from lapg_rl.config.checks import clipped, several, shown, unknown
+from lapg_rl.config.checks import SHARE, clipped, several, shown, unknown
 from lapg_rl.config.pool import also_given
 from lapg_rl.config.whole import Config
 
@@ -27,8 +27,7 @@ def _strict(kind: type, accept: tuple[type, ...]) -> None:
     def structure(value: Any, _: type) -> Any:
         if not isinstance(value, accept) or (isinstance(value, bool) and kind is not bool):
             percent = kind is float and isinstance(value, str) and value.endswith("%")
-            remedy = "; a share is a number from 0 to 1, such as 0.5 for 50%" if percent else ""
-            raise ValueError(f"expected {kind.__name__}, got {shown(value)}{remedy}")
+            raise ValueError(f"expected {kind.__name__}, got {shown(value)}{f'; {SHARE}' * percent}")
         return kind(value)
 
     _CONVERTER.register_structure_hook(kind, structure)
