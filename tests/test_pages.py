@@ -52,6 +52,7 @@ def test_command_lines_are_sound(page):
     """They are parsed, and configs are made; what they do has tests elsewhere."""
     for line in lines(page):
         found = root.parsed(line)
+        assert callable(found.function), line
         if (
             line[0] in ("train", "config")
             and "=" not in line[1]

@@ -124,9 +124,10 @@ def test_no_import_runs_in_a_circle():
     graph = {m: {i for i in imports_at_the_top(p) if i in modules and i != m} for m, p in modules.items()}
     graph = {m: {i for i in found if not m.startswith(f"{i}.")} for m, found in graph.items()}  # a table of contents
     try:
-        tuple(graphlib.TopologicalSorter(graph).static_order())
+        order = tuple(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+    assert {*order} == graph.keys()
 
 
 def exported():

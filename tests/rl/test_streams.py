@@ -130,6 +130,7 @@ def test_runs_side_by_side_end_with_the_process_that_started_them(tmp_path):
     parent.kill()
     parent.wait()
     wait_for(tmp_path / "ended")
+    assert (tmp_path / "ended").exists()
 
 
 def test_a_process_whose_parent_is_gone_stops_as_by_sigterm():
