@@ -66,9 +66,8 @@ def explained(config: Config, only: Sequence[str] = (), width: int = 80) -> str:
     """The config as TOML in which a comment above every key says what it means; where it is not the default, that too."""
     lines, values, section = [], flat(config), ""
     about = dict(_sections(Config))
-    for key in sorted(
-        chosen(only), key=lambda key: key.name.rpartition(".")[0] != ""
-    ):  # a table ends where the next begins
+    top_first = sorted(chosen(only), key=lambda key: "." in key.name)  # a table ends where the next begins
+    for key in top_first:
         part, _, name = key.name.rpartition(".")
         if part != section:
             section = part

@@ -64,10 +64,8 @@ class RunFolder:
         files.check_regular(self.config_file)
         if not self.config_file.is_file():
             if str(self.path) in config.PRESETS:
-                name = self.path
-                raise ValueError(
-                    f"{name} is a preset, no run; train it with `lapg train {name}`, and give the folder of the run"
-                )
+                how = f"train it with `lapg train {self.path}`, and give the folder of the run"
+                raise ValueError(f"{self.path} is a preset, no run; {how}")
             raise ValueError(
                 f"{self.path} holds no run (no config.toml); start one with `lapg train PRESET --run "
                 f"{shlex.quote(str(self.path))}`"
