@@ -92,14 +92,20 @@ def fixed_strategy(name: str, players: int = 2, field: str = "pool.fixed") -> tu
     Raises:
         ValueError: where there are none; it names the `field` that asked for an address.
     """
+    found = load(field, name) if tables.is_address(name) else None
+    if callable(found):
+        raise ValueError(
+            f"{name} is a function, so it can be a kind of co-player, not a fixed strategy; it is met in pool.coplayers and by "
+            f"lapg evaluate RUN {name}"
+        )
     if players > 2:
-        found = load(field, name) if tables.is_address(name) else group_strategy(name, players)
+        found = group_strategy(name, players) if found is None else found
         if np.shape(found) != (2 * players + 1,) or not all(0 <= p <= 1 for p in np.asarray(found, float)):
             raise ValueError(
                 f"{name} must be {2 * players + 1} probabilities for a group of {players}, got {found!r:.60}"
             )
         return tuple(found)
-    return NAMED[name] if name in NAMED else tuple(check_policy(name, load(field, name)))
+    return NAMED[name] if found is None else tuple(check_policy(name, found))
 
 
 def fixed(config: Config) -> Kind:

@@ -19,7 +19,7 @@ from lapg_rl.interop.host import Side
 from lapg_rl.learn.training_step import TrainState, initial_state
 from lapg_rl.models import memory_one
 from lapg_rl.models.forgetful import Forgetful
-from lapg_rl.play.company import fixed_strategy, forgets, kind_of, naive_copies
+from lapg_rl.play.company import Company, fixed_strategy, forgets, kind_of, naive_copies
 from lapg_rl.play.coplayers import AsEgo
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study.matches import Meeting
@@ -34,7 +34,8 @@ KINDS = ("meta", "fixed", "naive", AXELROD)
 class Entrant(NamedTuple):
     """A player: `policy` is a model (meta), probabilities (fixed), or initial models along a first axis (naive).
 
-    Of a script of a game, whose kind is its name, it is a model, too; of a player of Axelrod's its class.
+    Of a script of a game, whose kind is its name, it is a model, too; of a player of Axelrod's its class; of a kind of the
+    user's own, an address, how it is drawn: `(count, seat) -> identities`.
     """
 
     name: str
@@ -53,6 +54,8 @@ class Entrant(NamedTuple):
 
         Several of them in one group, by `seat`, start differently, in changing pairs.
         """
+        if is_address(self.kind):
+            return self.policy(count, seat)
         if self.kind == NAIVE:
             there, episode = len(jax.tree.leaves(self.policy)[0]), jnp.arange(count)
             drawn = (episode + seat * (1 + episode // there)) % there
@@ -135,7 +138,17 @@ def script(name: str, cfg: Config) -> Entrant:
 
 def named(name: str, cfg: Config) -> Entrant:
     """A fixed strategy, or a script of the run's game, by name. Raises ValueError as `fixed`, or where the game has none."""
-    return script(name, cfg) if name in scripts(cfg) else fixed(name, cfg.game.group or repeated_game(cfg.game))
+    if name in scripts(cfg):
+        return script(name, cfg)
+    if is_address(name):
+        fixed_strategy(name, cfg.game.players, "a co-player")  # which a function isn't
+    return fixed(name, cfg.game.group or repeated_game(cfg.game))
+
+
+def own_kind(name: str, cfg: Config, company: Company, key: Array) -> Entrant:
+    """The co-players that a function at an address draws for an agent in this company, each seat anew."""
+    kind = kind_of(cfg, name)
+    return Entrant(name, name, lambda count, seat: kind.draw(company, count, jax.random.fold_in(key, seat)))
 
 
 def naive_of(cfg: Config, state: TrainState, agent: int) -> Entrant:

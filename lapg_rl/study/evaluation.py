@@ -8,11 +8,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from lapg_rl.config import Config
 from lapg_rl.config.checks import check_draws, several
 from lapg_rl.config.groups import name_of
+from lapg_rl.config.loading import load
+from lapg_rl.config.tables import is_address
 from lapg_rl.envs.build import matrix_game
+from lapg_rl.play.company import Company
 from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants, intervals
 from lapg_rl.study.entrants import Entrant
@@ -44,7 +48,8 @@ def evaluate(
     Args:
         folder: a run folder.
         opponents: whom to meet instead: `naive`, names of fixed strategies or of scripts of the game, other run folders (all
-            their agents). In a group `naive` or a strategy in all other seats, or who sits there: `naive+alld`.
+            their agents), a kind of co-player of your own (`module:name`, as in `pool.coplayers`). In a group `naive`, a
+            strategy or a kind of your own in all other seats, or who sits there: `naive+alld`.
         meta_batch: independent meta-episodes a match; sizes within a meta-episode are those of the run.
         seed: another seed draws other games.
 
@@ -81,14 +86,12 @@ def evaluate(
         if opponents is None and dilemma:
             drawn = u_shaped(jax.random.uniform(jax.random.fold_in(own_key, 0), (meta_batch, 5)))
             played.append((index, CLOUD, Meeting(agent.ego(), "fixed", drawn, jax.random.fold_in(own_key, 1))))
+        company = Company(jnp.array(index), state.agents, state.naive_policies, state.frozen)
+        around = Around(cfg, naive, company, jax.random.fold_in(own_key, 0))
         for salt, other in enumerate(met, start=2):
-            salted = jax.random.fold_in(own_key, salt)
-            if isinstance(other, Seats):
-                seats = [(naive if one is LEARNERS else one, n) for one, n in other.seats]
-                played.append((index, other.name, entrants.meeting(agent, seats, meta_batch, salted)))
-                continue
-            other = naive if other is LEARNERS else other
-            played.append((index, other.name, entrants.meeting(agent, other, meta_batch, salted)))
+            others = [(around.who(one), n) for one, n in other.seats] if isinstance(other, Seats) else around.who(other)
+            play_key = jax.random.fold_in(own_key, salt)
+            played.append((index, other.name, entrants.meeting(agent, others, meta_batch, play_key)))
     tallies = dict(play_all(cfg, [meeting for *_, meeting in played], matches_at_once(cfg, meta_batch)))
     matches, lines = [], []
     for n, (index, name, _) in enumerate(played):
@@ -100,6 +103,21 @@ def evaluate(
     signatures = [(m.own.signature, m.agent) for m in matches if m.opponent == NAIVE]
     fits = [fit for s in signatures if dilemma and (fit := fit_extortion(dilemma, *s)) is not None]
     return Evaluation(int(state.update), meta_batch, seed, matches, lines, fits, cfg.pool.naive_start)
+
+
+class Around(NamedTuple):
+    """What the co-players of one agent depend on: the config, its naive learners, whom else it can meet, a key for draws."""
+
+    config: Config
+    naive: Entrant
+    company: Company
+    key: Array
+
+    def who(self, one: Entrant) -> Entrant:
+        """Who that is before this agent: naive learners and kinds of the user's own differ between agents."""
+        if one.policy is not None:
+            return one
+        return self.naive if one is LEARNERS else entrants.own_kind(one.name, self.config, self.company, self.key)
 
 
 class Seats(NamedTuple):
@@ -116,6 +134,8 @@ def _groups(opponents: Sequence[str] | None, cfg: Config, pool: Sequence[Entrant
     def entrant(name: str) -> Entrant:
         if name == NAIVE:
             return LEARNERS
+        if own := _own(name):
+            return own
         if game is None:
             raise ValueError(f"{name} is a strategy of a repeated group, but here game.kind = {cfg.game.kind}")
         return entrants.fixed(name, game)
@@ -157,8 +177,13 @@ def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
             entrants.check_seats(folder.name, cfg)
             met += entrants.agents(Path(name), label)
         else:
-            met.append(LEARNERS if name == NAIVE else entrants.named(name, cfg))
+            met.append(LEARNERS if name == NAIVE else _own(name) or entrants.named(name, cfg))
     return met
+
+
+def _own(name: str) -> Entrant | None:
+    """A kind of co-player of the user's own: an address of a function, not of probabilities."""
+    return Entrant(name, name, None) if is_address(name) and callable(load("an opponent", name)) else None
 
 
 def u_shaped(uniform: Any) -> Any:

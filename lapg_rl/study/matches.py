@@ -13,11 +13,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lapg_rl.config import Config, LearnerConfig, PoolConfig
+from lapg_rl.config.tables import is_address
 from lapg_rl.envs.build import bare_environment, environment
 from lapg_rl.interop.axelrod_players import AXELROD
 from lapg_rl.interop.host import host_batch
 from lapg_rl.machine.cache import make_room
-from lapg_rl.play.company import naive_learner, sizes
+from lapg_rl.play.company import kind_of, naive_learner, sizes
 from lapg_rl.play.coplayers import FixedStrategy, Group, MetaAgent
 from lapg_rl.play.metrics import measure
 from lapg_rl.play.rollout import Trajectory, mean_of_played, meta_batch
@@ -114,7 +115,7 @@ def what_matters(cfg: Config) -> Config:
 def coplayer_of(cfg: Config, kind: CoPlayers) -> Any:
     """How co-players of a kind play, or those in the seats of a group."""
     if isinstance(kind, str):
-        return _coplayers(cfg)[kind]
+        return kind_of(cfg, kind).coplayer if is_address(kind) else _coplayers(cfg)[kind]
     return Group(tuple(coplayer_of(cfg, one) for one, _ in kind), tuple(count for _, count in kind))
 
 
@@ -126,6 +127,12 @@ def play_of(cfg: Config, kind: CoPlayers, several: bool, partners: int = 0) -> A
     """
     function = _play(cfg, coplayer_of(cfg, kind), kind, partners)
     return eqx.filter_jit(eqx.filter_vmap(function) if several else function)
+
+
+def _read(cfg: Config, kind: CoPlayers) -> Config:
+    """What the play depends on: a function of the user's own, which draws co-players, may read the whole config."""
+    kinds = [kind] if isinstance(kind, str) else [one for one, _ in kind]
+    return cfg if any(map(is_address, kinds)) else what_matters(cfg)
 
 
 @functools.cache
@@ -162,12 +169,11 @@ def matches_at_once(cfg: Config, meta_batch: int) -> int:
 def play_all(cfg: Config, meetings: Sequence[Meeting], at_once: int = 1) -> Iterator[tuple[int, Tally]]:
     """Play meetings in the sizes of `cfg`: (index, tally) as they finish; those of one shape `at_once` at a time."""
     make_room()
-    cfg = what_matters(cfg)
-    tally = _tally(cfg)
+    plain, tally = what_matters(cfg), _tally(cfg)
     alike: dict[Any, list[int]] = {}
     for index, meeting in enumerate(meetings):
         if meeting.kind == AXELROD:
-            yield index, tally(host_batch(cfg, meeting.identities, meeting.policy, meeting.key, _coplayers(cfg)))
+            yield index, tally(host_batch(plain, meeting.identities, meeting.policy, meeting.key, _coplayers(plain)))
             continue
         alike.setdefault(_shape(meeting) if at_once > 1 else index, []).append(index)
     for indices in alike.values():
@@ -175,13 +181,13 @@ def play_all(cfg: Config, meetings: Sequence[Meeting], at_once: int = 1) -> Iter
             chunk = indices[start : start + at_once]
             if at_once == 1:
                 policy, kind, identities, key, partners = meetings[chunk[0]]
-                yield chunk[0], play_of(cfg, kind, False, partners)(policy, identities, key)
+                yield chunk[0], play_of(_read(cfg, kind), kind, False, partners)(policy, identities, key)
                 continue
             padded = (chunk * at_once)[:at_once]  # one compiled shape; what is played twice is dropped
             inputs = [(meetings[i].policy, meetings[i].identities, meetings[i].key) for i in padded]
             policies, identities, keys = jax.tree.map(lambda *x: jnp.stack(x), *inputs)
-            play = play_of(cfg, meetings[chunk[0]].kind, True, meetings[chunk[0]].partners)
-            tallies = play(policies, identities, keys)
+            _, kind, *_, partners = meetings[chunk[0]]
+            tallies = play_of(_read(cfg, kind), kind, True, partners)(policies, identities, keys)
             yield from ((i, jax.tree.map(lambda x, n=n: x[n], tallies)) for n, i in enumerate(chunk))
 
 

@@ -78,7 +78,7 @@ def check_player(name: str, cfg: Config) -> None:
     known = [NAIVE, *scripts(cfg), *strategies(game)]
     if name in known:
         return
-    if game is None and not cfg.game.is_custom:
+    if game is None and not cfg.game.is_custom and not tables.is_address(name):
         raise ValueError(tables.unknown(f"co-player {name!r} for game.kind = {cfg.game.kind}", name, known))
     if game is not None and name.startswith(PREFIX):
         check_game(name, game)
@@ -92,7 +92,7 @@ def check_player(name: str, cfg: Config) -> None:
 def check_in_group(name: str) -> None:
     """Refuse what is no co-player of a group. Raises ValueError with those that are."""
     if name not in (NAIVE, *GROUP_STRATEGIES) and (name.startswith(PREFIX) or not tables.is_address(name)):
-        known = f"{NAIVE}, {', '.join(GROUP_STRATEGIES)}, or an address of 2 n + 1 probabilities"
+        known = f"{NAIVE}, {', '.join(GROUP_STRATEGIES)}, or an address (2 n + 1 probabilities, or a kind of co-player)"
         raise ValueError(f"unknown co-player {name!r} for a group; known: {known}")
 
 

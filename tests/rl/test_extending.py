@@ -14,6 +14,7 @@ from lapg_rl.config import override, preset
 from lapg_rl.learn import rehearsal
 from lapg_rl.learn.training_step import make_train_step
 from lapg_rl.runs import loop, trust
+from lapg_rl.study.evaluation import evaluate
 from lapg_rl.study.results import collect
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
@@ -71,6 +72,48 @@ def test_a_strategy_of_yours_is_met_in_evaluations(here, capsys):
     assert main(["train", "ipd-shaping-small", "model.kind=tabular", *sizes, "--run", "run"]) == 0
     assert main(["evaluate", "run", "mine:FORGIVER", "--meta-batch", "2"]) == 0
     assert "mine:FORGIVER" in capsys.readouterr().out
+
+
+KINDS = """
+import jax.numpy as jnp
+import lapg_rl as rl
+from lapg_rl.play import company
+from mine import Copycat
+
+friends = lambda config: rl.Kind(Copycat(), lambda company, count, key: jnp.zeros(count))  # open with cooperation
+learners, pool = company.naive, company.meta
+"""
+
+
+def test_kinds_of_yours_play_as_the_same_ones_of_ours(here, monkeypatch):
+    (here / "kinds.py").write_text(KINDS)
+    monkeypatch.delitem(sys.modules, "kinds", raising=False)
+    monkeypatch.setenv("LAPG_TRUST", "kinds:friends,kinds:learners,kinds:pool")
+    small = [s for s in SMALL if not s.startswith("naive")]
+    alone = ["pool.naive_population=1", "pool.naive_start=static", "model.kind=tabular", "learner.memory=inner_episode"]
+    assert main(["train", "ipd-mixed-small", "pool.agents=2", *alone, *small, "--run", "run"]) == 0
+
+    def told(who):
+        return [(m.own, m.other) for m in evaluate("run", [who], meta_batch=3).matches]
+
+    assert told("kinds:friends") == told("tft") != told("kinds:learners")
+    assert told("kinds:learners") == told("naive")  # it learns, and starts from the population
+    assert told("kinds:pool")[1] == told("run")[2]  # the second agent's only co-player is the first
+
+
+def test_a_kind_of_yours_sits_in_groups_and_in_other_games(here, monkeypatch, capsys):
+    (here / "kinds.py").write_text(KINDS + "collectors = lambda config: company.kind_of(config, 'ac')")
+    monkeypatch.delitem(sys.modules, "kinds", raising=False)
+    monkeypatch.setenv("LAPG_TRUST", "kinds:learners,kinds:collectors")
+    small = ["updates=1", "meta_batch=4", "batch=2", "inner_episodes=2", "steps=3", "model.width=8", "--quiet"]
+    assert main(["train", "public-goods-small", "pool.naive_population=1", *small, "--run", "group"]) == 0
+    mine, theirs = (evaluate("group", [name], meta_batch=3).matches for name in ("kinds:learners+alld", "naive+alld"))
+    assert [(m.own, m.other) for m in mine] == [(m.own, m.other) for m in theirs]
+    assert main(["train", "coin-small", *small, "--run", "coin"]) == 0
+    mine, theirs = (evaluate("coin", [name], meta_batch=3).matches for name in ("kinds:collectors", "ac"))
+    assert [(m.own, m.other) for m in mine] == [(m.own, m.other) for m in theirs]
+    assert main(["tournament", "coin", "--with", "kinds:collectors", "--meta-batch", "2"]) == 2
+    assert "a kind of co-player, not a fixed strategy" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
