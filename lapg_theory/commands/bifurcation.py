@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     meta = pool(arguments, arguments.p_naive, arguments.nodes)
     found = bifurcation(meta, over=arguments.over, values=numbers("--values", arguments.values))
     report = {
-        "setting": setting(meta),
+        "setting": setting(meta, found.over),
         "over": found.over,
         "stable_range": {label: found.range(label) for label in LABELS},
         "neutral_range": {label: found.neutral(label) for label in LABELS},

@@ -59,7 +59,9 @@ def noise(game: MatrixGame) -> dict[str, float] | None:
 
 def heading(payoffs: Any, gamma: float | None, noise: dict[str, float] | None, learners: str = "") -> str:
     """The line that says which game a report is of."""
-    parts = [f"game (T, R, P, S) = {table(payoffs)}{learners}"] + [f"gamma {gamma:g}"] * (gamma is not None)
+    parts = [f"game (T, R, P, S) = {table(payoffs)}{learners}"]
+    if gamma is not None:
+        parts.append(f"gamma {gamma:g}")
     if noise:
         parts.append(f"execution error {noise['execution']:g}, perception error {noise['perception']:g}")
     return ", ".join(parts)

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
             "points of one pool with `lapg theory metagame`"
         )
     report = _simulate(arguments, meta, grid) if arguments.simulate else _map(meta, grid)
-    show({"setting": setting(meta)} | grid | report, arguments.json, _text)
+    show({"setting": setting(meta, "p_naive", arguments.over)} | grid | report, arguments.json, _text)
 
 
 def _map(meta: Any, grid: dict[str, Any]) -> dict[str, Any]:

@@ -29,19 +29,22 @@ def pool(arguments: argparse.Namespace, p_naive: float, nodes: int) -> MetaGame:
     return MetaGame(game(arguments), p_naive=p_naive, nodes=nodes, normalize=not arguments.raw, **named)
 
 
-def setting(meta: MetaGame) -> dict[str, Any]:
-    """What a pool's report is of, as plain data."""
-    named = {
-        name: getattr(meta, name) for name in ("p_naive", "weighting", "updates", "rate", "spread", "nodes", "seed")
-    }
-    return {"payoffs": list(map(float, meta.game.trps)), "gamma": meta.gamma, "noise": noise(meta.game)} | named
+def setting(meta: MetaGame, *over: str) -> dict[str, Any]:
+    """What a pool's report is of, as plain data, without what varies in it: the parameters that it goes `over`."""
+    names = ("gamma", "p_naive", "weighting", "updates", "rate", "spread", "nodes", "seed")
+    named = {"payoffs": list(map(float, meta.game.trps)), "noise": noise(meta.game)}
+    named |= {name: getattr(meta, name) for name in names}
+    raw = set() if meta.normalize else {"rate"}
+    keys = {"p_naive": {"p_naive"}, "eta": {"rate"}, "tau": {"rate"}, "gamma": {"gamma"} | raw}
+    varies = set().union(*(keys[name] for name in over))
+    return {name: value for name, value in named.items() if name not in varies}
 
 
 def said(report: dict[str, Any]) -> list[str]:
     """The lines of a report that say what it is of; what varies in it is said by its table."""
-    s, over = report["setting"], report.get("over")
-    rate = "" if over == "eta" else f" of rate {s['rate']:g} on returns per step"
-    learners = [] if over == "tau" else [f"{s['updates']} updates{rate}"]
-    learners += [] if "p_naive" in (*report, over) else [f"{s['p_naive']:g} of the pool"]
-    game = heading(s["payoffs"], None if over == "gamma" else s["gamma"], s["noise"])
-    return [game, f"naive learners: {', '.join(learners)}"] if learners else [game]
+    s = report["setting"]
+    rate = f" of rate {s['rate']:g} on returns per step" if "rate" in s else ""
+    learners = [f"{s['updates']} updates{rate}"]
+    learners += [f"{s['p_naive']:g} of the pool"] if "p_naive" in s else []
+    game = heading(s["payoffs"], s.get("gamma"), s["noise"])
+    return [game, f"naive learners: {', '.join(learners)}"]

@@ -251,11 +251,17 @@ def test_ess_says_who_breaks_a_strategy(capsys):
         ),
         ("evolution --type tft", "naive learners: 5 updates of rate 4 on returns per step, 0.9 of the pool"),
         ("bifurcation --over eta --values 4,5", "naive learners: 5 updates, 0.5 of the pool"),
-        ("phase --values 2 --p-naive 0.5", ""),
+        ("phase --values 2 --p-naive 0.5", "naive learners: 5 updates"),
+        ("phase --over gamma --values 0.9 --p-naive 0.5", "naive learners: 5 updates of rate 4 on returns per step"),
+        ("phase --over gamma --raw --values 0.9 --p-naive 0.5", "naive learners: 5 updates"),
     ],
 )
-def test_a_table_says_what_it_is_of(line, says, capsys):
-    assert main(["theory", *line.split(), *POOL, "--payoffs", "5,3,1,0"]) == 0
+def test_a_table_says_what_it_is_of_but_for_what_varies(line, says, capsys):
+    asked = ["theory", *line.split(), *POOL, "--payoffs", "5,3,1,0"]
+    assert main(asked) == 0
     first, second, *_ = capsys.readouterr().out.splitlines()
-    assert first == "game (T, R, P, S) = (5, 3, 1, 0), gamma 0.99"
-    assert second.startswith(says) and ("learners" in second) == bool(says)
+    gamma = "" if "--over gamma" in line else ", gamma 0.99"
+    assert (first, second) == (f"game (T, R, P, S) = (5, 3, 1, 0){gamma}", says)
+    assert main([*asked, "--json"]) == 0
+    setting = json.loads(capsys.readouterr().out)["setting"]
+    assert [name in setting for name in ("gamma", "rate", "p_naive")] == [bool(gamma), "rate" in says, "pool" in says]
