@@ -6,7 +6,6 @@ rest of their look. `save` writes what a paper takes.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,8 +24,8 @@ Runs = Result | str | Path | Iterable[Result | str | Path]
 
 
 def training(
-    runs: Runs, metric: str = "reward_vs_naive", *, prediction: Prediction | None = None, ax: Any = None
-) -> Any:
+    runs: Runs, metric: str = "reward_vs_naive", *, prediction: Prediction | None = None, ax: look.Axes | None = None
+) -> look.Axes:
     """A metric against the update: a line an estimator, the mean over its runs, and the range from lowest to highest.
 
     Args:
@@ -46,7 +45,7 @@ def training(
     return ax
 
 
-def each_run(runs: Runs, metric: str = "reward_vs_naive", *, ax: Any = None) -> Any:
+def each_run(runs: Runs, metric: str = "reward_vs_naive", *, ax: look.Axes | None = None) -> look.Axes:
     """A metric against the update, one line a run: where runs end in one of several ways, a mean shows none of them.
 
     Args:
@@ -66,7 +65,9 @@ def each_run(runs: Runs, metric: str = "reward_vs_naive", *, ax: Any = None) -> 
     return ax
 
 
-def path(runs: Runs, x: str = "reward_vs_naive", y: str = "reward_vs_meta", *, mean: int = 10, ax: Any = None) -> Any:
+def path(
+    runs: Runs, x: str = "reward_vs_naive", y: str = "reward_vs_meta", *, mean: int = 10, ax: look.Axes | None = None
+) -> look.Axes:
     """One metric against another in the course of training, a line a run, to a dot where it ends.
 
     Args:
@@ -102,7 +103,7 @@ def path(runs: Runs, x: str = "reward_vs_naive", y: str = "reward_vs_meta", *, m
     return ax
 
 
-def meta_episode(runs: Runs, what: str = "cooperation", *, ax: Any = None) -> Any:
+def meta_episode(runs: Runs, what: str = "cooperation", *, ax: look.Axes | None = None) -> look.Axes:
     """What evaluated agents and their naive co-players do from one inner episode to the next; runs of one estimator.
 
     Args:
@@ -131,7 +132,7 @@ def meta_episode(runs: Runs, what: str = "cooperation", *, ax: Any = None) -> An
     return ax
 
 
-def signature(runs: Runs, *, prediction: Prediction | None = None, ax: Any = None) -> Any:
+def signature(runs: Runs, *, prediction: Prediction | None = None, ax: look.Axes | None = None) -> look.Axes:
     """How often evaluated agents cooperate with naive learners at the start and after each joint action, by estimator.
 
     Example:
@@ -145,7 +146,7 @@ def signature(runs: Runs, *, prediction: Prediction | None = None, ax: Any = Non
     return ax
 
 
-def cross_play(played: Tournament, *, ax: Any = None) -> Any:
+def cross_play(played: Tournament, *, ax: look.Axes | None = None) -> look.Axes:
     """Who earns how much from whom in a tournament: blue more, red less than what mutual defection yields.
 
     Example:

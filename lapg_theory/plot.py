@@ -28,7 +28,7 @@ from lapg_theory.zd.polygon import payoff_polygon
 STYLE = look.STYLE
 
 
-def payoffs(game: MatrixGame, policy: Any, horizon: Horizon, *, n: int = 300, ax: Any = None) -> Any:
+def payoffs(game: MatrixGame, policy: Any, horizon: Horizon, *, n: int = 300, ax: look.Axes | None = None) -> look.Axes:
     """Payoffs per step that a policy leaves to be had, in the polygon of what the game allows; a line where it enforces one.
 
     Args:
@@ -57,7 +57,7 @@ def payoffs(game: MatrixGame, policy: Any, horizon: Horizon, *, n: int = 300, ax
     return ax
 
 
-def phase(found: AttractorMap, *, ax: Any = None) -> Any:
+def phase(found: AttractorMap, *, ax: look.Axes | None = None) -> look.Axes:
     """Which of defection, extortion and cooperation are fixed points, over both parameters of an attractor map.
 
     Example:
@@ -90,8 +90,11 @@ def phase(found: AttractorMap, *, ax: Any = None) -> Any:
 
 
 def bifurcation(
-    found: Bifurcation, what: Literal["self_play", "versus_naive", "naive_gets"] = "self_play", *, ax: Any = None
-) -> Any:
+    found: Bifurcation,
+    what: Literal["self_play", "versus_naive", "naive_gets"] = "self_play",
+    *,
+    ax: look.Axes | None = None,
+) -> look.Axes:
     """What agents earn at every fixed point along a parameter: filled where it is stable, pale where neutral, open where not.
 
     Args:
@@ -118,7 +121,7 @@ def bifurcation(
     return ax
 
 
-def basins(found: Basins, *, ax: Any = None) -> Any:
+def basins(found: Basins, *, ax: look.Axes | None = None) -> look.Axes:
     """How often pairs of agents end in each way, with 95 % intervals.
 
     Example:
@@ -136,7 +139,7 @@ def basins(found: Basins, *, ax: Any = None) -> Any:
     return ax
 
 
-def course(found: Course, *, ax: Any = None) -> Any:
+def course(found: Course, *, ax: look.Axes | None = None) -> look.Axes:
     """What agents earn from naive learners and among each other as they learn: a line a run, coloured by its end.
 
     Args:
@@ -160,8 +163,8 @@ def course(found: Course, *, ax: Any = None) -> Any:
 
 
 def portrait(
-    pool: MetaGame, plane: Literal["reactive", "edge"] = "reactive", *, points: int = 21, ax: Any = None
-) -> Any:
+    pool: MetaGame, plane: Literal["reactive", "edge"] = "reactive", *, points: int = 21, ax: look.Axes | None = None
+) -> look.Axes:
     """The directions of learning in self-play on a plane of policies, of any game.
 
     On "reactive" the policies are (x, x, y, x, y): cooperate with probability x after the other cooperated and at the start, y
@@ -196,7 +199,7 @@ def portrait(
     return ax
 
 
-def simplex(types: Population, *, points: int = 12, ax: Any = None) -> Any:
+def simplex(types: Population, *, points: int = 12, ax: look.Axes | None = None) -> look.Axes:
     """The replicator dynamics of three types on the triangle of their shares, with the mixtures at rest (filled: stable).
 
     Args:

@@ -4,9 +4,14 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lapg_theory.game.numbers import check_number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes as Axes
+else:  # whoever draws nothing imports no matplotlib
+    Axes = Any
 
 #: Okabe & Ito 2008.
 BLUE, ORANGE, GREEN, PINK, SKY, AMBER = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
@@ -98,7 +103,7 @@ def save(ax: Any, path: str | Path, width: Any = None) -> Path:
     return path
 
 
-def single(axes: Any = None) -> Any:
+def single(axes: Axes | None = None) -> Axes:
     """These axes, or new ones of a figure of their own."""
     return panels(1, 1, 4.8, 3.6)[1][0][0] if axes is None else axes
 
