@@ -22,9 +22,9 @@ from lapg_rl.study import entrants, intervals
 from lapg_rl.study.entrants import Entrant
 from lapg_rl.study.intervals import short
 from lapg_rl.study.matches import Meeting, describe, discrepancies, matches_at_once, play_all
-from lapg_rl.study.names import GROUP_STRATEGIES, NAIVE, check_opponents, scripts, seats_of, strategies
+from lapg_rl.study.names import NAIVE, check_opponents, scripts, seats_of, strategies
 from lapg_rl.study.records import Evaluation, ExtortionFit, Match, PayoffLine
-from lapg_theory.game import MatrixGame, check_count, nearest_extortioner
+from lapg_theory.game import GROUP_NAMED, MatrixGame, check_count, nearest_extortioner
 
 #: Evaluations draw from keys that no training step uses: `fold_in(run key, KEY_OFFSET + seed)`.
 KEY_OFFSET = 2**31
@@ -142,7 +142,7 @@ def _groups(opponents: Sequence[str] | None, cfg: Config, pool: Sequence[Entrant
 
     if opponents is not None:
         return [Seats(name, [(entrant(one), n) for one, n in seats_of(name, others)]) for name in opponents]
-    found = [Seats(name, [(entrant(name), others)]) for name in (NAIVE, *(GROUP_STRATEGIES if game else ()))]
+    found = [Seats(name, [(entrant(name), others)]) for name in (NAIVE, *(GROUP_NAMED if game else ()))]
     found += [Seats(agent.name, [(agent, others)]) for agent in pool]
     for members in cfg.groups.values():
         if set(members) == {NAIVE, "meta"}:

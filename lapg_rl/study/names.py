@@ -8,7 +8,7 @@ from lapg_rl.config import Config, tables
 from lapg_rl.interop.axelrod_players import PREFIX, check_game, find_player
 from lapg_rl.runs import files
 from lapg_rl.runs.folder import RunFolder
-from lapg_theory.game import NAMED, AnonymousGame, MatrixGame, NormalFormGame
+from lapg_theory.game import GROUP_NAMED, NAMED, AnonymousGame, MatrixGame, NormalFormGame
 from lapg_theory.game.extortion import EXTORTIONER
 from lapg_theory.game.strategies import hint
 
@@ -16,8 +16,6 @@ NAIVE = "naive"
 ALWAYS = re.compile(r"always-(\d{1,2})")
 #: The fixed strategies that every evaluation of a dilemma meets: the named ones, and an extortioner.
 STRATEGIES = (*NAMED, "zd-extort-3")
-#: The fixed strategies that every evaluation of a group meets.
-GROUP_STRATEGIES = ("allc", "alld", "tft", "grim", "random")
 #: Of a group: so many seats, and who sits there.
 _PART = re.compile(r"(\d{0,2})([^\d].*)")
 
@@ -29,7 +27,7 @@ def strategies(game: MatrixGame | NormalFormGame | AnonymousGame | None) -> tupl
     if isinstance(game, MatrixGame):
         return STRATEGIES if game.is_dilemma else tuple(NAMED)
     if isinstance(game, AnonymousGame):
-        return GROUP_STRATEGIES
+        return GROUP_NAMED
     return (*(f"always-{action}" for action in range(game.actions[0])), "random")
 
 
@@ -91,8 +89,8 @@ def check_player(name: str, cfg: Config) -> None:
 
 def check_in_group(name: str) -> None:
     """Refuse what is no co-player of a group. Raises ValueError with those that are."""
-    if name not in (NAIVE, *GROUP_STRATEGIES) and (name.startswith(PREFIX) or not tables.is_address(name)):
-        known = f"{NAIVE}, {', '.join(GROUP_STRATEGIES)}, or an address (2 n + 1 probabilities, or a kind of co-player)"
+    if name not in (NAIVE, *GROUP_NAMED) and (name.startswith(PREFIX) or not tables.is_address(name)):
+        known = f"{NAIVE}, {', '.join(GROUP_NAMED)}, or an address (2 n + 1 probabilities, or a kind of co-player)"
         raise ValueError(f"unknown co-player {name!r} for a group; known: {known}")
 
 

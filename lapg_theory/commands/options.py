@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from lapg_theory.game import MatrixGame, named_policy, symmetric_game
+from lapg_theory.game import AnonymousGame, MatrixGame, group_strategy, named_policy, public_goods, symmetric_game
+
+PAYOFFS = "2,1,0,-1"
+FACTOR = 1.6
 
 
 def add_game(parser: argparse.ArgumentParser, column: bool = False) -> None:
     """Declare `--payoffs`, `--json`, and where games of two different sides make sense `--column-payoffs`."""
-    parser.add_argument("--payoffs", default="2,1,0,-1", metavar="T,R,P,S", help="default %(default)s")
+    parser.add_argument("--payoffs", metavar="T,R,P,S", help=f"default {PAYOFFS}")
     if column:
         text = "the other player's, own view (default: the same)"
         parser.add_argument("--column-payoffs", metavar="T,R,P,S", help=text)
@@ -27,11 +30,31 @@ def add_game(parser: argparse.ArgumentParser, column: bool = False) -> None:
 
 def game(arguments: argparse.Namespace) -> MatrixGame:
     """The 2x2 game that the options describe."""
-    row = symmetric_game(*_four("--payoffs", arguments.payoffs)).noisy(*_noise(getattr(arguments, "noise", "0")))
+    row = symmetric_game(*_four("--payoffs", arguments.payoffs or PAYOFFS)).noisy(*_noise(arguments.noise))
     if getattr(arguments, "column_payoffs", None) is None:
         return row
     other = symmetric_game(*_four("--column-payoffs", arguments.column_payoffs))
     return MatrixGame(row.row, other.column, "asymmetric game", row.noise)
+
+
+def add_group(parser: argparse.ArgumentParser) -> None:
+    """Declare `--players` and `--factor`, for commands that also know groups."""
+    parser.add_argument("--players", type=int, metavar="N", help="groups of N play a public goods game instead")
+    parser.add_argument(
+        "--factor", type=float, metavar="R", help=f"contributions of 1 times R are shared (default {FACTOR:g})"
+    )
+
+
+def game_or_group(arguments: argparse.Namespace) -> MatrixGame | AnonymousGame:
+    """The 2x2 game that the options describe, or the public goods game."""
+    if arguments.players is None:
+        if arguments.factor is not None:
+            raise ValueError(f"--factor {arguments.factor:g} is of a public goods game; say of how many with --players")
+        return game(arguments)
+    if arguments.payoffs is not None:
+        raise ValueError(f"--players {arguments.players} is about a public goods game, got --payoffs as well; give one")
+    factor = FACTOR if arguments.factor is None else arguments.factor
+    return public_goods(arguments.players, factor).noisy(*_noise(arguments.noise))
 
 
 def _four(option: str, text: str) -> tuple[float, float, float, float]:
@@ -52,14 +75,15 @@ def _noise(text: str) -> list[float]:
     return chances
 
 
-def noise(game: MatrixGame) -> dict[str, float] | None:
+def noise(game: MatrixGame | AnonymousGame) -> dict[str, float] | None:
     """The noise of a game as plain data."""
     return None if game.noise is None else dataclasses.asdict(game.noise)
 
 
 def heading(payoffs: Any, gamma: float | None, noise: dict[str, float] | None, learners: str = "") -> str:
-    """The line that says which game a report is of."""
-    parts = [f"game (T, R, P, S) = {table(payoffs)}{learners}"]
+    """The line that says which game a report is of: by its payoffs, or in words."""
+    game = payoffs if isinstance(payoffs, str) else f"game (T, R, P, S) = {table(payoffs)}"
+    parts = [game + learners]
     if gamma is not None:
         parts.append(f"gamma {gamma:g}")
     if noise:
@@ -72,21 +96,24 @@ def table(payoffs: Any) -> str:
     return f"({', '.join(f'{x:g}' for x in payoffs)})"
 
 
-def policy(option: str, text: str, played: MatrixGame) -> list[float]:
-    """A named strategy in this game, or five probabilities of cooperating after s0,CC,CD,DC,DD."""
+def policy(option: str, text: str, played: MatrixGame | AnonymousGame) -> list[float]:
+    """A named strategy in this game, or five probabilities of cooperating after s0,CC,CD,DC,DD; in a group 2 n + 1."""
+    group = isinstance(played, AnonymousGame)
+    count, order = (2 * played.players + 1, "s0, C and D by who else cooperated") if group else (5, "s0,CC,CD,DC,DD")
+    said = {5: "five"}.get(count, str(count))
     if "," not in text:
         try:
-            return list(named_policy(played, text))
+            return list(group_strategy(text, played.players) if group else named_policy(played, text))
         except ValueError as error:
             what = " Or give" if str(error).endswith("?") else "; or give"
-            raise ValueError(f"{option}: {error}{what} five probabilities, s0,CC,CD,DC,DD") from None
+            raise ValueError(f"{option}: {error}{what} {said} probabilities, {order}") from None
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         values = []
-    if len(values) != 5 or not all(0 <= x <= 1 for x in values):
+    if len(values) != count or not all(0 <= x <= 1 for x in values):
         raise ValueError(
-            f"{option} takes the name of a strategy, or five probabilities in [0, 1] (s0,CC,CD,DC,DD), got {text!r}"
+            f"{option} takes the name of a strategy, or {said} probabilities in [0, 1] ({order}), got {text!r}"
         )
     return values
 

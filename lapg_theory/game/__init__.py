@@ -45,6 +45,7 @@ from lapg_theory.game.stochastic import ecological_public_good as ecological_pub
 from lapg_theory.game.strategies import ALLC as ALLC
 from lapg_theory.game.strategies import ALLD as ALLD
 from lapg_theory.game.strategies import GRIM as GRIM
+from lapg_theory.game.strategies import GROUP_NAMED as GROUP_NAMED
 from lapg_theory.game.strategies import GTFT as GTFT
 from lapg_theory.game.strategies import NAMED as NAMED
 from lapg_theory.game.strategies import TFT as TFT

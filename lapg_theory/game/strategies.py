@@ -85,6 +85,10 @@ def hint(name: str, others: Iterable[str] = ()) -> str:
     return f"did you mean {' or '.join(found)}?" if found else f"known: {', '.join(known)} or another factor"
 
 
+#: The names that `group_strategy` knows.
+GROUP_NAMED = ("allc", "alld", "tft", "grim", "random")
+
+
 def group_strategy(name: str, players: Any) -> tuple[float, ...]:
     """A named strategy for an anonymous group: 2 n + 1 probabilities in the order that `AnonymousGame` gives.
 

@@ -23,9 +23,8 @@ from lapg_rl.play.metrics import describe_play
 from lapg_rl.play.rollout import meta_batch
 from lapg_rl.runs.loop import train
 from lapg_rl.study import records
-from lapg_rl.study.names import GROUP_STRATEGIES
 from lapg_theory.exact.precision import float64
-from lapg_theory.game import group_strategy, normal_form, public_goods
+from lapg_theory.game import GROUP_NAMED, group_strategy, normal_form, public_goods
 
 GAME = public_goods(3, factor=2.0)
 TABLE = normal_form(GAME).payoffs
@@ -267,7 +266,7 @@ def test_a_run_in_groups_is_evaluated_reported_watched_and_compared(run, tmp_pat
     met = [match.opponent for match in evaluation.matches if match.agent == 0]
     assert met == [
         "naive",
-        *GROUP_STRATEGIES,
+        *GROUP_NAMED,
         "agent 0",
         "agent 1",
         "agent 2",

@@ -178,6 +178,10 @@ REFUSALS = {
         ["basins", "--p-naive", "0.5", "--payoffs", "2,0,1,-1"],
         "R > P, got R = 0.0, P = 1.0",
     ),
+    "two games": (["ess", "tft", "--players", "3", "--payoffs", "2,1,0,-1"], "got --payoffs as well; give one"),
+    "a factor for two": (["ess", "tft", "--factor", "2"], "say of how many with --players"),
+    "a strategy for two": (["ess", "wsls", "--players", "3"], "or give 7 probabilities"),
+    "a policy for two": (["ess", "1,1,0,0,0", "--players", "3"], "7 probabilities in [0, 1]"),
     "policy": (["basins", "--p-naive", "0.5", "--start", "1,1,0,2,0"], "five probabilities in [0, 1]"),
     "no steps": (["basins", "--p-naive", "0.5", "--steps", "-1"], "steps must be an integer >= 0, got -1"),
     "start on the boundary": (["phase", "--simulate", "--start", "1,2,0,0,0"], "--start takes the name of a strategy"),
@@ -238,6 +242,20 @@ def test_ess_says_who_breaks_a_strategy(capsys):
     assert told == [
         "game (T, R, P, S) = (2, 1, 0, -1), gamma 0.99, execution error 0.1, perception error 0",
         "evolutionarily stable against 31 others",
+    ]
+
+
+def test_ess_in_groups(capsys):
+    group = ["--players", "3", "--factor", "2", "--gamma", "0.2"]
+    found = ask(capsys, "ess", "tft", "--against", "alld", *group)
+    # two proportional tit-for-tats cooperate with chances 1, 1/2, 1/4, ... beside a defector, who gets 2/3 from each
+    assert (found["invader"], found["gain"]) == ("alld", pytest.approx(0.8 * (4 / 3) / (1 - 0.2 / 2) - 1))
+    assert (found["players"], found["factor"]) == (3, 2)
+    assert ask(capsys, "ess", "tft", *group[:-1], "0.9")["neutral"] == ["allc", "grim"]
+    assert main(["theory", "ess", "alld", "--players", "4", "--noise", "0.1"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "public goods game of 4 players, factor 1.6, gamma 0.99, execution error 0.1, perception error 0",
+        "evolutionarily stable against 4 others",
     ]
 
 
