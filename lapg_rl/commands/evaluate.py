@@ -2,16 +2,18 @@
 
 import argparse
 import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from lapg_rl.config import tables
 from lapg_rl.config.checks import check_draws
-from lapg_rl.runs import trust
+from lapg_rl.runs import files, trust
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import records
 from lapg_rl.study.names import check_opponents
 from lapg_rl.study.records import Evaluation, Match, Player
+from lapg_rl.study.results import opened
 from lapg_theory.game import check_count
 from lapg_theory.game.show import state_names
 
@@ -51,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     trust.allow(*(name for name in arguments.opponents if tables.is_address(name)))  # what is named is allowed
     check_count("--meta-batch", arguments.meta_batch)  # every mistake in the arguments is told before JAX is imported
     check_draws("--seed", arguments.seed)
+    packed, folder = files.archive_of(folder), opened(folder)
     check_opponents(arguments.opponents, RunFolder(folder).check_trained())
     from lapg_rl.study.evaluation import evaluate
 
@@ -59,12 +62,15 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.out:
             records.write(evaluation, arguments.out)
         if opponents is None:
-            records.save(evaluation, folder)
+            if not packed:
+                records.save(evaluation, folder)
+            elif not arguments.out:
+                print(f"{packed} stays as it is; --out FILE keeps the evaluation", file=sys.stderr)
     finally:  # and shown where it can't be kept
         if arguments.json:
             print(records.compact(dataclasses.asdict(evaluation)), flush=True)
         elif not arguments.quiet:
-            print(table(folder, evaluation), flush=True)
+            print(table(arguments.run_folder, evaluation), flush=True)
     return 0
 
 

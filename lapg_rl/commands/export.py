@@ -28,8 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write both files and say so."""
     from lapg_rl.runs.folder import RunFolder
+    from lapg_rl.study.results import opened
 
-    RunFolder(arguments.run_folder).check_trained()  # told before JAX is imported
+    RunFolder(opened(arguments.run_folder)).check_trained()  # told before JAX is imported
     from lapg_rl.interop.numpy_export import export_numpy
 
     path = export_numpy(arguments.run_folder, arguments.out, arguments.agent)

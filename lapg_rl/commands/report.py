@@ -19,6 +19,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--findings", type=Path, metavar="FILE.md", help="also the table of findings, with links")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="also the overview figure: .svg, .png or .pdf")
     parser.add_argument("--export", type=Path, metavar="DIR", help="also small copies of the runs, without checkpoints")
+    parser.add_argument(
+        "--agents", action="store_true", help="copies of --export hold the trained agents, and can play"
+    )
     parser.add_argument("--quiet", action="store_true", help="don't say what is being done")
     parser.add_argument("--json", action="store_true", help="print JSON: the files written and the table of results")
     parser.add_argument("--quick", action="store_true", help="use what the folders hold: no evaluation, no prediction")
@@ -28,6 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Complete the run folders, then write what was asked for."""
     if arguments.figure and arguments.figure.suffix not in (".svg", ".png", ".pdf"):
         raise ValueError(f"--figure must end in .svg, .png or .pdf, got {arguments.figure}")
+    if arguments.agents and not arguments.export:
+        raise ValueError("--agents is about the copies of --export; give --export DIR, too")
     for folder in runs_in(arguments.runs):
         if not (folder / "config.toml").is_file():
             RunFolder(folder).config()  # refuses it before JAX is imported
@@ -40,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         figure=arguments.figure,
         table=arguments.findings,
         copies=arguments.export,
+        agents=arguments.agents,
         say=lambda text: None if arguments.quiet else print(text, file=sys.stderr),
     )
     if arguments.json:

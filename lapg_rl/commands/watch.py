@@ -8,6 +8,7 @@ from typing import Any
 from lapg_rl.config.checks import check_draws
 from lapg_rl.runs import files
 from lapg_rl.runs.folder import RunFolder
+from lapg_rl.study.results import opened
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,11 +34,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Record, print, write."""
     check_draws("--seed", arguments.seed)
-    RunFolder(arguments.run_folder).check_trained()  # before JAX is imported
+    folder = opened(arguments.run_folder)
+    RunFolder(folder).check_trained()  # before JAX is imported
+    if not arguments.out and files.archive_of(arguments.run_folder):
+        raise ValueError(f"{arguments.run_folder} stays as it is; say with --out DIR where the episode goes")
     from lapg_rl.reports import courses, episodes
 
     episode = episodes.record(
-        arguments.run_folder,
+        folder,
         arguments.opponent,
         agent=arguments.agent,
         inner_episode=arguments.inner_episode,

@@ -15,6 +15,7 @@ from lapg_rl.envs.build import environment
 from lapg_rl.interop import numpy_player
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study.agents import load
+from lapg_rl.study.results import opened
 
 #: Operations without settings: JAX's name -> the player's.
 PLAIN = {
@@ -193,7 +194,7 @@ def export_numpy(run: str | Path, path: str | Path, agent: int = 0) -> Path:
     path = Path(path)
     if path.suffix != ".npz":
         raise ValueError(f"an exported agent is a NumPy archive, so its name must end with .npz, got {path}")
-    policy, folder = load(run, agent), RunFolder(run)
+    policy, folder = load(run, agent), RunFolder(opened(run))
     start, structure = jax.tree.flatten(policy.initial_state())
     size = environment(folder.trusted_config()).observation_size
 

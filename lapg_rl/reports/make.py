@@ -27,6 +27,7 @@ def report(
     figure: str | Path | None = None,
     table: str | Path | None = None,
     copies: str | Path | None = None,
+    agents: bool = False,
     say: Say = _silent,
 ) -> list[Path]:
     """Turn run folders into one HTML page, with a table of results beside it (JSON and Markdown); the files written.
@@ -38,6 +39,7 @@ def report(
         figure: write the overview figure there, too: .svg, .png or .pdf.
         table: write the table of findings there, too, as Markdown with links.
         copies: a folder for small copies of the runs, without checkpoints.
+        agents: copies hold the trained agents and can play, see `export`.
         say: told what is being done.
 
     Raises:
@@ -63,7 +65,7 @@ def report(
         Path(table).write_text(text, encoding="utf-8")
         written.append(Path(table))
     if copies:
-        export([result.path for result in results], Path(copies))
+        export([result.path for result in results], Path(copies), agents=agents)
         written.append(Path(copies))
     return written
 

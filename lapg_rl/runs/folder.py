@@ -38,6 +38,7 @@ class RunFolder:
         self.metrics_file = self.path / "metrics.jsonl"
         self.provenance_file = self.path / "provenance.jsonl"
         self.checkpoints = self.path / "checkpoints"
+        self.kept_agents = self.path / "agents"  # of a copy: checkpoints that hold the agents alone
         self.lock: Lock | None = None
 
     def __repr__(self) -> str:
@@ -151,12 +152,39 @@ class RunFolder:
 
         return checkpoint.load(steps.folder(self.checkpoints, update), state.fresh_state(cfg))
 
+    @property
+    def played(self) -> Path:
+        """Where the checkpoints lie whose agents play: of a copy without others, those that hold the agents alone."""
+        copied = steps.folders(self.kept_agents) and not steps.folders(self.checkpoints)
+        return self.kept_agents if copied else self.checkpoints
+
     def final_state(self) -> "TrainState":
-        """The state to evaluate. Raises ValueError where the run has no sound checkpoint of a trained state."""
-        state = self.newest_state(self.check_trained())
+        """The state to evaluate; of a copy that holds the agents alone, with fresh optimisers.
+
+        Raises:
+            ValueError: where the run has no sound checkpoint of a trained state.
+        """
+        cfg = self.check_trained()
+        state = self.newest_state(cfg) if self.played == self.checkpoints else self._with_kept_agents(cfg)
         if state is None or not int(state.update):
             raise self._untrained()
         return state
+
+    def keep_agents(self, copy: Path) -> None:
+        """Write what plays of the newest checkpoint into a copy of the run, in place of what is there."""
+        from lapg_rl.runs import checkpoint
+
+        state, folder = self.final_state(), RunFolder(copy).kept_agents
+        checkpoint.write(folder, int(state.update), {"agents": state.agents}, config.to_dict(self.config()))
+
+    def _with_kept_agents(self, cfg: Config) -> "TrainState | None":
+        from lapg_rl.runs import checkpoint, state
+
+        fresh = state.fresh_state(cfg)
+        if (found := checkpoint.newest_folder(self.kept_agents, {"agents": fresh.agents})) is None:
+            return None
+        self.check_same(checkpoint.meta_of(found[0])["config"], cfg, f"the agents {found[0].name}")
+        return fresh._replace(agents=found[1]["agents"], update=fresh.update + steps.updates(found[0]))
 
     def check_trained(self) -> Config:
         """The configuration of a run to be played; refuses what needs no JAX to be told.
@@ -165,14 +193,15 @@ class RunFolder:
             ValueError: where there is no run, none that may be played (see `trusted_config`), or no checkpoint after update 0.
         """
         cfg = self.trusted_config()
-        if not any(map(steps.updates, steps.folders(self.checkpoints))):
+        if not any(map(steps.updates, steps.folders(self.played))):
             raise self._untrained()
         return cfg
 
     def _untrained(self) -> ValueError:
         if self.metrics_file.exists() and not self.checkpoints.exists():
             return ValueError(
-                f"{self.path} has no checkpoints: it is a copy, as archives hold them; name the run itself"
+                f"{self.path} has no checkpoints: it is a copy without agents (`lapg report RUN --export DIR --agents` keeps "
+                "them); name the run itself"
             )
         return ValueError(
             f"{self.path} has no sound checkpoint yet; train it with `lapg train --resume {shlex.quote(str(self.path))}`"
@@ -276,6 +305,11 @@ def opened(cfg: Config, path: str | Path) -> Iterator[RunFolder]:
             run.path.mkdir(parents=True, exist_ok=True)
             run.lock = lock.enter_context(locked(run.path))
             there = run.config() if run.config_file.exists() or run.config_file.is_symlink() else None
+            if there is not None and run.played == run.kept_agents:
+                raise ValueError(
+                    f"{run.path} is a copy whose agents play but can't go on; resume the run itself, or start another from its "
+                    f"agents: `lapg train --config {shlex.quote(str(run.config_file))} --from {shlex.quote(str(run.path))}`"
+                )
             if there is None or longer(there, cfg):
                 if there is not None:  # told before it is so: a config that is longer than that was edited
                     run.append(run.provenance_file, {"config": config.to_dict(cfg), "lengthened": True})

@@ -55,7 +55,7 @@ def read(cfg: Config, field: str) -> Parent:
             f"pool.agents={there}"
         )
     chosen = jnp.arange(there) if agent is None else jnp.array([agent])
-    meta = checkpoint.meta_of(checkpoint.folder(run.checkpoints, int(state.update)))
+    meta = checkpoint.meta_of(checkpoint.folder(run.played, int(state.update)))
     record = {"role": field, "run": str(run.path.resolve()), "agent": agent}
     record |= {"by": named} if isinstance(named, str) else {}
     record |= {"update": meta["step"], "sha256": meta["sha256"]}

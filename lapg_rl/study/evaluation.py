@@ -24,6 +24,7 @@ from lapg_rl.study.intervals import short
 from lapg_rl.study.matches import Meeting, describe, discrepancies, matches_at_once, play_all
 from lapg_rl.study.names import NAIVE, check_opponents, scripts, seats_of, strategies
 from lapg_rl.study.records import Evaluation, ExtortionFit, Match, PayoffLine
+from lapg_rl.study.results import opened
 from lapg_theory.game import GROUP_NAMED, MatrixGame, check_count, nearest_extortioner
 
 #: Evaluations draw from keys that no training step uses: `fold_in(run key, KEY_OFFSET + seed)`.
@@ -46,7 +47,7 @@ def evaluate(
     initialisations or as copies of the other agents, each equally often.
 
     Args:
-        folder: a run folder.
+        folder: a run folder, also one in an archive whose runs kept their agents (`runs.zip/NAME`).
         opponents: whom to meet instead: `naive`, names of fixed strategies or of scripts of the game, other run folders (all
             their agents), a kind of co-player of your own (`module:name`, as in `pool.coplayers`). In a group `naive`, a
             strategy or a kind of your own in all other seats, or who sits there: `naive+alld`.
@@ -66,7 +67,7 @@ def evaluate(
     check_count("meta_batch", meta_batch)
     check_draws("seed", seed)
     opponents = None if opponents is None else several(opponents)
-    run = RunFolder(folder)
+    run = RunFolder(opened(folder))
     cfg, state = run.trusted_config(), run.final_state()
     pool = [agent._replace(name=f"agent {agent.agent}") for agent in entrants.agents(run.path)]
     game = matrix_game(cfg.game)
@@ -168,16 +169,16 @@ def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
     """The opponents that were asked for; a name is a strategy before it is a folder."""
     cfg = RunFolder(folder).config()
     runs = check_opponents(opponents, cfg)
-    names = dict(zip(map(str, runs), entrants.labels(runs), strict=True))
-    met = []
+    folders = [run for found in runs.values() for run in found]
+    labels, met = dict(zip(folders, entrants.labels(folders), strict=True)), []
     for name in opponents:
-        if str(Path(name)) in names:
-            label = names[str(Path(name))]
-            entrants.check_compatible((folder.name, cfg), [(label, RunFolder(name).trusted_config())], learners=False)
-            entrants.check_seats(folder.name, cfg)
-            met += entrants.agents(Path(name), label)
-        else:
+        if name not in runs:
             met.append(LEARNERS if name == NAIVE else _own(name) or entrants.named(name, cfg))
+        for run in runs.get(name, ()):
+            others = [(labels[run], RunFolder(run).trusted_config())]
+            entrants.check_compatible((folder.name, cfg), others, learners=False)
+            entrants.check_seats(folder.name, cfg)
+            met += entrants.agents(run, labels[run])
     return met
 
 

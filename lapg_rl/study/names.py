@@ -8,6 +8,7 @@ from lapg_rl.config import Config, tables
 from lapg_rl.interop.axelrod_players import PREFIX, check_game, find_player
 from lapg_rl.runs import files
 from lapg_rl.runs.folder import RunFolder
+from lapg_rl.study.results import runs_in
 from lapg_theory.game import GROUP_NAMED, NAMED, AnonymousGame, MatrixGame, NormalFormGame
 from lapg_theory.game.extortion import EXTORTIONER
 from lapg_theory.game.strategies import hint
@@ -100,22 +101,23 @@ def scripts(cfg: Config) -> list[str]:
     return [name for name in tables.scripts(cfg.game.kind) if not cfg.pool.reveal or name in told]
 
 
-def check_opponents(names: Iterable[str], cfg: Config) -> list[Path]:
-    """Refuse opponents that a run of `cfg` can't meet by these names; gives those that are folders of other runs.
+def check_opponents(names: Iterable[str], cfg: Config) -> dict[str, list[Path]]:
+    """Refuse opponents that a run of `cfg` can't meet by these names; gives the folders of those that are other runs.
 
     A name is a strategy before it is a folder. Raises ValueError with near matches, or as `RunFolder.check_trained`.
     """
-    runs = []
+    runs = {}
     if cfg.game.players > 2:
         for part in (part for name in names for part, _ in seats_of(name, cfg.game.players - 1)):
             check_in_group(part)
-        return []
+        return {}
     for name in names:
         if name in (NAIVE, *STRATEGIES, *strategies(cfg.game.repeated), *scripts(cfg)):
             continue
         if Path(name).is_dir() or files.archive_of(Path(name)):
-            RunFolder(name).check_trained()
-            runs.append(Path(name))
+            runs[name] = runs_in([Path(name)])
+            for run in runs[name]:
+                RunFolder(run).check_trained()
         else:
             check_player(name, cfg)
     return runs

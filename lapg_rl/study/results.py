@@ -216,6 +216,20 @@ def runs_in(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
+def opened(path: str | Path) -> Path:
+    """The run folder that a path names, unpacked where it lies in an archive; what is written there is lost at the end.
+
+    Raises:
+        ValueError: where the archive is damaged, or has no such run, or several.
+    """
+    if not files.archive_of(Path(path)):
+        return Path(path)
+    found = runs_in([Path(path)])
+    if len(found) > 1:
+        raise ValueError(f"{path} holds {len(found)} runs; name one of them, as in {path}/{found[0].name}")
+    return found[0]
+
+
 def _inside(path: Path) -> list[Path]:
     packed = files.archive_of(path)
     if packed and packed != path:
@@ -337,8 +351,11 @@ def summary_markdown(results: Sequence[Result]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(map(cell, row.values())) + " |" for row in rows)]) + "\n"
 
 
-def export(folders: str | Path | Iterable[str | Path], target: str | Path) -> None:
+def export(folders: str | Path | Iterable[str | Path], target: str | Path, *, agents: bool = False) -> None:
     """Copy what is worth keeping of each run into `target`: all but the checkpoints, long metrics thinned.
+
+    With `agents` copies can play, in evaluations, tournaments and leagues, but not go on: their agents are kept as they are
+    after the last update.
 
     A copy has the name of its folder, and where two have the same, with those of the folders around: mixed-seed0. A thinned
     file keeps every n-th update and the last 20, so headline numbers stay what they were. A target that ends in
@@ -353,7 +370,7 @@ def export(folders: str | Path | Iterable[str | Path], target: str | Path) -> No
     folders, target = [Path(folder) for folder in several(folders)], Path(target)
     if target.suffix == ".zip":
         with tempfile.TemporaryDirectory() as loose:
-            export(folders, Path(loose))
+            export(folders, Path(loose), agents=agents)
             archive.pack(Path(loose), target)
         return
     for folder, name in zip(folders, _distinct([folder.resolve().parts for folder in folders]), strict=True):
@@ -367,6 +384,8 @@ def export(folders: str | Path | Iterable[str | Path], target: str | Path) -> No
         every = -(-sum(map(len, lines)) // LARGE)
         kept = [json.loads(line) for n, line in enumerate(lines) if n % every == 0 or n >= len(lines) - LAST]
         files.replace(copy / "metrics.jsonl", files.text_of(kept))
+        if agents:
+            RunFolder(folder).keep_agents(copy)
 
 
 def _distinct(paths: Sequence[tuple[str, ...]]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from lapg_rl import config
 from lapg_rl.config import Config
 from lapg_rl.runs import files, steps
+from lapg_rl.runs.folder import RunFolder
 from lapg_rl.runs.processes import Ended
 from lapg_rl.study import intervals, records
 from lapg_rl.study.results import LAST, collect
@@ -35,8 +36,9 @@ class Planned(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """Whether the last update is saved."""
-        return steps.folder(self.folder / "checkpoints", self.config.updates).exists()
+        """Whether the last update is saved, or agents are kept that have made it."""
+        run = RunFolder(self.folder)
+        return any(steps.folder(there, self.config.updates).exists() for there in (run.checkpoints, run.kept_agents))
 
 
 def alternatives(assignment: str) -> tuple[str, list[str]]:

@@ -1,14 +1,22 @@
 """Archives of runs are read like folders, and hostile ones are refused."""
 
+import dataclasses
+import json
+import shutil
 import zipfile
 
 import numpy as np
 import pytest
-from folders import TABULAR, metrics, with_estimator
+from folders import TABULAR, expected_rewards, metrics, run_of, with_estimator
 
 from lapg_rl.commands.main import main
+from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import archive
+from lapg_rl.study.agents import load
+from lapg_rl.study.evaluation import evaluate
 from lapg_rl.study.results import collect, export, runs_in
+from lapg_rl.study.sweep import Planned
+from lapg_theory.game import NAMED
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +58,7 @@ def test_commands_take_archives(packed, capsys):
 @pytest.mark.parametrize(
     "line",
     [
-        "evaluate {}",
-        "evaluate {loose} {}",
-        "watch {}",
+        "exploit {}",
         "balance {}",
         "train --resume {}",
         "train ipd-shaping --from {}",
@@ -64,7 +70,69 @@ def test_what_needs_more_than_a_copy_says_so_of_a_run_in_an_archive(line, packed
     assert main(line.format(place, loose=loose).split()) == 2
     assert f"{place} lies in an archive, which compare and report read as it is; to do" in capsys.readouterr().err
     assert main(["tournament", str(packed / "kept")]) == 2
-    assert "run0 has no checkpoints: it is a copy" in capsys.readouterr().err
+    assert "run0 has no checkpoints: it is a copy without agents" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def playing(tmp_path_factory):
+    """An archive of two runs with their agents: one cooperates with everybody, the other plays tit-for-tat."""
+    home, names = tmp_path_factory.mktemp("playing"), ("allc", "tft")
+    cfg = dataclasses.replace(TABULAR, updates=1)
+    for name in names:
+        run_of(metrics(home / name, cfg, 0.5, 0.1), [NAMED[name]], cfg)
+    export([home / name for name in names], home / "copies.zip", agents=True)
+    return home
+
+
+def test_agents_in_an_archive_play_as_those_of_their_runs(playing, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(playing)
+    of_run, of_copy = (evaluate(where, ["naive", "alld"], meta_batch=4) for where in ("tft", "copies.zip/tft"))
+    assert of_copy == of_run and of_run.updates == 1
+    assert np.array_equal(load("copies.zip/allc").logits, load("allc").logits)
+    (met,) = evaluate("allc", ["copies.zip/tft"], meta_batch=4).matches
+    assert (met.opponent, met.own.reward, met.other.reward) == (
+        "tft",
+        pytest.approx(1, abs=1e-4),
+        pytest.approx(1, abs=1e-4),
+    )
+    assert (
+        main(["tournament", "copies.zip", "--with", "alld", "--meta-batch", "2", "--json", "--out", str(tmp_path)]) == 0
+    )
+    rewards = json.loads(capsys.readouterr().out)["players"]["rewards"]
+    lost = expected_rewards(np.array(NAMED["tft"]), NAMED["alld"], 6)
+    assert rewards[1][2] == pytest.approx(lost[0], abs=1e-4)
+    kept = tmp_path / "one.json"
+    before = (playing / "copies.zip").read_bytes()
+    assert main(["evaluate", "copies.zip/tft", "--meta-batch", "2", "--quiet"]) == 0
+    assert "copies.zip stays as it is; --out FILE keeps the evaluation" in capsys.readouterr().err
+    assert main(["evaluate", "copies.zip/tft", "alld", "--meta-batch", "2", "--quiet", "--out", str(kept)]) == 0
+    assert kept.exists() and (playing / "copies.zip").read_bytes() == before
+    assert main(["watch", "copies.zip/tft", "--quiet"]) == 2
+    assert "say with --out DIR where the episode goes" in capsys.readouterr().err
+    assert main(["watch", "copies.zip/tft", "--quiet", "--out", str(tmp_path)]) == 0
+    assert main(["evaluate", "copies.zip", "alld"]) == 2
+    assert "copies.zip holds 2 runs; name one of them" in capsys.readouterr().err
+
+
+def test_a_copy_with_agents_is_finished_and_goes_no_further(playing, tmp_path, capsys):
+    (copy,) = runs_in([playing / "copies.zip" / "tft"])
+    here = tmp_path / "tft"
+    shutil.copytree(copy, here)
+    cfg = RunFolder(here).config()
+    assert Planned({}, cfg, here).finished and not Planned({}, dataclasses.replace(cfg, updates=2), here).finished
+    assert main(["train", "--resume", str(here), "updates=2"]) == 2
+    assert "is a copy whose agents play but can't go on" in capsys.readouterr().err
+    small = ["--config", str(here / "config.toml"), "--run", str(tmp_path / "child"), "--quiet"]
+    assert (
+        main(["train", *small, "--from", str(here), "learner.learning_rate=0"]) == 0
+    )  # but another may begin with them
+    assert np.array_equal(load(tmp_path / "child").logits, load(here).logits)
+    export([here], tmp_path / "again", agents=True)  # a copy of the copy
+    assert np.array_equal(load(tmp_path / "again" / "tft").logits, load(playing / "tft").logits)
+    (arrays,) = here.glob("agents/*/arrays.npz")
+    arrays.write_bytes(arrays.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="no checkpoint in .* is sound"):
+        load(here)
 
 
 def hostile(path, name, link=False):
