@@ -16,7 +16,9 @@ EPILOGUE = """CONFIG.toml:
   independent = ["estimator=inner_episode"]
 
 Also: others = ["tft", "naive"] (allc and alld play in any case), meta_batch,
-restarts (exploiters of each run's first agent; 0: none), exploiter_updates.
+restarts (exploiters of each run's first agent; 0: none), exploiter_updates,
+agents = "FILE.zip" (copies of runs by `lapg report RUNS --export FILE.zip
+--agents`, which aren't trained again).
 On a cluster:
   lapg league CONFIG.toml --slurm timeout_min=600 slurm_partition=gpu
 The same command carries on with what is not finished.

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import os
+import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,10 +16,12 @@ from lapg_rl import config
 from lapg_rl.config import Config, tables
 from lapg_rl.config.checks import check_folder_name
 from lapg_rl.runs.folder import RunFolder
+from lapg_rl.runs.progress import say
 from lapg_rl.study import entrants, intervals, records, standings
 from lapg_rl.study.exploitation import exploit
 from lapg_rl.study.intervals import Estimate
 from lapg_rl.study.names import NAIVE, check_player, scripts
+from lapg_rl.study.results import runs_in
 from lapg_rl.study.standings import Circle, Group, Table
 from lapg_rl.study.sweep import Planned, finish
 from lapg_rl.study.tournament import CLASSICS, tournament
@@ -41,6 +45,8 @@ class Plan:
         meta_batch: meta-episodes of each match.
         restarts: exploiters of the first agent of each run; 0: none.
         exploiter_updates: of each exploiter.
+        agents: a folder or archive of copies that hold their agents (see `export`). Runs of the league that are among them, by
+            their whole config, are not trained again. In a TOML file it is relative to the file.
 
     Example:
         >>> import lapg_rl as rl
@@ -56,6 +62,7 @@ class Plan:
     meta_batch: int = 64
     restarts: int = 3
     exploiter_updates: int = 200
+    agents: str = ""
 
     def __post_init__(self):
         for field in ("seeds", "meta_batch", "exploiter_updates"):
@@ -120,13 +127,16 @@ def read(path: str | Path) -> Plan:
     """The league of a TOML file. Raises ValueError for what is no league."""
     try:
         data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        return cattrs.Converter(forbid_extra_keys=True).structure(data, Plan)
+        plan = cattrs.Converter(forbid_extra_keys=True).structure(data, Plan)
     except cattrs.BaseValidationError as error:
         raise ValueError(
             f"{path} is no league ({'; '.join(_reasons(error))}); docs/methods.md has an example"
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is no TOML file: {error}") from None
+    if not plan.agents:
+        return plan
+    return dataclasses.replace(plan, agents=os.path.relpath(Path(path).parent / plan.agents))
 
 
 def _reasons(error: BaseException) -> list[str]:
@@ -190,6 +200,10 @@ def league(
             _check(name, runs[0].planned.config)  # which says what there is
     for game in plan.games:
         _check_meetings(plan, game, [run for run in runs if run.game == game])
+    if plan.agents:
+        taken = _take(runs, Path(plan.agents))
+        if not quiet:
+            say(f"lapg league: {taken} of {len(runs)} runs are taken from {plan.agents}")
     array = None if slurm is None else (root / "slurm", slurm)
     finish((run.planned for run in runs), jobs=jobs, quiet=quiet, options=options, slurm=array)
     outcome = League(
@@ -197,6 +211,22 @@ def league(
     )
     records.write(outcome, root / "league.json")
     return outcome
+
+
+def _take(runs: Sequence[Run], kept: Path) -> int:
+    """Copy into their folders what is kept of runs that aren't there yet; gives how many are from there.
+
+    Raises:
+        ValueError: where nothing is kept of any run of the league.
+    """
+    copies = {RunFolder(copy).check_trained(): copy for copy in runs_in([kept])}
+    found = [run.planned for run in runs if run.planned.config in copies]
+    if not found:
+        raise ValueError(f"{kept} holds no run of this league: each differs in some key; leave `agents` out")
+    for one in found:
+        if not one.folder.exists():
+            shutil.copytree(copies[one.config], one.folder)
+    return len(found)
 
 
 def _check_meetings(plan: Plan, game: str, runs: Sequence[Run]) -> None:

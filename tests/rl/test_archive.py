@@ -131,7 +131,7 @@ def test_a_copy_with_agents_is_finished_and_goes_no_further(playing, tmp_path, c
     assert np.array_equal(load(tmp_path / "again" / "tft").logits, load(playing / "tft").logits)
     (arrays,) = here.glob("agents/*/arrays.npz")
     arrays.write_bytes(arrays.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="no checkpoint in .* is sound"):
+    with pytest.raises(ValueError, match=r"no checkpoint in .* is sound"):
         load(here)
 
 

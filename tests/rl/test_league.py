@@ -11,8 +11,10 @@ from lapg_rl import config
 from lapg_rl.commands.main import main
 from lapg_rl.reports.league import markdown
 from lapg_rl.runs import processes
+from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study.league import Plan, environment_steps, league, read, runs_of
 from lapg_rl.study.league import _check_meetings as check_meetings
+from lapg_rl.study.results import export, runs_in
 from lapg_theory.game import NAMED, group_strategy
 
 SMALL = ["ipd-aa-small", "batch=4", "meta_batch=2", "steps=6", "updates=3"]
@@ -59,6 +61,27 @@ def test_a_league_of_known_agents(tmp_path, capsys):
     (tmp_path / "league.json").write_text((tmp_path / "league.json").read_text().replace("alld", "allc"))
     assert main(["league", str(tmp_path / "league.json")]) == 2
     assert "it was changed" in capsys.readouterr().err
+
+
+def test_a_league_takes_agents_that_are_kept_and_trains_the_others(tmp_path, monkeypatch, capsys):
+    kind = dataclasses.replace(PLAN, methods={"kind": []}, seeds=2, meta_batch=4)
+    made(kind, tmp_path / "once", {"kind": ("tft", "allc")})
+    export(runs_in([tmp_path / "once"]), tmp_path / "agents.zip", agents=True)
+    told = 'seeds = 2\nmeta_batch = 4\nrestarts = 0\nothers = []\nagents = "{}"\n[games]\nipd = {}\n[methods]\n{}'
+    file = tmp_path / "league.toml"
+    file.write_text(told.format("agents.zip", json.dumps(SMALL), 'kind = []\nmine = ["beta=0.5"]'))
+    monkeypatch.chdir(tmp_path)
+    assert main(["league", str(file), "--root", "again"]) == 0
+    said = capsys.readouterr()
+    assert "2 of 4 runs are taken from agents.zip" in said.err
+    kept, new = (RunFolder(f"again/ipd/{name}/seed1") for name in ("kind", "mine"))
+    assert not kept.checkpoints.exists() and new.saved() == 3
+    (found,) = json.loads((tmp_path / "again" / "league.json").read_text())["games"]
+    (circle,) = (c for c in found["circles"] if c["group"] == "kind")
+    assert circle["other_seeds"]["value"] == pytest.approx(1, abs=2e-3)  # tit-for-tat and always-cooperate
+    file.write_text(told.format("agents.zip", json.dumps([*SMALL[:-1], "updates=2"]), "kind = []"))
+    assert main(["league", str(file), "--root", "other"]) == 2
+    assert "agents.zip holds no run of this league" in capsys.readouterr().err
 
 
 def test_methods_are_told_apart_where_their_seeds_agree_and_only_there(tmp_path):
