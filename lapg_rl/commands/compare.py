@@ -13,7 +13,8 @@ Means over agents and the last 20 updates, 95 % intervals over seeds (Student's
 t; for frequencies Clopper and Pearson's for as many trials as the seeds are
 worth); below them the differences to the reference with theirs (Welch's t),
 starred where 0 is outside. No interval is corrected for the number of
-comparisons. Unfinished runs are named and left out.
+comparisons; two stars say that a difference holds with all in the table looked
+at (Holm's correction). Unfinished runs are named and left out.
 """
 
 

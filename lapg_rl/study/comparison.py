@@ -25,6 +25,7 @@ from lapg_theory.game.show import table as html_table
 
 #: Figures of the optimiser, which are shown only if asked for.
 TECHNICAL = ("policy_loss", "value_loss", "model_loss", "baseline_loss", "divergence", "gradient_norm", "entropy")
+STAR = "* 0 is outside of the interval of this difference"
 #: Characters of a label at the head of a column.
 LONGEST = 40
 
@@ -39,11 +40,15 @@ class Setting:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A metric: its mean in every setting, and what every other setting has more of it than the first."""
+    """A metric: its mean in every setting, and what every other setting has more of it than the first.
+
+    `firm` says of each difference whether it is none by chance with all differences of the table looked at (`intervals.holm`).
+    """
 
     metric: str
     means: list[Estimate]
     differences: list[Estimate]
+    firm: list[bool]
 
 
 def settings(results: Iterable[Result]) -> list[Setting]:
@@ -122,8 +127,12 @@ class Comparison:
     left_out: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
-        left = [f"left out: {line}" for line in self.left_out]
-        return "\n".join([markdown(self.settings, self.rows), *[""] * bool(left), *left])
+        count = sum(len(row.differences) for row in self.rows)
+        firm = f"; ** with all {count} differences looked at (Holm)"
+        told = [STAR + firm * any(any(row.firm) for row in self.rows)]
+        told = told * any(_beyond(difference) for row in self.rows for difference in row.differences)
+        told += [f"left out: {line}" for line in self.left_out]
+        return "\n".join([markdown(self.settings, self.rows), *[""] * bool(told), *told])
 
     def __repr__(self) -> str:
         return str(self)
@@ -135,7 +144,7 @@ class Comparison:
         for row in self.rows:
             rows.append([row.metric, *map(_mean, row.means)])
             if row.differences:
-                rows.append(["", "", *map(_difference, row.differences)])
+                rows.append(["", "", *map(_difference, row.differences, row.firm)])
         return html_table(heads, rows, below="; ".join(f"left out: {line}" for line in self.left_out))
 
 
@@ -179,7 +188,7 @@ def table(compared: Sequence[Setting], names: Sequence[str] = (), upto: int | No
                 f"not every run has the metric {name!r}; "
                 + (f"do you mean {near[0]}?" if near else f"all have {', '.join(common)}")
             )
-    rows = []
+    rows, chances = [], []
     for name in names or [name for name in common if name not in TECHNICAL]:
         values = [[_last(run, name, upto) for run in setting.runs] for setting in compared]
         if any(map(math.isnan, itertools.chain(*values))):  # by a schedule: not yet, or no longer
@@ -189,8 +198,10 @@ def table(compared: Sequence[Setting], names: Sequence[str] = (), upto: int | No
                 )
             continue
         differences = [intervals.of_difference(v, values[0]) for v in values[1:]]
-        rows.append(Row(name, [intervals.of_metric(name, v) for v in values], differences))
-    return rows
+        chances += [intervals.p_of_difference(v, values[0]) for v in values[1:]]
+        rows.append(Row(name, [intervals.of_metric(name, v) for v in values], differences, []))
+    firm = iter(intervals.holm(chances))
+    return [dataclasses.replace(row, firm=list(itertools.islice(firm, len(row.differences)))) for row in rows]
 
 
 def _last(run: Result, name: str, upto: int) -> float:
@@ -204,7 +215,10 @@ def _last(run: Result, name: str, upto: int) -> float:
 
 
 def markdown(compared: Sequence[Setting], rows: Sequence[Row]) -> str:
-    """The table; a difference whose interval leaves out 0 has a star. Long labels stand above it and are letters in it."""
+    """The table; a difference whose interval leaves out 0 has a star, one that is firm two.
+
+    Long labels stand above it and are letters in it.
+    """
     labels, above = [plain(s.label) for s in compared], []
     if max(map(len, labels)) > LONGEST:
         letters = [_letter(n) for n in range(len(labels))]
@@ -215,7 +229,7 @@ def markdown(compared: Sequence[Setting], rows: Sequence[Row]) -> str:
     for row in rows:
         lines.append([plain(row.metric), *map(_mean, row.means)])
         if row.differences:
-            lines.append([f"minus {labels[0]}", "", *map(_difference, row.differences)])
+            lines.append([f"minus {labels[0]}", "", *map(_difference, row.differences, row.firm)])
     widths = [max(len(line[n]) for line in lines) for n in range(len(heads))]
     rows_of_text = ("| " + " | ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)) + " |" for line in lines)
     return "\n".join([*above, *rows_of_text])
@@ -234,7 +248,11 @@ def _mean(estimate: Estimate) -> str:
     return f"{estimate.value:.3f} " + (f"± {up:.3f}" if even else f"[{estimate.low:.3f}, {estimate.high:.3f}]")
 
 
-def _difference(estimate: Estimate) -> str:
+def _difference(estimate: Estimate, firm: bool) -> str:
     shown = told(estimate.value, estimate.low, estimate.high)
-    beyond = estimate.low is not None and estimate.high is not None and (estimate.low > 0 or estimate.high < 0)
-    return shown + " *" * beyond
+    return shown + (" **" if firm else " *" * _beyond(estimate))
+
+
+def _beyond(estimate: Estimate) -> bool:
+    """Whether the interval leaves out 0."""
+    return estimate.low is not None and estimate.high is not None and (estimate.low > 0 or estimate.high < 0)

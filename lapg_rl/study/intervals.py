@@ -1,8 +1,9 @@
 """Standard errors and 95 % intervals of means over independent units: meta-episodes, or runs on different seeds."""
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,15 +85,44 @@ def of_difference(values: Any, others: Any) -> Estimate:
 
     `count` is the size of the smaller sample; there is no interval where that is one.
     """
+    difference, error, degrees, count = _welch(values, others)
+    if error is None:
+        return Estimate(difference, None, None, None, count)
+    half = student(degrees) * error if error else 0.0
+    return Estimate(difference, error, difference - half, difference + half, count)
+
+
+def _welch(values: Any, others: Any) -> tuple[float, float | None, float, int]:
+    """The difference of means, its standard error and degrees of freedom, and the size of the smaller sample."""
     samples = [np.asarray(x, float) for x in (values, others)]
     difference, count = float(samples[0].mean() - samples[1].mean()), min(map(len, samples))
     if count < 2:
-        return Estimate(difference, None, None, None, count)
+        return difference, None, math.nan, count
     variances = [x.var(ddof=1) / len(x) for x in samples]
     error = math.sqrt(sum(variances))
     parts = sum(v**2 / (len(x) - 1) for v, x in zip(variances, samples, strict=True))
-    half = student(error**4 / parts) * error if error else 0.0
-    return Estimate(difference, error, difference - half, difference + half, count)
+    return difference, error, error**4 / parts if error else math.inf, count
+
+
+def p_of_difference(values: Any, others: Any) -> float | None:
+    """How likely by chance a difference is so large where there is none (Welch 1947); None where that isn't known."""
+    difference, error, degrees, _ = _welch(values, others)
+    if error is None:
+        return None
+    from scipy import stats
+
+    return float(2 * stats.t.sf(abs(difference) / error, degrees)) if error else float(difference == 0)
+
+
+def holm(chances: Sequence[float | None]) -> list[bool]:
+    """Which of several differences hold with all of them looked at: at most one in twenty such lists holds a false one.
+
+    The k-th smallest of n chances is held against 1/20 divided by n + 1 - k, until one fails (Holm 1979).
+    """
+    known = sorted((p, n) for n, p in enumerate(chances) if p is not None)
+    held = itertools.takewhile(lambda one: one[1][0] <= (1 - LEVEL) / (len(known) - one[0]), enumerate(known))
+    firm = {n for _, (_, n) in held}
+    return [n in firm for n in range(len(chances))]
 
 
 def jackknife_errors(statistic: Callable[[dict[str, list[Any]]], Any], units: dict[str, list[Any]]) -> np.ndarray:

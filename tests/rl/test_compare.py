@@ -5,6 +5,7 @@ import json
 
 import pytest
 from folders import TABULAR, metrics, with_estimator
+from scipy import stats
 
 import lapg_rl as rl
 from lapg_rl.commands.main import main
@@ -97,11 +98,26 @@ def test_the_table_for_reading(runs, capsys):
         metrics(runs / f"lapg-{seed}", with_estimator(TABULAR, "lapg", seed), reward, 0)
         metrics(runs / f"mfos-{seed}", with_estimator(TABULAR, "mfos", seed), 2.0, 0)
     assert main(["compare", str(runs), "--metrics", "reward_vs_naive"]) == 0
-    head, _, means, differences = capsys.readouterr().out.splitlines()
+    head, _, means, differences, _, star = capsys.readouterr().out.splitlines()
     assert "lapg (4)" in head and "mfos (4)" in head
     # four values a, b, b, b' at distances -2, 2, 0, 0 or -1, 1, 0, 0: errors of the mean 0.8165 and 0.4082
     assert f"{12 * LATE:.3f} ± {3.182446 * 0.8164966 * LATE:.3f}" in means
-    assert "-7.625 [" in differences and "] *" in differences
+    assert "-7.625 [" in differences and "] **" in differences
+    assert star == "* 0 is outside of the interval of this difference; ** with all 1 differences looked at (Holm)"
+
+
+def test_two_stars_are_for_what_holds_with_all_differences_looked_at(tmp_path):
+    ends = {"reward_vs_naive": ([8.0, 9, 10, 11], [1.0, 2, 3, 2]), "naive_reward": ([0.0, 1, 2, 3], [2.5, 4, 5, 6])}
+    for n, name in enumerate(("lapg", "mfos")):
+        for seed, values in enumerate(zip(*(of[n] for of in ends.values()), strict=True)):
+            metrics(tmp_path / f"{name}-{seed}", with_estimator(TABULAR, name, seed), *values)
+    found = rl.compare(tmp_path)
+    assert len(found.rows) == 4  # both cooperate alike
+    first, second = (stats.ttest_ind(*of, equal_var=False).pvalue for of in ends.values())
+    assert first < 0.05 / 4 < 0.05 / 3 < second < 0.05
+    assert [row.metric for row in found.rows if row.firm[0]] == ["reward_vs_naive"]
+    told = str(found)
+    assert told.count("] **") == 1 and told.count("] * ") == 1 and "with all 4 differences looked at" in told
 
 
 MISTAKES = {

@@ -2,9 +2,18 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_ind
 
-from lapg_rl.study.intervals import bootstrap, estimate, jackknife_errors, of_frequency, of_mean, of_metric
+from lapg_rl.study.intervals import (
+    bootstrap,
+    estimate,
+    holm,
+    jackknife_errors,
+    of_frequency,
+    of_mean,
+    of_metric,
+    p_of_difference,
+)
 
 
 def test_three_values_by_hand():
@@ -28,6 +37,19 @@ def test_a_frequency_has_the_interval_of_as_many_trials_as_its_runs_are_worth(hi
     if values.max() <= 1 and values.min() >= 0:
         assert (found.low, found.high) == pytest.approx((exact.low, exact.high), rel=1e-5)
     assert found.value == pytest.approx(p) and found.error == of_mean(values).error
+
+
+def test_the_chance_of_a_difference():
+    one, other = [1.0, 2.0, 6.0, 3.5], [2.5, 9.0, 11.0]
+    assert p_of_difference(one, other) == pytest.approx(ttest_ind(one, other, equal_var=False).pvalue, rel=1e-9)
+    assert (p_of_difference([1.0, 1.0], [2.0, 2.0]), p_of_difference([1.0, 1.0], [1.0, 1.0])) == (0, 1)
+    assert p_of_difference([1.0], other) is None
+
+
+def test_holms_list_by_hand():
+    assert holm([0.01, 0.04, None, 0.03, 0.005]) == [True, False, False, False, True]  # .03 > .05 / 2 ends it
+    assert holm([0.02, 0.024]) == [True, True] and holm([0.026, 0.049]) == [False, False]
+    assert holm([]) == []
 
 
 def test_an_interval_of_a_frequency_stays_where_frequencies_are():
