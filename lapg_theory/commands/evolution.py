@@ -40,6 +40,11 @@ def run(arguments: argparse.Namespace) -> None:
     if not aware:
         stable = [point for point in meta.fixed_points(nash=False) if point.stable]
         aware = {f"{point.label} {i + 1}": point.policy for i, point in enumerate(stable)}
+    if not aware:
+        raise ValueError(
+            f"this pool (--p-naive {arguments.p_naive:g}) has no stable fixed point whose policy could spread; name policies "
+            "with --type, as in --type tft, or see what it has: `lapg theory metagame`"
+        )
     types = population(meta, aware)
     report = {
         "setting": setting(meta),

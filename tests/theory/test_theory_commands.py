@@ -178,6 +178,7 @@ REFUSALS = {
         ["basins", "--p-naive", "0.5", "--payoffs", "2,0,1,-1"],
         "R > P, got R = 0.0, P = 1.0",
     ),
+    "no type": (["evolution", "--updates", "3", "--nodes", "16", "--gamma", "0.5"], "name policies with --type"),
     "two games": (["ess", "tft", "--players", "3", "--payoffs", "2,1,0,-1"], "got --payoffs as well; give one"),
     "a factor for two": (["ess", "tft", "--factor", "2"], "say of how many with --players"),
     "a strategy for two": (["ess", "wsls", "--players", "3"], "or give 7 probabilities"),
