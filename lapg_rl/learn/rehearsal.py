@@ -20,7 +20,7 @@ from lapg_rl.interfaces import Influences, players_of
 from lapg_rl.learn.credit import SEEN, credited, others_of
 from lapg_rl.learn.training_step import TrainState, initial_state, make_train_step, run_key
 from lapg_rl.play.company import Company, fixed_strategy, kind_of
-from lapg_rl.play.rollout import Trajectory
+from lapg_rl.play.rollout import Trajectory, as_arrays
 
 
 def rehearse(config: Config) -> None:
@@ -39,11 +39,26 @@ def rehearse(config: Config) -> None:
     for name in dict.fromkeys(config.estimators):
         _tried("learner.estimator", name, lambda name=name: _estimator(name, config))
     for name in dict.fromkeys(kind for members in config.groups.values() for kind in members):
-        _tried("pool.coplayers", name, lambda name=name: _coplayer(config, name))
+        rehearse_coplayer(config, name)
     everything = ", ".join(config.addresses)
     key = run_key(config)
     state = _tried("the run that names", everything, lambda: eqx.filter_eval_shape(lambda: stand_in(config)))
     _tried("the run that names", everything, lambda: eqx.filter_eval_shape(make_train_step(config), state, key))
+
+
+def rehearse_coplayer(config: Config, name: str, what: str = "pool.coplayers", can: str = "be trained with") -> None:
+    """Refuse a kind of co-player that does not do what `lapg_rl.interfaces` says.
+
+    Args:
+        config: of the run that is to meet it.
+        name: of the kind.
+        what: the key, or the word, by which it was named.
+        can: what it can't.
+
+    Raises:
+        ValueError: as `rehearse`.
+    """
+    _tried(what, name, lambda: _coplayer(config, name), can)
 
 
 def stand_in(config: Config) -> TrainState:
@@ -52,7 +67,7 @@ def stand_in(config: Config) -> TrainState:
     return state._replace(frozen=state.agents) if config.pool.frozen else state
 
 
-def _tried(field: str, name: str, attempt: Any) -> Any:
+def _tried(field: str, name: str, attempt: Any, can: str = "be trained with") -> Any:
     if ":" not in name:
         return attempt()
     try:
@@ -60,7 +75,7 @@ def _tried(field: str, name: str, attempt: Any) -> Any:
     except Exception as error:  # of any kind: it is the user's code
         reason = first_line(error)
         told = reason if isinstance(error, ValueError) and name in reason else described(error)
-        raise ValueError(f"{field} = {name} can't be trained with ({told}); see lapg_rl.interfaces") from error
+        raise ValueError(f"{field} = {name} can't {can} ({told}); see lapg_rl.interfaces") from error
 
 
 def _due(what: str, got: Any, shape: tuple[int, ...]) -> None:
@@ -148,21 +163,40 @@ def _coplayer(config: Config, name: str) -> None:
         return
     env, batch = bare_environment(config.game), 2
 
-    def draw() -> Any:
+    def draw(count: int) -> Any:
         state = stand_in(config)
         company = Company(jnp.array(0), state.agents, state.naive_policies, state.frozen)
-        return kind.draw(company, 3, jax.random.key(0))
+        return kind.draw(company, count, jax.random.key(0))
 
-    identities = eqx.filter(eqx.filter_eval_shape(draw), lambda x: isinstance(x, jax.ShapeDtypeStruct))
-    if {x.shape[:1] for x in jax.tree.leaves(identities)} != {(3,)}:
-        raise ValueError("draw must give identities with the leading axis count")
+    for count in (2, 3):
+        drawn = eqx.filter_eval_shape(lambda count=count: draw(count))
+        identities = eqx.filter(drawn, lambda x: isinstance(x, jax.ShapeDtypeStruct))
+        if (axes := {x.shape[:1] for x in jax.tree.leaves(identities)}) != {(count,)}:
+            told = ", ".join(str(list(axis)) for axis in axes) or "no arrays"
+            raise ValueError(f"draw must give identities with the leading axis count = {count}, got {told}")
     identity = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), identities)
     seen = jnp.zeros((batch, env.observation_size))
 
-    def act(identity: Any) -> Any:
-        state = kind.coplayer.init(identity, batch)
-        return kind.coplayer.act(state, seen)[1]
+    def inner_episode(identity: Any) -> Any:
+        before = as_arrays(kind.coplayer.init(identity, batch))
+        acted = kind.coplayer.act(before, seen)
+        if not (isinstance(acted, tuple) and len(acted) == 2 and isinstance(acted[1], tuple) and len(acted[1]) == 2):
+            raise ValueError(f"act must give (state, (logits, values)), got {jax.tree.map(jnp.shape, acted)!r:.60}")
+        after, (logits, values) = acted
+        _due("the logits of act", logits, (batch, env.num_actions))
+        _due("the values of act", values, (batch,))
+        one = jnp.zeros((batch, 2))
+        alive = one == 0 if getattr(env, "ends", False) else None
+        episode = Trajectory(jnp.stack([seen, seen], axis=1), one.astype(jnp.int32), one, one, one, alive)
+        return before, after, kind.coplayer.end_of_inner_episode(after, episode)
 
-    logits, values = eqx.filter_eval_shape(act, identity)
-    _due("the logits of act", logits, (batch, env.num_actions))
-    _due("the values of act", values, (batch,))
+    before, *later = eqx.filter_eval_shape(inner_episode, identity)
+    for when, state in zip(("act", "end_of_inner_episode"), later, strict=True):
+        if _arrays(state) != _arrays(before):
+            raise ValueError(
+                f"{when} must give a state like that of init, {_arrays(before)!r:.80}, got {_arrays(state)!r:.80}"
+            )
+
+
+def _arrays(tree: Any) -> Any:
+    return _shapes(eqx.filter(tree, lambda x: isinstance(x, jax.ShapeDtypeStruct)))

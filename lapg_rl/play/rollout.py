@@ -96,7 +96,7 @@ def meta_episode(
         >>> own.rewards.shape, int(other.actions.sum())
         ((2, 3, 4), 0)
     """
-    one = jax.tree.map(lambda x: x[None] if eqx.is_array(x) else x, _arrays(identity))
+    one = jax.tree.map(lambda x: x[None] if eqx.is_array(x) else x, as_arrays(identity))
     sizes = {"batch": batch, "inner_episodes": inner_episodes, "steps": steps, "forget": forget}
     return jax.tree.map(lambda x: x[0], _side_by_side(env, ego, coplayer, one, key[None], **sizes))
 
@@ -168,7 +168,7 @@ def _side_by_side(
 
     start = (
         broadcast_state(ego.initial_state(), len(keys), batch),
-        eqx.filter_vmap(lambda identity: _arrays(coplayer.init(identity, batch)))(identities),
+        eqx.filter_vmap(lambda identity: as_arrays(coplayer.init(identity, batch)))(identities),
     )
     episodes = jax.vmap(lambda key: jax.random.split(key, inner_episodes))(keys)
     _, record = jax.lax.scan(one_inner_episode, start, jnp.moveaxis(episodes, 0, 1))
@@ -178,7 +178,7 @@ def _side_by_side(
     )
 
 
-def _arrays(tree: Any) -> Any:
+def as_arrays(tree: Any) -> Any:
     """The same, with arrays in the place of numbers."""
     return jax.tree.map(lambda x: jnp.asarray(x) if eqx.is_array_like(x) else x, tree)
 

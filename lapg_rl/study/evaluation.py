@@ -16,6 +16,7 @@ from lapg_rl.config.groups import name_of
 from lapg_rl.config.loading import load
 from lapg_rl.config.tables import is_address
 from lapg_rl.envs.build import matrix_game
+from lapg_rl.learn.rehearsal import rehearse_coplayer
 from lapg_rl.play.company import Company
 from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants, intervals
@@ -135,7 +136,7 @@ def _groups(opponents: Sequence[str] | None, cfg: Config, pool: Sequence[Entrant
     def entrant(name: str) -> Entrant:
         if name == NAIVE:
             return LEARNERS
-        if own := _own(name):
+        if own := _own(name, cfg):
             return own
         if game is None:
             raise ValueError(f"{name} is a strategy of a repeated group, but here game.kind = {cfg.game.kind}")
@@ -173,7 +174,7 @@ def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
     labels, met = dict(zip(folders, entrants.labels(folders), strict=True)), []
     for name in opponents:
         if name not in runs:
-            met.append(LEARNERS if name == NAIVE else _own(name) or entrants.named(name, cfg))
+            met.append(LEARNERS if name == NAIVE else _own(name, cfg) or entrants.named(name, cfg))
         for run in runs.get(name, ()):
             others = [(labels[run], RunFolder(run).trusted_config())]
             entrants.check_compatible((folder.name, cfg), others, learners=False)
@@ -182,9 +183,12 @@ def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
     return met
 
 
-def _own(name: str) -> Entrant | None:
-    """A kind of co-player of the user's own: an address of a function, not of probabilities."""
-    return Entrant(name, name, None) if is_address(name) and callable(load("an opponent", name)) else None
+def _own(name: str, cfg: Config) -> Entrant | None:
+    """A kind of co-player of the user's own, rehearsed: an address of a function, not of probabilities."""
+    if not (is_address(name) and callable(load("an opponent", name))):
+        return None
+    rehearse_coplayer(cfg, name, "opponent", "be met")
+    return Entrant(name, name, None)
 
 
 def u_shaped(uniform: Any) -> Any:

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from lapg_rl.config import Config, LearnerConfig, PoolConfig
 from lapg_rl.config.tables import is_address
@@ -35,7 +35,7 @@ class Tally(NamedTuple):
     """What two players did in `[k]` meta-episodes, over the parallel trajectories; player 0 is the row player.
 
     In a group the second player stands for all co-players, but those that are on the row player's side (`Meeting.partners`):
-    means, and for visits sums, over them. `visits` and `cooperated`
+    means, and for visits sums, over them. `sound` says whether co-players' actions had finite logits. `visits` and `cooperated`
     are of a 2x2 game or a group, s states in its own view, else None. `measures` holds what the environment measures; it is
     empty for a prisoner's dilemma, of which the other two tell more.
     """
@@ -44,6 +44,7 @@ class Tally(NamedTuple):
     visits: Float[Array, "2 m s"] | None  # how often each player was in each state, own view
     cooperated: Float[Array, "2 m s"] | None  # how often it took action 0 there
     measures: dict[str, Float[Array, "2 k m"]]  # per step
+    sound: Bool[Array, ""] | bool = True
 
 
 #: A kind of co-player; in a group the kinds in the other seats in their order, each with the number of its seats.
@@ -81,15 +82,17 @@ def _tally(cfg: Config, partners: int = 0) -> Callable[[Sequence[Trajectory]], T
             return jnp.stack([sum(part[1:], start=part[0]) / (len(part) if share else 1) for part in parts])
 
         rewards = both(lambda side: mean(side.rewards))
-        means = {}
+        told = [jnp.isfinite(side.log_probs) if side.alive is None else jnp.isfinite(side.log_probs) | ~side.alive
+                for side in sides[1:]]  # fmt: skip
+        sound, means = jnp.stack([one.all() for one in told]).all(), {}
         if not dilemma:
             names = jax.eval_shape(lambda: measure(bare, own))
             means = {name: both(lambda side, n=name: mean(measure(bare, side)[n])) for name in names}
         if not states:
-            return Tally(rewards, None, None, means)
+            return Tally(rewards, None, None, means, sound)
         visits = both(lambda side: side.observations[..., :states].sum(axis=(0, 1, 3)), share=False)
         cooperated = both(lambda side: count_cooperation(side.observations[..., :states], side.actions), share=False)
-        return Tally(rewards, visits, cooperated, means)
+        return Tally(rewards, visits, cooperated, means, sound)
 
     return tally
 
@@ -129,10 +132,14 @@ def play_of(cfg: Config, kind: CoPlayers, several: bool, partners: int = 0) -> A
     return eqx.filter_jit(eqx.filter_vmap(function) if several else function)
 
 
+def _own(kind: CoPlayers) -> list[str]:
+    """The kinds of the user's own among those that play."""
+    return [name for name in ([kind] if isinstance(kind, str) else [one for one, _ in kind]) if is_address(name)]
+
+
 def _read(cfg: Config, kind: CoPlayers) -> Config:
     """What the play depends on: a function of the user's own, which draws co-players, may read the whole config."""
-    kinds = [kind] if isinstance(kind, str) else [one for one, _ in kind]
-    return cfg if any(map(is_address, kinds)) else what_matters(cfg)
+    return cfg if _own(kind) else what_matters(cfg)
 
 
 @functools.cache
@@ -167,7 +174,18 @@ def matches_at_once(cfg: Config, meta_batch: int) -> int:
 
 
 def play_all(cfg: Config, meetings: Sequence[Meeting], at_once: int = 1) -> Iterator[tuple[int, Tally]]:
-    """Play meetings in the sizes of `cfg`: (index, tally) as they finish; those of one shape `at_once` at a time."""
+    """Play meetings in the sizes of `cfg`: (index, tally) as they finish; those of one shape `at_once` at a time.
+
+    Raises:
+        ValueError: where a co-player of the user's own gave logits that are not finite.
+    """
+    for index, tally in _played(cfg, meetings, at_once):
+        if (own := _own(meetings[index].kind)) and not tally.sound:
+            raise ValueError(f"{' and '.join(own)} gave logits that are not finite, so what was played means nothing")
+        yield index, tally
+
+
+def _played(cfg: Config, meetings: Sequence[Meeting], at_once: int) -> Iterator[tuple[int, Tally]]:
     make_room()
     plain, tally = what_matters(cfg), _tally(cfg)
     alike: dict[Any, list[int]] = {}

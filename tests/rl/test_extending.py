@@ -101,6 +101,58 @@ def test_kinds_of_yours_play_as_the_same_ones_of_ours(here, monkeypatch):
     assert told("kinds:pool")[1] == told("run")[2]  # the second agent's only co-player is the first
 
 
+AMISS = """
+import jax.numpy as jnp
+import lapg_rl as rl
+from mine import Copycat
+
+class Three(Copycat):
+    def act(self, opening, observations):
+        return opening, (jnp.zeros((len(observations), 3)), jnp.zeros(len(observations)))
+
+class NoValue(Copycat):
+    def act(self, opening, observations):
+        return opening, jnp.zeros((len(observations), 2))
+
+class Raising(Copycat):
+    def end_of_inner_episode(self, opening, batch):
+        raise KeyError("oops")
+
+class Changing(Copycat):
+    def end_of_inner_episode(self, opening, batch):
+        return opening[:1]
+
+class Unknown(Copycat):
+    def act(self, opening, observations):
+        return opening, (jnp.full((len(observations), 2), jnp.nan), jnp.zeros(len(observations)))
+
+def kind(who):
+    return lambda config: rl.Kind(who(), lambda company, count, key: jnp.zeros(count))
+
+three, novalue, raising, changing, unknown = map(kind, (Three, NoValue, Raising, Changing, Unknown))
+uncounted = lambda config: rl.Kind(Copycat(), lambda company, count, key: jnp.zeros(3))
+"""
+UNMET = {
+    "three": "the logits of act must have the shape [2, 2], got (2, 3)",
+    "novalue": "act must give (state, (logits, values)), got ((2,), (2, 2))",
+    "raising": "KeyError: 'oops', amiss.py line",
+    "changing": "end_of_inner_episode must give a state like that of init, 'float32[2]', got 'float32[1]'",
+    "unknown": "amiss:unknown gave logits that are not finite",
+    "uncounted": "draw must give identities with the leading axis count = 2, got [3]",
+}
+
+
+def test_wrong_kinds_are_refused_as_opponents(here, monkeypatch, capsys):
+    (here / "amiss.py").write_text(AMISS)
+    monkeypatch.setenv("LAPG_TRUST", ",".join(f"amiss:{name}" for name in UNMET))
+    small = [s for s in SMALL if not s.startswith("naive")]
+    assert main(["train", "ipd-shaping-small", "model.kind=tabular", *small, "--run", "run"]) == 0
+    for name, says in UNMET.items():
+        assert main(["evaluate", "run", f"amiss:{name}", "--meta-batch", "2"]) == 2
+        error = capsys.readouterr().err
+        assert says in error and error.count("\n") == 1
+
+
 def test_a_kind_of_yours_sits_in_groups_and_in_other_games(here, monkeypatch, capsys):
     (here / "kinds.py").write_text(KINDS + "collectors = lambda config: company.kind_of(config, 'ac')")
     monkeypatch.delitem(sys.modules, "kinds", raising=False)
