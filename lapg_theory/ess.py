@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lapg_theory.game import AnonymousGame, Horizon, MatrixGame, NormalFormGame, group_strategy, named_policy
+from lapg_theory.game import NAMED, AnonymousGame, Horizon, MatrixGame, NormalFormGame, group_strategy, named_policy
 from lapg_theory.game.numbers import check_probabilities
 from lapg_theory.game.strategies import strategy as named
 
@@ -45,10 +45,23 @@ class EssVerdict:
         told = self.neutral if self.invader is None else (self.invader,)
         order = " (letters: in s0, CC, CD, DC, DD)" * any(re.fullmatch("[CD]{5}", name) for name in told)
         if self.invader is not None:
-            return f"not stable: {self.invader} invades and earns {self.gain:.6g} more per step{order}"
+            return f"not stable: {_known(self.invader)} invades and earns {self.gain:.6g} more per step{order}"
         if self.neutral:
-            return f"neutrally stable, no ESS: {', '.join(self.neutral)} drift in{order}"
+            return f"neutrally stable, no ESS: {', '.join(map(_known, self.neutral))} drift in{order}"
         return f"evolutionarily stable against {len(self.tested)} others"
+
+
+#: The deterministic strategies that have a name, by their letters.
+NAMES = {
+    "".join("C" if p else "D" for p in policy): name
+    for name, policy in NAMED.items()
+    if all(p in (0, 1) for p in policy)
+}
+
+
+def _known(name: str) -> str:
+    """Letters with the name that they have, if any."""
+    return f"{name} ({NAMES[name]})" if name in NAMES else name
 
 
 def pure_strategies() -> dict[str, tuple[float, ...]]:
@@ -141,7 +154,10 @@ def is_ess(
     payoffs = game.row_payoffs if isinstance(game, MatrixGame) else _payoffs(game)
     counts = np.abs(leads) > ROUNDING * float(np.abs(np.array(payoffs, dtype=float)).max())
     first = np.where(counts.any(0), np.take_along_axis(leads, counts.argmax(0)[None], 0)[0], 0)
-    worst = int(first.argmin())
+    least = np.flatnonzero(
+        first <= first.min() + 1e-12 * np.abs(first).max()
+    )  # of several that earn alike one with a name
+    worst = int(next((n for n in least if names[n] in NAMES), least[0]))
     neutral = tuple(name for name, lead in zip(names, first, strict=True) if lead == 0)
     return EssVerdict(names[worst] if first[worst] < 0 else None, max(0.0, -float(first[worst])), neutral, names)
 

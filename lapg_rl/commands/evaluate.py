@@ -18,13 +18,13 @@ from lapg_theory.game import check_count
 from lapg_theory.game.show import state_names
 
 EPILOGUE = """opponents:
-  naive, the name of a fixed strategy (`lapg list strategies`; zd-extort-3 or
-  another factor, always-0 or another action), a player of the Axelrod library
-  (axelrod:CLASS), a script of the game (ac and ad in the Coin Game, cleaner and
-  harvester in CleanUp-lite), one of your own (mine:NAME: probabilities, or a
-  kind of co-player as in pool.coplayers), or the folder of another run, all of
-  whose agents are met; in a group naive or a strategy in all other seats, or in
-  each of them, as naive+alld
+  naive; the name of a fixed strategy (`lapg list strategies`; zd-extort-3 or
+  another factor, always-0 or another action) or five probabilities
+  (1,1,0,0.4,0); a player of the Axelrod library (axelrod:CLASS); a script of
+  the game (ac and ad in the Coin Game, cleaner and harvester in CleanUp-lite);
+  one of your own (mine:NAME: probabilities, or a kind of co-player as in
+  pool.coplayers); the folder of another run, all of whose agents are met. In a
+  group naive or a strategy in all other seats, or in each of them: naive+alld
 
 examples:
   lapg evaluate runs/mine                    everything; kept in the run folder

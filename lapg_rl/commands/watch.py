@@ -18,8 +18,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "opponent",
         nargs="?",
         default="naive",
-        help="naive (default), or the number of an agent of the run; in a group who "
-        "sits in all other seats, or in each: naive+0",
+        help="naive (default), the number of an agent of the run, or a strategy or script by name; in a group who sits in all "
+        "other seats, or in each: naive+0",
     )
     parser.add_argument("--agent", type=int, default=0, metavar="N", help="which agent to watch (default 0)")
     parser.add_argument(

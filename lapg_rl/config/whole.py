@@ -82,7 +82,7 @@ class Config:
         if len(names) not in (1, self.pool.agents):
             raise ValueError(
                 f"learner.estimator names {len(names)} estimators for pool.agents = {self.pool.agents}; give one for all, "
-                "or one an agent"
+                "or one an agent; to train with one after the other: `lapg sweep`"
             )
         alike = self.naive.model in ("same", self.model.kind)
         remedy = "dynamic naive learners are copies of agents: set naive.model=same, or pool.naive_start=static"

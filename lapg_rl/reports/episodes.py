@@ -14,10 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from lapg_rl.config import Config
 from lapg_rl.config.checks import check_draws
 from lapg_rl.envs import CleanUp, IteratedGroupGame, IteratedMatrixGame
 from lapg_rl.envs.build import bare_environment, environment
 from lapg_rl.envs.cleanup import ACTIONS, ZAP
+from lapg_rl.interop.axelrod_players import PREFIX
 from lapg_rl.play.company import sizes
 from lapg_rl.play.rollout import meta_batch
 from lapg_rl.reports.courses import Course, course_of
@@ -26,7 +28,7 @@ from lapg_rl.runs.loop import RunFolder, run_key
 from lapg_rl.study import entrants
 from lapg_rl.study.entrants import NAIVE, Entrant
 from lapg_rl.study.matches import coplayer_of
-from lapg_rl.study.names import seats_of
+from lapg_rl.study.names import check_player, seats_of
 
 #: Recordings draw from keys that neither training nor evaluations use: `fold_in(run key, KEY_OFFSET + seed)`.
 KEY_OFFSET = 2**31 + 2**30
@@ -63,7 +65,8 @@ def record(
     Args:
         folder: a run folder.
         opponent: `naive`, for a naive learner such as the agent meets in training, or the number of an agent of the run,
-            which may be the same one; in a group who sits in all other seats, or in each of them: `naive+0`.
+            which may be the same one, or a fixed strategy or script by its name; in a group who sits in all other seats, or in
+            each of them: `naive+0`.
         agent: which agent of the run is A.
         inner_episode: counted from 0.
         seed: another seed draws another game.
@@ -97,7 +100,7 @@ def record(
     seats = seats_of(opponent, cfg.game.players - 1) if cfg.game.players > 2 else [(opponent, 1)]
     naive = entrants.naive_of(cfg, run.final_state(), agent)
     key = jax.random.fold_in(run_key(cfg), KEY_OFFSET + seed)
-    others = [(_drawn(naive, key) if name == NAIVE else _opponent(pool, name), count) for name, count in seats]
+    others = [(_drawn(naive, key) if name == NAIVE else _opponent(pool, name, cfg), count) for name, count in seats]
     meeting = entrants.meeting(pool[agent], others if cfg.game.players > 2 else others[0][0], 1, key)
     env, coplayer = environment(cfg, others[0][0].kind), coplayer_of(cfg, meeting.kind)
 
@@ -109,7 +112,8 @@ def record(
     played = play(meeting.policy, meeting.identities, key)
     seen, actions, rewards = (np.stack([np.asarray(side[n]) for side in played]) for n in range(3))
     start = " that started as a copy of an agent" if cfg.pool.naive_start == "dynamic" else ""
-    met = [f"naive learner{start}" if name == NAIVE else f"agent {name}" for name, n in seats for _ in range(n)]
+    called = {NAIVE: f"naive learner{start}"} | {str(n): f"agent {n}" for n in range(len(pool))}
+    met = [called.get(name, name) for name, n in seats for _ in range(n)]
     if not isinstance(game, CleanUp):
         title, dilemma = (
             f"agent {agent} against {' and '.join(met)}, inner episode {chosen}",
@@ -132,10 +136,15 @@ def _drawn(naive: Entrant, key: Array) -> Entrant:
     return naive._replace(policy=jax.tree.map(lambda x: x[order], naive.policy))
 
 
-def _opponent(pool: Sequence[Entrant], name: str) -> Entrant:
-    if name not in map(str, range(len(pool))):
-        raise ValueError(f"opponent must be naive or the number of an agent, 0 to {len(pool) - 1}, got {name!r}")
-    return pool[int(name)]
+def _opponent(pool: Sequence[Entrant], name: str, cfg: Config) -> Entrant:
+    if name in map(str, range(len(pool))):
+        return pool[int(name)]
+    if name.isdigit():
+        raise ValueError(f"this run has no agent {name}; it has {len(pool)}, counted from 0")
+    if name.startswith(PREFIX):
+        raise ValueError(f"{name} plays in evaluations and tournaments; watch naive, an agent or a named strategy")
+    check_player(name, cfg)
+    return entrants.named(name, cfg)
 
 
 def frames_of(env: CleanUp, seen: Any, actions: Any, rewards: Any) -> list[Frame]:

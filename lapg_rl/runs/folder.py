@@ -67,8 +67,10 @@ class RunFolder:
             if str(self.path) in config.PRESETS:
                 how = f"train it with `lapg train {self.path}`, and give the folder of the run"
                 raise ValueError(f"{self.path} is a preset, no run; {how}")
+            near = sorted(file.parent.name for file in self.path.parent.glob("*/config.toml"))
+            there = f"there are {', '.join(near[:5])}{' and others' * (len(near) > 5)}; or " if near else ""
             raise ValueError(
-                f"{self.path} holds no run (no config.toml); start one with `lapg train PRESET --run "
+                f"{self.path} holds no run (no config.toml); {there}start one with `lapg train PRESET --run "
                 f"{shlex.quote(str(self.path))}`"
             )
         found = config.load(self.config_file, complete=True)

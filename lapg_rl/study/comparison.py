@@ -25,6 +25,7 @@ from lapg_theory.game.show import table as html_table
 
 #: Figures of the optimiser, which are shown only if asked for.
 TECHNICAL = ("policy_loss", "value_loss", "model_loss", "baseline_loss", "divergence", "gradient_norm", "entropy")
+CAPTION = f"means over agents and the last {LAST} updates (or all), with 95 % intervals over seeds, ± half of one or [its ends]"
 STAR = "* 0 is outside of the interval of this difference"
 #: Characters of a label at the head of a column.
 LONGEST = 40
@@ -129,10 +130,11 @@ class Comparison:
     def __str__(self) -> str:
         count = sum(len(row.differences) for row in self.rows)
         firm = f"; ** with all {count} differences looked at (Holm)"
-        told = [STAR + firm * any(any(row.firm) for row in self.rows)]
-        told = told * any(_beyond(difference) for row in self.rows for difference in row.differences)
+        told = [CAPTION]
+        if any(_beyond(difference) for row in self.rows for difference in row.differences):
+            told.append(STAR + firm * any(any(row.firm) for row in self.rows))
         told += [f"left out: {line}" for line in self.left_out]
-        return "\n".join([markdown(self.settings, self.rows), *[""] * bool(told), *told])
+        return "\n".join([markdown(self.settings, self.rows), "", *told])
 
     def __repr__(self) -> str:
         return str(self)

@@ -10,7 +10,7 @@ from lapg_rl.runs import files
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study.results import runs_in
 from lapg_theory.game import GROUP_NAMED, NAMED, AnonymousGame, MatrixGame, NormalFormGame
-from lapg_theory.game.extortion import EXTORTIONER
+from lapg_theory.game.extortion import EXTORTIONER, written_policy
 from lapg_theory.game.strategies import hint
 
 NAIVE = "naive"
@@ -52,8 +52,12 @@ def seats_of(text: str, others: int) -> list[tuple[str, int]]:
 
 
 def is_strategy(name: str) -> bool:
-    """Whether it is the name of a fixed strategy of some game."""
-    return name in STRATEGIES or bool(EXTORTIONER.fullmatch(name) or ALWAYS.fullmatch(name))
+    """Whether it is the name of a fixed strategy of some game, or writes one down. Raises ValueError as `written_policy`."""
+    return (
+        name in STRATEGIES
+        or written_policy(name) is not None
+        or bool(EXTORTIONER.fullmatch(name) or ALWAYS.fullmatch(name))
+    )
 
 
 def check_name(name: str) -> None:

@@ -215,7 +215,9 @@ def as_text(rows: Sequence[dict[str, Any]]) -> str:
     widths = [max(len(line[n]) for line in cells) for n in range(len(names))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     failures = [f"failed: {failure}" for row in rows for failure in row["failed"]]
-    return "\n".join([f"rewards per step, means over the last {LAST} updates", *lines, *failures])
+    return "\n".join(
+        [f"rewards per step, means over the last {LAST} updates, or all if there are fewer", *lines, *failures]
+    )
 
 
 def write(rows: Sequence[dict[str, Any]], root: Path) -> None:

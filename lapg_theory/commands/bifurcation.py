@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from lapg_theory.commands.options import five, numbers, show
-from lapg_theory.commands.pool_options import add_pool, pool, said, setting
+from lapg_theory.commands.options import five, show
+from lapg_theory.commands.pool_options import add_axis, add_pool, axis, pool, said, setting
 from lapg_theory.metagame.bifurcation import bifurcation
 from lapg_theory.metagame.labels import LABELS
 
@@ -13,8 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_pool(parser)
     add = parser.add_argument
-    add("--over", choices=["p_naive", "eta", "tau", "gamma"], default="p_naive", help="default %(default)s")
-    add("--values", default="0.1:0.98:12", help="its values, rising, e.g. 0.1:0.98:12 (default %(default)s)")
+    add_axis(parser, ["p_naive", "eta", "tau", "gamma"])
     add("--p-naive", type=float, default=0.5, help="share of naive learners where that is fixed (default %(default)s)")
     add("--nodes", type=int, default=256, help="initial naive learners, a power of two (default %(default)s)")
 
@@ -22,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the range in which each kind of fixed point exists, and the points at every value."""
     meta = pool(arguments, arguments.p_naive, arguments.nodes)
-    found = bifurcation(meta, over=arguments.over, values=numbers("--values", arguments.values))
+    found = bifurcation(meta, over=arguments.over, values=axis(arguments))
     report = {
         "setting": setting(meta, found.over),
         "over": found.over,

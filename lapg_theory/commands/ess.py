@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "groups those with a name)"
     )
     add("--against", metavar="NAME,NAME", help=text)
-    add("--gamma", type=float, default=0.99, help="discount factor (default %(default)s)")
+    add("--gamma", type=float, default=0.99, help="discount factor, from 0 to below 1 (default %(default)s)")
     add_group(parser)
     add_game(parser)
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not found.tested:
         raise ValueError(f"--against names nobody but the resident, got {arguments.against!r}; name others")
     at_stake = (
-        {"players": played.players, "factor": arguments.factor or FACTOR}
+        {"game": played.name, "players": played.players, "factor": arguments.factor or FACTOR}
         if isinstance(played, AnonymousGame)
         else {"payoffs": list(map(float, played.trps))}
     )
@@ -61,5 +61,5 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _text(report: dict[str, Any]) -> str:
-    game = report.get("payoffs") or f"public goods game of {report['players']} players, factor {report['factor']:g}"
+    game = report.get("payoffs") or f"{report['game']}, {report['players']} players, factor {report['factor']:g}"
     return f"{heading(game, report['gamma'], report['noise'])}\n{report['verdict']}"

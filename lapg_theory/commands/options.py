@@ -11,7 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from lapg_theory.game import AnonymousGame, MatrixGame, group_strategy, named_policy, public_goods, symmetric_game
+from lapg_theory.game import (
+    AnonymousGame,
+    MatrixGame,
+    check_count,
+    group_strategy,
+    named_policy,
+    public_goods,
+    symmetric_game,
+)
 
 PAYOFFS = "2,1,0,-1"
 FACTOR = 1.6
@@ -53,6 +61,7 @@ def game_or_group(arguments: argparse.Namespace) -> MatrixGame | AnonymousGame:
         return game(arguments)
     if arguments.payoffs is not None:
         raise ValueError(f"--players {arguments.players} is about a public goods game, got --payoffs as well; give one")
+    check_count("--players", arguments.players, least=2)
     factor = FACTOR if arguments.factor is None else arguments.factor
     return public_goods(arguments.players, factor).noisy(*_noise(arguments.noise))
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lapg_theory.commands.options import Counted, add_quiet, numbers, policy, renamed, show
-from lapg_theory.commands.pool_options import add_pool, pool, said, setting
+from lapg_theory.commands.pool_options import add_axis, add_pool, axis, pool, said, setting
 from lapg_theory.metagame.phase import attractor_map, phase_diagram
 
 
@@ -15,8 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_pool(parser)
     add = parser.add_argument
     add("--p-naive", default="0,0.05,0.25,0.5,0.75,0.9,0.95,0.99,1", help="shares, e.g. 0,0.5,1 or 0:1:50")
-    add("--over", choices=["eta", "tau", "gamma"], default="tau", help="the other axis (default %(default)s)")
-    add("--values", default="2:100:12:log", help="its values, e.g. 1,2,5 or 2:100:12:log (default %(default)s)")
+    add_axis(parser, ["tau", "eta", "gamma"])
     add("--nodes", type=int, default=128, help="initial naive learners, a power of two (default %(default)s)")
     add("--simulate", action="store_true", help="let random pairs learn, instead of asking which attractors exist")
     add("--runs", type=int, default=8, help="with --simulate: pairs in each cell (default %(default)s)")
@@ -40,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     grid = {
         "p_naive": numbers("--p-naive", arguments.p_naive),
         "over": arguments.over,
-        "values": numbers("--values", arguments.values),
+        "values": axis(arguments),
     }
     meta = pool(arguments, grid["p_naive"][0], arguments.nodes)
     if meta.game.noise is not None and not arguments.simulate:
@@ -59,7 +58,8 @@ def _map(meta: Any, grid: dict[str, Any]) -> dict[str, Any]:
         "cells": found.names.tolist(),
         "boundary": [[None if x != x else x for x in row] for row in boundary],
         "key": "fixed points that no gradient leads away from: D defection, E extortion, C cooperation; blank: none of them\n"
-        "(D where `lapg theory thresholds` says stable and `lapg theory bifurcation` stable or neutral)",
+        "(D where `lapg theory thresholds` says stable and `lapg theory bifurcation` stable or neutral; E is looked for\n"
+        "at the best answer to naive learners alone; `lapg theory metagame` lists all ends of one pool, such as alternation)",
     }
 
 

@@ -4,10 +4,26 @@ import argparse
 import dataclasses
 from typing import Any
 
-from lapg_theory.commands.options import add_game, game, heading, noise
+from lapg_theory.commands.options import add_game, game, heading, noise, numbers
 from lapg_theory.metagame.pool import MetaGame
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(MetaGame)}
+
+
+#: Values of what a report goes over, unless others are given.
+AXES = {"p_naive": "0.1:0.98:12", "tau": "2:100:12:log", "eta": "0.05:5:12:log", "gamma": "0.5:0.99:12"}
+
+
+def add_axis(parser: argparse.ArgumentParser, over: list[str]) -> None:
+    """Declare `--over`, the first of which is the default, and `--values`."""
+    parser.add_argument("--over", choices=over, default=over[0], help="what varies (default %(default)s)")
+    text = f"its values, rising, e.g. 1,2,5 or {AXES['tau']} (default {', '.join(f'{AXES[o]} for {o}' for o in over)})"
+    parser.add_argument("--values", help=text)
+
+
+def axis(arguments: argparse.Namespace) -> list[float]:
+    """The values of `--values`, or the default ones of `--over`."""
+    return numbers("--values", AXES[arguments.over] if arguments.values is None else arguments.values)
 
 
 def add_pool(parser: argparse.ArgumentParser) -> None:

@@ -44,8 +44,8 @@ def actions(
     eta: float = 0.1,
     updates: int = 500,
     names: Sequence[str] = ("0", "1", "2"),
-    ax: Any = None,
-) -> Any:
+    ax: look.Axes | None = None,
+) -> look.Axes:
     """Where naive learners without memory go in a symmetric game of three actions: a line a run on the triangle of chances.
 
     Each meets one like itself and ascends its own reward in the logits of a softmax; a dot is where it begins.
@@ -84,7 +84,7 @@ def actions(
     return ax
 
 
-def flow(rule: Any, game: MatrixGame, horizon: Horizon, *, points: int = 15, ax: Any = None) -> Any:
+def flow(rule: Any, game: MatrixGame, horizon: Horizon, *, points: int = 15, ax: look.Axes | None = None) -> look.Axes:
     """The directions in which a learning rule moves two players who cooperate with the same chance after everything.
 
     Args:
@@ -125,8 +125,8 @@ def invasion(
     game: Any,
     horizon: Horizon,
     points: int = 101,
-    ax: Any = None,
-) -> Any:
+    ax: look.Axes | None = None,
+) -> look.Axes:
     """What invaders earn above a resident strategy, by their share of the population: one that starts above 0 breaks it.
 
     Args:
@@ -154,7 +154,7 @@ def invasion(
     return ax
 
 
-def commons(*, over: str, values: Any, ax: Any = None, **numbers: Any) -> Any:
+def commons(*, over: str, values: Any, ax: look.Axes | None = None, **numbers: Any) -> look.Axes:
     """From which discount on the ecological public good is kept: regions between two thresholds in closed form.
 
     Below both all defect (a tragedy), above both all cooperate, between them either stays once it is there, or neither does.

@@ -94,13 +94,37 @@ class NearestExtortioner:
 
 
 def named_policy(game: MatrixGame, name: str) -> tuple[float, ...]:
-    """The policy that a name stands for: one of `NAMED`, or `zd-extort-X`, the extortioner of factor X in this game.
+    """The policy that a name stands for: one of `NAMED`, `zd-extort-X`, the extortioner of factor X in this game, or a text.
+
+    A text is five probabilities with commas between them, or for a deterministic policy five letters: "CCDDC".
 
     Raises:
-        ValueError: for an unknown name, with near matches, or a game in which there is no such extortioner.
+        ValueError: for an unknown name, with near matches, no such probabilities, or a game without such an extortioner.
+
+    Example:
+        >>> import lapg_theory as lt
+        >>> lt.game.named_policy(lt.prisoners_dilemma(), "1,1,0,0.4,0") == (1.0, 1.0, 0.0, 0.4, 0.0)
+        True
     """
+    if written := written_policy(name):
+        return written
     found = EXTORTIONER.fullmatch(name)
     return tuple(map(float, extortioner(game, float(found[1])))) if found else strategy(name)
+
+
+def written_policy(text: str) -> tuple[float, ...] | None:
+    """The policy of a text (see `named_policy`), or None where that is a name. Raises ValueError for no probabilities."""
+    if re.fullmatch("[CD]{5}", text):
+        return tuple(float(letter == "C") for letter in text)
+    if "," not in text:
+        return None
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != 5 or not all(0 <= x <= 1 for x in values):
+        raise ValueError(f"expected five probabilities in [0, 1], s0,CC,CD,DC,DD, got {text!r}")
+    return tuple(values)
 
 
 def nearest_extortioner(game: MatrixGame, policy: Any) -> NearestExtortioner | None:

@@ -114,6 +114,21 @@ def test_agents_in_an_archive_play_as_those_of_their_runs(playing, tmp_path, mon
     assert "copies.zip holds 2 runs; name one of them" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("other", ["alld", "0,0,0,0,0", "DDDDD"])
+def test_an_agent_is_watched_and_met_by_a_strategy_as_it_is_named_or_written(playing, tmp_path, capsys, other):
+    """Tit-for-tat cooperates with a defector in the first step, and then no more."""
+    run = str(playing / "tft")
+    assert main(["watch", run, other, "--out", str(tmp_path), "--json"]) == 0
+    episode = json.loads(capsys.readouterr().out)
+    assert episode["players"] == ["agent 0", other]
+    assert ["".join(row) for row in episode["actions"]] == ["CDDDDD", "DDDDDD"]
+    assert main(["evaluate", run, other, "--meta-batch", "2", "--json"]) == 0
+    (match,) = json.loads(capsys.readouterr().out)["matches"]
+    assert match["own"]["reward"] == pytest.approx(-1 / 6, abs=1e-4)
+    assert main(["evaluate", run, "1,2,0,0,0"]) == 2
+    assert "expected five probabilities in [0, 1]" in capsys.readouterr().err
+
+
 def test_a_copy_with_agents_is_finished_and_goes_no_further(playing, tmp_path, capsys):
     (copy,) = runs_in([playing / "copies.zip" / "tft"])
     here = tmp_path / "tft"

@@ -87,8 +87,9 @@ def test_long_labels_stand_above_the_table(runs, tmp_path, capsys):
         )
         metrics(tmp_path / "long" / name, dataclasses.replace(TABULAR, learner=learner), 1.0 + n, 0.0)
     assert main(["compare", str(tmp_path / "long"), "--metrics", "reward_vs_naive"]) == 0
-    a, b, blank, head, _, _, difference = capsys.readouterr().out.splitlines()
+    a, b, blank, head, _, _, difference, _, caption = capsys.readouterr().out.splitlines()
     assert "learner.learning_rate=0.01" in a and a.startswith("- A: ") and b.startswith("- B: ") and blank == ""
+    assert "95 % intervals over seeds" in caption
     assert head.split() == ["|", "|", "A", "(1)", "|", "B", "(1)", "|"]
     assert difference.startswith("| minus A") and f"+{LATE:.3f}" in difference
 
@@ -98,11 +99,12 @@ def test_the_table_for_reading(runs, capsys):
         metrics(runs / f"lapg-{seed}", with_estimator(TABULAR, "lapg", seed), reward, 0)
         metrics(runs / f"mfos-{seed}", with_estimator(TABULAR, "mfos", seed), 2.0, 0)
     assert main(["compare", str(runs), "--metrics", "reward_vs_naive"]) == 0
-    head, _, means, differences, _, star = capsys.readouterr().out.splitlines()
+    head, _, means, differences, _, caption, star = capsys.readouterr().out.splitlines()
     assert "lapg (4)" in head and "mfos (4)" in head
     # four values a, b, b, b' at distances -2, 2, 0, 0 or -1, 1, 0, 0: errors of the mean 0.8165 and 0.4082
     assert f"{12 * LATE:.3f} ± {3.182446 * 0.8164966 * LATE:.3f}" in means
     assert "-7.625 [" in differences and "] **" in differences
+    assert caption.startswith("means over agents and the last 20 updates")
     assert star == "* 0 is outside of the interval of this difference; ** with all 1 differences looked at (Holm)"
 
 

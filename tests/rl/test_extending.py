@@ -2,12 +2,15 @@
 
 import dataclasses
 import functools
+import itertools
+import json
 import re
 import shlex
 import sys
 from pathlib import Path
 
 import pytest
+from folders import TABULAR, metrics, run_of
 
 from lapg_rl.commands.main import main
 from lapg_rl.config import override, preset
@@ -16,6 +19,7 @@ from lapg_rl.learn.training_step import make_train_step
 from lapg_rl.runs import loop, trust
 from lapg_rl.study.evaluation import evaluate
 from lapg_rl.study.results import collect
+from lapg_theory.game import NAMED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
 BLOCKS = re.findall(r"```python\n# (\w+)\.py\n(.*?)```", PAGE, re.DOTALL)
@@ -83,6 +87,19 @@ from mine import Copycat
 friends = lambda config: rl.Kind(Copycat(), lambda company, count, key: jnp.zeros(count))  # open with cooperation
 learners, pool = company.naive, company.meta
 """
+
+
+def test_a_learner_of_yours_learns(here, capsys):
+    """The page's imitator, facing always-cooperate (which plays as an agent of a run made by hand), comes to cooperate."""
+    cfg = dataclasses.replace(TABULAR, updates=1, inner_episodes=6)
+    run_of(metrics(here / "run", cfg, 0.0, 0.0), [NAMED["allc"]], cfg)
+    assert main(["evaluate", "run", "mine:imitators", "--meta-batch", "8", "--out", "met.json"]) == 0
+    (match,) = json.loads((here / "met.json").read_text())["matches"]
+    # rewards of the donation game: the ego gets 2 c - 1 from who cooperates with chance c, which goes half the way to 1
+    earned = match["own"]["reward_curve"]
+    chances = [(x + 1) / 2 for x in earned]
+    assert chances[0] == pytest.approx(0.5, abs=0.25) and chances[-1] > 0.9
+    assert all(b > a for a, b in itertools.pairwise(chances[:4]))
 
 
 def test_kinds_of_yours_play_as_the_same_ones_of_ours(here, monkeypatch):

@@ -311,7 +311,7 @@ def test_a_run_in_groups_is_evaluated_reported_watched_and_compared(run, tmp_pat
             ["evaluate", "RUN", "3naive"],
             "must name who sits in the 2 other seats, as in naive for all of them or naive+alld",
         ),
-        (["watch", "RUN", "7"], "opponent must be naive or the number of an agent, 0 to 2, got '7'"),
+        (["watch", "RUN", "7"], "this run has no agent 7; it has 3, counted from 0"),
     ],
 )
 def test_what_a_group_cannot_do_is_refused_in_one_line(run, line, says, capsys):

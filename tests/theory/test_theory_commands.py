@@ -246,6 +246,24 @@ def test_ess_says_who_breaks_a_strategy(capsys):
     ]
 
 
+def test_ess_takes_and_gives_names_and_letters(capsys):
+    found = ask(capsys, "ess", "allc", "--payoffs", "4,3,1,0", "--gamma", "0.9")
+    # all that defect against a cooperator gain T - R = 1; the one with a name is told
+    assert (found["invader"], found["gain"]) == ("DDDDD", pytest.approx(1))
+    assert found["verdict"].startswith("not stable: DDDDD (alld) invades")
+    letters = ask(capsys, "ess", "CCDCD", "--against", "DDDDD,CCCCC", "--gamma", "0.9")
+    names = ask(capsys, "ess", "tft", "--against", "alld,allc", "--gamma", "0.9")
+    assert letters["policy"] == names["policy"] and letters["neutral"] == ["CCCCC"] and names["neutral"] == ["allc"]
+    assert main(["theory", "ess", "tft", "--players", "4", "--factor", "5"]) == 0
+    assert capsys.readouterr().out.startswith("public goods (no dilemma: factor 5.0 of 4 players), 4 players, factor 5")
+
+
+def test_each_axis_has_values_of_its_own(capsys):
+    for over, first, last in (("gamma", 0.5, 0.99), ("eta", 0.05, 5)):
+        found = ask(capsys, "phase", "--over", over, "--p-naive", "0.5", "--updates", "3", "--nodes", "16")
+        assert (found["values"][0], found["values"][-1], len(found["values"])) == (first, pytest.approx(last), 12)
+
+
 def test_ess_in_groups(capsys):
     group = ["--players", "3", "--factor", "2", "--gamma", "0.2"]
     found = ask(capsys, "ess", "tft", "--against", "alld", *group)
@@ -255,7 +273,7 @@ def test_ess_in_groups(capsys):
     assert ask(capsys, "ess", "tft", *group[:-1], "0.9")["neutral"] == ["allc", "grim"]
     assert main(["theory", "ess", "alld", "--players", "4", "--noise", "0.1"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "public goods game of 4 players, factor 1.6, gamma 0.99, execution error 0.1, perception error 0",
+        "public goods, 4 players, factor 1.6, gamma 0.99, execution error 0.1, perception error 0",
         "evolutionarily stable against 4 others",
     ]
 
