@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from lapg_rl.commands.main import main
 from lapg_rl.reports.league import markdown
 from lapg_rl.runs import processes
 from lapg_rl.runs.folder import RunFolder
+from lapg_rl.study.evaluation import evaluate
 from lapg_rl.study.league import Plan, environment_steps, league, read, runs_of
 from lapg_rl.study.league import _check_meetings as check_meetings
 from lapg_rl.study.results import export, runs_in
@@ -207,3 +209,13 @@ def test_a_league_trains_on_slurm_what_is_not_finished(tmp_path, monkeypatch):
     line = ["league", str(file), "--root", str(root), "--quiet", "--slurm", "timeout_min=9", "slurm_partition=gpu"]
     assert main(line) == 2
     assert asked == [(2, root / "slurm", {"timeout_min": 9, "slurm_partition": "gpu"})]
+
+
+def test_the_agents_of_the_coin_games_league_are_kept_and_play():
+    file = Path(__file__).parents[2] / "docs" / "results" / "league" / "coin.toml"
+    plan = read(file)
+    runs, kept = runs_of(plan, Path("nowhere")), runs_in([Path(plan.agents)])
+    assert len(runs) == len(kept) == 55
+    assert {run.planned.config for run in runs} == {RunFolder(copy).check_trained() for copy in kept}
+    (match,) = evaluate(f"{plan.agents}/aa-ad-seed0", ["ad"], meta_batch=8).matches[:1]
+    assert match.own.measures["other_coins"][-1] > 0.15  # it answers a defector, as it was seen to in training
