@@ -41,6 +41,7 @@ from .study.balance import balance as balance
 from .study.cleanup_plans import CleanUpPlans as CleanUpPlans
 from .study.comparison import Comparison as Comparison
 from .study.comparison import compare as compare
+from .study.copies import export as export
 from .study.evaluation import evaluate as evaluate
 from .study.exploitation import exploit as exploit
 from .study.frames import dataset as dataset
@@ -51,7 +52,6 @@ from .study.league import league as league
 from .study.records import Evaluation as Evaluation
 from .study.results import Result as Result
 from .study.results import collect as collect
-from .study.results import export as export
 from .study.standings import Tournament as Tournament
 from .study.tournament import tournament as tournament
 

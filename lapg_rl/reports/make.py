@@ -8,9 +8,10 @@ from lapg_rl.config.checks import several
 from lapg_rl.reports import findings, page
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study import records
+from lapg_rl.study.copies import export
 from lapg_rl.study.evaluation import evaluate
 from lapg_rl.study.records import Evaluation, Prediction
-from lapg_rl.study.results import Result, begun, collect, export, runs_in
+from lapg_rl.study.results import Result, begun, collect, runs_in
 
 Say = Callable[[str], Any]
 

@@ -1,12 +1,9 @@
-"""The results of runs, read from their folders alone: headline numbers, verdicts, summaries, small copies to keep."""
+"""The results of runs, read from their folders alone: headline numbers, verdicts, summaries."""
 
 import dataclasses
 import functools
-import itertools
-import json
 import math
 import shlex
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,6 @@ import numpy as np
 
 from lapg_rl import config
 from lapg_rl.config import Config
-from lapg_rl.config.checks import several
 from lapg_rl.config.tables import ESTIMATORS, HEADLINES
 from lapg_rl.runs import files
 from lapg_rl.runs.folder import RunFolder
@@ -27,8 +23,6 @@ from lapg_theory.game.words import words
 
 #: Headline numbers are means over this many last updates.
 LAST = 20
-#: A copied metrics file above this size is thinned.
-LARGE = 64_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -349,54 +343,3 @@ def summary_markdown(results: Sequence[Result]) -> str:
     lines = [f"Means over the last {LAST} updates; rewards per step, against naive learners.", ""]
     lines += ["| " + " | ".join(name.replace("_", " ") for name in rows[0]) + " |", "|---" * len(rows[0]) + "|"]
     return "\n".join([*lines, *("| " + " | ".join(map(cell, row.values())) + " |" for row in rows)]) + "\n"
-
-
-def export(folders: str | Path | Iterable[str | Path], target: str | Path, *, agents: bool = False) -> None:
-    """Copy what is worth keeping of each run into `target`: all but the checkpoints, long metrics thinned.
-
-    With `agents` copies can play, in evaluations, tournaments and leagues, but not go on: their agents are kept as they are
-    after the last update.
-
-    A copy has the name of its folder, and where two have the same, with those of the folders around: mixed-seed0. A thinned
-    file keeps every n-th update and the last 20, so headline numbers stay what they were. A target that ends in
-    .zip becomes one archive.
-
-    Example:
-        >>> import lapg_rl as rl
-        >>> rl.export([run], folder)
-        >>> sorted(path.name for path in (folder / run.name).iterdir())
-        ['config.toml', 'metrics.jsonl', 'provenance.jsonl']
-    """
-    folders, target = [Path(folder) for folder in several(folders)], Path(target)
-    if target.suffix == ".zip":
-        with tempfile.TemporaryDirectory() as loose:
-            export(folders, Path(loose), agents=agents)
-            archive.pack(Path(loose), target)
-        return
-    for folder, name in zip(folders, _distinct([folder.resolve().parts for folder in folders]), strict=True):
-        copy = target / name
-        copy.mkdir(parents=True, exist_ok=True)
-        for file in ("config.toml", "provenance.jsonl", "balance.json", *records.FILES.values()):
-            if (folder / file).exists():
-                files.write(copy / file, files.read(folder / file))  # follows no link
-        rows = RunFolder(folder).metrics()
-        lines = [json.dumps(_short(row)) for row in rows]
-        every = -(-sum(map(len, lines)) // LARGE)
-        kept = [json.loads(line) for n, line in enumerate(lines) if n % every == 0 or n >= len(lines) - LAST]
-        files.replace(copy / "metrics.jsonl", files.text_of(kept))
-        if agents:
-            RunFolder(folder).keep_agents(copy)
-
-
-def _distinct(paths: Sequence[tuple[str, ...]]) -> list[str]:
-    """Of each path as many of its last parts as tell all apart."""
-    told = (["-".join(parts[-depth:]) for parts in paths] for depth in itertools.count(1))
-    return next(names for names in told if len({*names}) == len({*paths}))
-
-
-def _short(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {name: _short(value) for name, value in data.items()}
-    if isinstance(data, list):
-        return [_short(value) for value in data]
-    return float(f"{data:.5g}") if isinstance(data, float) else data

@@ -13,8 +13,9 @@ from lapg_rl.commands.main import main
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import archive
 from lapg_rl.study.agents import load
+from lapg_rl.study.copies import export
 from lapg_rl.study.evaluation import evaluate
-from lapg_rl.study.results import collect, export, runs_in
+from lapg_rl.study.results import collect, runs_in
 from lapg_rl.study.sweep import Planned
 from lapg_theory.game import NAMED
 

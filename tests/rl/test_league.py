@@ -13,10 +13,11 @@ from lapg_rl.commands.main import main
 from lapg_rl.reports.league import markdown
 from lapg_rl.runs import processes
 from lapg_rl.runs.folder import RunFolder
+from lapg_rl.study.copies import export
 from lapg_rl.study.evaluation import evaluate
 from lapg_rl.study.league import Plan, environment_steps, league, read, runs_of
 from lapg_rl.study.league import _check_meetings as check_meetings
-from lapg_rl.study.results import export, runs_in
+from lapg_rl.study.results import runs_in
 from lapg_theory.game import NAMED, group_strategy
 
 SMALL = ["ipd-aa-small", "batch=4", "meta_batch=2", "steps=6", "updates=3"]

@@ -221,7 +221,7 @@ def test_no_link_is_followed_into_a_copy_or_a_page(name, stranger, capsys):
 
 
 def test_a_kept_copy_has_checksums_too(stranger):
-    from lapg_rl.study.results import export
+    from lapg_rl.study.copies import export
 
     config.save(CFG, stranger / "run" / "config.toml")
     export([stranger / "run"], stranger / "kept")
