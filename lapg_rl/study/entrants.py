@@ -23,7 +23,7 @@ from lapg_rl.play.company import Company, fixed_strategy, forgets, kind_of, naiv
 from lapg_rl.play.coplayers import AsEgo
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study.matches import Meeting
-from lapg_rl.study.names import ALWAYS, NAIVE, scripts, strategies
+from lapg_rl.study.names import ALWAYS, NAIVE, is_own, scripts, strategies
 from lapg_theory.game import AnonymousGame, MatrixGame, NormalFormGame, named_policy
 
 #: In this order a match has its row and its column player: only the first two, whose parameters are fixed, can be the row
@@ -140,7 +140,7 @@ def named(name: str, cfg: Config) -> Entrant:
     """A fixed strategy, or a script of the run's game, by name. Raises ValueError as `fixed`, or where the game has none."""
     if name in scripts(cfg):
         return script(name, cfg)
-    if is_address(name):
+    if is_own(name):
         fixed_strategy(name, cfg.game.players, "a co-player")  # which a function isn't
     return fixed(name, cfg.game.group or repeated_game(cfg.game))
 

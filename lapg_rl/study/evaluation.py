@@ -14,7 +14,6 @@ from lapg_rl.config import Config
 from lapg_rl.config.checks import check_draws, several
 from lapg_rl.config.groups import name_of
 from lapg_rl.config.loading import load
-from lapg_rl.config.tables import is_address
 from lapg_rl.envs.build import matrix_game
 from lapg_rl.learn.rehearsal import rehearse_coplayer
 from lapg_rl.play.company import Company
@@ -23,7 +22,7 @@ from lapg_rl.study import entrants, intervals
 from lapg_rl.study.entrants import Entrant
 from lapg_rl.study.intervals import short
 from lapg_rl.study.matches import Meeting, describe, discrepancies, matches_at_once, play_all
-from lapg_rl.study.names import NAIVE, check_opponents, scripts, seats_of, strategies
+from lapg_rl.study.names import NAIVE, check_opponents, is_own, scripts, seats_of, strategies
 from lapg_rl.study.records import Evaluation, ExtortionFit, Match, PayoffLine
 from lapg_rl.study.results import opened
 from lapg_theory.game import GROUP_NAMED, MatrixGame, check_count, nearest_extortioner
@@ -185,7 +184,7 @@ def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
 
 def _own(name: str, cfg: Config) -> Entrant | None:
     """A kind of co-player of the user's own, rehearsed: an address of a function, not of probabilities."""
-    if not (is_address(name) and callable(load("an opponent", name))):
+    if not (is_own(name) and callable(load("an opponent", name))):
         return None
     rehearse_coplayer(cfg, name, "opponent", "be met")
     return Entrant(name, name, None)

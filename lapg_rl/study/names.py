@@ -51,6 +51,11 @@ def seats_of(text: str, others: int) -> list[tuple[str, int]]:
     return found
 
 
+def is_own(name: str) -> bool:
+    """Whether it is an address of the user's own, and no player of Axelrod's, whose names look alike."""
+    return tables.is_address(name) and not name.startswith(PREFIX)
+
+
 def is_strategy(name: str) -> bool:
     """Whether it is the name of a fixed strategy of some game, or writes one down. Raises ValueError as `written_policy`."""
     return (
@@ -81,7 +86,7 @@ def check_player(name: str, cfg: Config) -> None:
     known = [NAIVE, *scripts(cfg), *strategies(game)]
     if name in known:
         return
-    if game is None and not cfg.game.is_custom and not tables.is_address(name):
+    if game is None and not cfg.game.is_custom and not is_own(name):
         raise ValueError(tables.unknown(f"co-player {name!r} for game.kind = {cfg.game.kind}", name, known))
     if game is not None and name.startswith(PREFIX):
         check_game(name, game)
