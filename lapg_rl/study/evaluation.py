@@ -184,7 +184,7 @@ def _named(opponents: Sequence[str], folder: Path) -> list[Entrant]:
 
 def _own(name: str, cfg: Config) -> Entrant | None:
     """A kind of co-player of the user's own, rehearsed: an address of a function, not of probabilities."""
-    if not (is_own(name) and callable(load("an opponent", name))):
+    if not (is_own(name) and callable(load("a co-player", name))):
         return None
     rehearse_coplayer(cfg, name, "opponent", "be met")
     return Entrant(name, name, None)
