@@ -10,8 +10,8 @@ from lapg_rl.runs import files
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study.results import runs_in
 from lapg_theory.game import GROUP_NAMED, NAMED, AnonymousGame, MatrixGame, NormalFormGame
-from lapg_theory.game.extortion import EXTORTIONER, written_policy
-from lapg_theory.game.strategies import hint
+from lapg_theory.game.extortion import EXTORTIONER
+from lapg_theory.game.strategies import hint, written_policy
 
 NAIVE = "naive"
 ALWAYS = re.compile(r"always-(\d{1,2})")

@@ -34,13 +34,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the verdict, with the invader that gains most or those that drift in."""
     played = game_or_group(arguments)
     resident = policy("the resident", arguments.strategy, played)
-    names = (
-        arguments.against.split(",")
-        if arguments.against
-        else GROUP_NAMED
-        if isinstance(played, AnonymousGame)
-        else None
-    )
+    group = isinstance(played, AnonymousGame)
+    names = arguments.against.split(",") if arguments.against is not None else GROUP_NAMED if group else None
     against = None if names is None else {name: policy("--against", name, played) for name in names}
     found = is_ess(resident, against, game=played, horizon=Discounted(arguments.gamma))
     if not found.tested:

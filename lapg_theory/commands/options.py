@@ -20,6 +20,7 @@ from lapg_theory.game import (
     public_goods,
     symmetric_game,
 )
+from lapg_theory.game.strategies import probabilities
 
 PAYOFFS = "2,1,0,-1"
 FACTOR = 1.6
@@ -109,22 +110,18 @@ def policy(option: str, text: str, played: MatrixGame | AnonymousGame) -> list[f
     """A named strategy in this game, or five probabilities of cooperating after s0,CC,CD,DC,DD; in a group 2 n + 1."""
     group = isinstance(played, AnonymousGame)
     count, order = (2 * played.players + 1, "s0, C and D by who else cooperated") if group else (5, "s0,CC,CD,DC,DD")
-    said = {5: "five"}.get(count, str(count))
+    said = str(count) if group else "five"
     if "," not in text:
         try:
             return list(group_strategy(text, played.players) if group else named_policy(played, text))
         except ValueError as error:
             what = " Or give" if str(error).endswith("?") else "; or give"
             raise ValueError(f"{option}: {error}{what} {said} probabilities, {order}") from None
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != count or not all(0 <= x <= 1 for x in values):
+    if (values := probabilities(text, count)) is None:
         raise ValueError(
             f"{option} takes the name of a strategy, or {said} probabilities in [0, 1] ({order}), got {text!r}"
         )
-    return values
+    return list(values)
 
 
 def renamed(parser: argparse.ArgumentParser, old: str, new: str, **how: Any) -> None:

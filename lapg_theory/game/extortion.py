@@ -20,7 +20,7 @@ import numpy as np
 from lapg_theory.game.matrix_game import MatrixGame
 from lapg_theory.game.noise import refuse_noise
 from lapg_theory.game.numbers import check_number
-from lapg_theory.game.strategies import strategy
+from lapg_theory.game.strategies import strategy, written_policy
 
 #: The name of an extortioner with its factor.
 EXTORTIONER = re.compile(r"zd-extort-(\d+(?:\.\d+)?)")
@@ -110,21 +110,6 @@ def named_policy(game: MatrixGame, name: str) -> tuple[float, ...]:
         return written
     found = EXTORTIONER.fullmatch(name)
     return tuple(map(float, extortioner(game, float(found[1])))) if found else strategy(name)
-
-
-def written_policy(text: str) -> tuple[float, ...] | None:
-    """The policy of a text (see `named_policy`), or None where that is a name. Raises ValueError for no probabilities."""
-    if re.fullmatch("[CD]{5}", text):
-        return tuple(float(letter == "C") for letter in text)
-    if "," not in text:
-        return None
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != 5 or not all(0 <= x <= 1 for x in values):
-        raise ValueError(f"expected five probabilities in [0, 1], s0,CC,CD,DC,DD, got {text!r}")
-    return tuple(values)
 
 
 def nearest_extortioner(game: MatrixGame, policy: Any) -> NearestExtortioner | None:

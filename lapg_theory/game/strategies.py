@@ -1,7 +1,8 @@
 """Named memory-one strategies: five cooperation probabilities in the order s0, CC, CD, DC, DD, own view."""
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -85,8 +86,36 @@ def hint(name: str, others: Iterable[str] = ()) -> str:
     return f"did you mean {' or '.join(found)}?" if found else f"known: {', '.join(known)} or another factor"
 
 
+def probabilities(text: str, count: int) -> tuple[float, ...] | None:
+    """So many probabilities from "1,0.5,0", or None where the text is something else."""
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        return None
+    return values if len(values) == count and all(0 <= x <= 1 for x in values) else None
+
+
+def written_policy(text: str) -> tuple[float, ...] | None:
+    """The policy of a text (see `named_policy`), or None where that is a name. Raises ValueError for no probabilities."""
+    if re.fullmatch("[CD]{5}", text):
+        return tuple(float(letter == "C") for letter in text)
+    if "," not in text:
+        return None
+    if (found := probabilities(text, 5)) is None:
+        raise ValueError(f"expected five probabilities in [0, 1], s0,CC,CD,DC,DD, got {text!r}")
+    return found
+
+
+#: By name, from the number of players n: own action C before D, the co-players that cooperated from n - 1 down.
+_OF_GROUPS: dict[str, Callable[[int], tuple[float, ...]]] = {
+    "allc": lambda n: (1.0,) * (2 * n + 1),
+    "alld": lambda n: (0.0,) * (2 * n + 1),
+    "tft": lambda n: (1.0, *(j / (n - 1) for j in range(n - 1, -1, -1)), *(j / (n - 1) for j in range(n - 1, -1, -1))),
+    "grim": lambda n: (1.0, 1.0, *(0.0,) * (2 * n - 1)),
+    "random": lambda n: (0.5,) * (2 * n + 1),
+}
 #: The names that `group_strategy` knows.
-GROUP_NAMED = ("allc", "alld", "tft", "grim", "random")
+GROUP_NAMED = tuple(_OF_GROUPS)
 
 
 def group_strategy(name: str, players: Any) -> tuple[float, ...]:
@@ -99,14 +128,6 @@ def group_strategy(name: str, players: Any) -> tuple[float, ...]:
         ValueError: for an unknown name, or players that are no integer >= 2.
     """
     check_count("players", players, least=2)
-    others, n = range(players - 1, -1, -1), players
-    known = {
-        "allc": (1.0,) * (2 * n + 1),
-        "alld": (0.0,) * (2 * n + 1),
-        "random": (0.5,) * (2 * n + 1),
-        "tft": (1.0, *(j / (n - 1) for j in others), *(j / (n - 1) for j in others)),
-        "grim": (1.0, 1.0, *(0.0,) * (2 * n - 1)),
-    }
-    if name not in known:
-        raise ValueError(f"unknown strategy {name!r} for a group; known: {', '.join(known)}")
-    return known[name]
+    if name not in _OF_GROUPS:
+        raise ValueError(f"unknown strategy {name!r} for a group; known: {', '.join(GROUP_NAMED)}")
+    return _OF_GROUPS[name](players)

@@ -179,6 +179,7 @@ REFUSALS = {
         "R > P, got R = 0.0, P = 1.0",
     ),
     "no type": (["evolution", "--updates", "3", "--nodes", "16", "--gamma", "0.5"], "name policies with --type"),
+    "nobody": (["ess", "tft", "--against", ""], "--against: unknown strategy ''"),
     "two games": (["ess", "tft", "--players", "3", "--payoffs", "2,1,0,-1"], "got --payoffs as well; give one"),
     "a factor for two": (["ess", "tft", "--factor", "2"], "say of how many with --players"),
     "a strategy for two": (["ess", "wsls", "--players", "3"], "or give 7 probabilities"),
