@@ -35,16 +35,17 @@ class Tally(NamedTuple):
     """What two players did in `[k]` meta-episodes, over the parallel trajectories; player 0 is the row player.
 
     In a group the second player stands for all co-players, but those that are on the row player's side (`Meeting.partners`):
-    means, and for visits sums, over them. `sound` says whether co-players' actions had finite logits. `visits` and `cooperated`
+    means, and for visits sums, over them. `visits` and `cooperated`
     are of a 2x2 game or a group, s states in its own view, else None. `measures` holds what the environment measures; it is
-    empty for a prisoner's dilemma, of which the other two tell more.
+    empty for a prisoner's dilemma, of which the other two tell more. `sound` says of co-players of the user's own whether the
+    actions that they took had finite logits.
     """
 
     rewards: Float[Array, "2 k m"]  # per step
     visits: Float[Array, "2 m s"] | None  # how often each player was in each state, own view
     cooperated: Float[Array, "2 m s"] | None  # how often it took action 0 there
     measures: dict[str, Float[Array, "2 k m"]]  # per step
-    sound: Bool[Array, ""] | bool = True
+    sound: Bool[Array, ""] | None = None
 
 
 #: A kind of co-player; in a group the kinds in the other seats in their order, each with the number of its seats.
@@ -60,9 +61,16 @@ def _play(cfg: Config, coplayer: Any, kind: CoPlayers, partners: int = 0) -> Cal
     env, tally = environment(cfg, kind if isinstance(kind, str) else "naive"), _tally(cfg, partners)
 
     def play(agent: Any, identities: Any, key: Array) -> Tally:
-        return tally(meta_batch(env, agent, coplayer, identities, key, **sizes(cfg)))
+        sides = meta_batch(env, agent, coplayer, identities, key, **sizes(cfg))
+        return tally(sides)._replace(sound=_sound(sides[1:]) if _own(kind) else None)
 
     return play
+
+
+def _sound(others: Sequence[Trajectory]) -> Bool[Array, ""]:
+    """Whether all actions that were taken had finite logits."""
+    over = [False if side.alive is None else ~side.alive for side in others]
+    return jnp.stack([(jnp.isfinite(s.log_probs) | end).all() for s, end in zip(others, over, strict=True)]).all()
 
 
 def _tally(cfg: Config, partners: int = 0) -> Callable[[Sequence[Trajectory]], Tally]:
@@ -82,17 +90,15 @@ def _tally(cfg: Config, partners: int = 0) -> Callable[[Sequence[Trajectory]], T
             return jnp.stack([sum(part[1:], start=part[0]) / (len(part) if share else 1) for part in parts])
 
         rewards = both(lambda side: mean(side.rewards))
-        told = [jnp.isfinite(side.log_probs) if side.alive is None else jnp.isfinite(side.log_probs) | ~side.alive
-                for side in sides[1:]]  # fmt: skip
-        sound, means = jnp.stack([one.all() for one in told]).all(), {}
+        means = {}
         if not dilemma:
             names = jax.eval_shape(lambda: measure(bare, own))
             means = {name: both(lambda side, n=name: mean(measure(bare, side)[n])) for name in names}
         if not states:
-            return Tally(rewards, None, None, means, sound)
+            return Tally(rewards, None, None, means)
         visits = both(lambda side: side.observations[..., :states].sum(axis=(0, 1, 3)), share=False)
         cooperated = both(lambda side: count_cooperation(side.observations[..., :states], side.actions), share=False)
-        return Tally(rewards, visits, cooperated, means, sound)
+        return Tally(rewards, visits, cooperated, means)
 
     return tally
 
@@ -180,8 +186,10 @@ def play_all(cfg: Config, meetings: Sequence[Meeting], at_once: int = 1) -> Iter
         ValueError: where a co-player of the user's own gave logits that are not finite.
     """
     for index, tally in _played(cfg, meetings, at_once):
-        if (own := _own(meetings[index].kind)) and not tally.sound:
-            raise ValueError(f"{' and '.join(own)} gave logits that are not finite, so what was played means nothing")
+        if tally.sound is not None and not tally.sound:
+            raise ValueError(
+                f"{' and '.join(_own(meetings[index].kind))} gave logits that are not finite, so what was played means nothing"
+            )
         yield index, tally
 
 
