@@ -15,6 +15,7 @@ import numpy as np
 from lapg_rl import config
 from lapg_rl.config import Config, tables
 from lapg_rl.config.checks import check_folder_name
+from lapg_rl.runs import files
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.runs.progress import say
 from lapg_rl.study import entrants, intervals, records, standings
@@ -225,7 +226,10 @@ def _take(runs: Sequence[Run], kept: Path) -> int:
         raise ValueError(f"{kept} holds no run of this league: each differs in some key; leave `agents` out")
     for one in found:
         if not one.folder.exists():
-            shutil.copytree(copies[one.config], one.folder)
+            partial = one.folder.with_suffix(".tmp")  # so that what a crash leaves is no run
+            files.drop(partial)
+            shutil.copytree(copies[one.config], partial)
+            partial.replace(one.folder)
     return len(found)
 
 
