@@ -128,13 +128,16 @@ class Comparison:
     left_out: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
+        return "\n".join([markdown(self.settings, self.rows), "", *self._below()])
+
+    def _below(self) -> list[str]:
+        """What stands below the table: what its figures are, what its stars say, what was left out."""
         count = sum(len(row.differences) for row in self.rows)
         firm = f"; ** with all {count} differences looked at (Holm)"
         told = [CAPTION]
         if any(_beyond(difference) for row in self.rows for difference in row.differences):
             told.append(STAR + firm * any(any(row.firm) for row in self.rows))
-        told += [f"left out: {line}" for line in self.left_out]
-        return "\n".join([markdown(self.settings, self.rows), "", *told])
+        return told + [f"left out: {line}" for line in self.left_out]
 
     def __repr__(self) -> str:
         return str(self)
@@ -147,7 +150,7 @@ class Comparison:
             rows.append([row.metric, *map(_mean, row.means)])
             if row.differences:
                 rows.append(["", "", *map(_difference, row.differences, row.firm)])
-        return html_table(heads, rows, below="; ".join(f"left out: {line}" for line in self.left_out))
+        return html_table(heads, rows, below="; ".join(self._below()))
 
 
 def _distinctions(results: Sequence[Result]) -> list[str]:
