@@ -6,9 +6,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.config import ModelConfig
-from lapg_rl.models.layers import GatedMLP, Readout, fan_in, gelu_gated, linear, norm_linear, split_linear
+from lapg_rl.models.layers import GatedMLP, Readout, fan_in, linear, norm_linear, split_linear
+from lapg_rl.models.mixing import Weights, mixed, mixed_step
 from lapg_rl.models.recurrence import Route
-from lapg_rl.models.rg_lru import causal_convolution, rg_lru, rg_lru_step
 
 GATE_SHARPNESS = 8.0
 
@@ -51,20 +51,12 @@ class HawkBlock(eqx.Module):
         """The gate and the input of the recurrent branch, before the activation and the convolution."""
         return norm_linear(x, self.scale, self.weight_in, 2)
 
-    def gate_inputs(self, u: Float[Array, "... d"]) -> tuple[Float[Array, "... d"], Float[Array, "... d"]]:
-        """What goes into the sigmoids r and i; the block-diagonal maps are applied as one dense product."""
-        dense = jnp.concatenate([jax.scipy.linalg.block_diag(*gate) for gate in self.gates], axis=1)
-        recurrence, inputs = split_linear(u, dense, (len(dense), len(dense)))
-        recurrence_bias, input_bias = jnp.split(self.gate_bias, 2)
-        return recurrence + recurrence_bias, inputs + input_bias
-
-    def decay_rate(self) -> Float[Array, " d"]:
-        """-log a where the gate r is fully open."""
-        return GATE_SHARPNESS * jax.nn.softplus(self.decay)
-
-    def merge(self, x: Float[Array, "... d"], gate: Float[Array, "... d"], h: Float[Array, "... d"]):
-        """The block's output from its input, the gate and the recurrent state."""
-        return self.mlp(x + linear(gelu_gated(gate, h), self.weight_out))
+    def weights(self) -> Weights:
+        """What follows the branches needs to know these."""
+        decay = GATE_SHARPNESS * jax.nn.softplus(self.decay)
+        mlp_in = (1 + self.mlp.scale)[:, None] * self.mlp.weight_in
+        gates = (self.conv, self.conv_bias, self.gates, self.gate_bias, decay)
+        return Weights(*gates, self.weight_out, mlp_in, self.mlp.weight_out)
 
 
 class Hawk(eqx.Module):
@@ -129,11 +121,8 @@ class Hawk(eqx.Module):
         for block, memory in zip(self.blocks, state, strict=True):
             if states:
                 gate, value = block.branches(x)
-            *past, h = memory
-            u = sum((v * w for v, w in zip([*past, value], block.conv, strict=True)), block.conv_bias)
-            h = rg_lru_step(h, *block.gate_inputs(u), u, block.decay_rate())
-            states.append((*past[1:], value, h))
-            x = block.merge(x, gate, h)
+            memory, x = mixed_step(x, gate, value, memory, block.weights())
+            states.append(memory)
         return tuple(states), self.readout(x)
 
     def __call__(self, observations: Float[Array, "t ... o"]) -> tuple[Float[Array, "t ... a"], Float[Array, "t ..."]]:
@@ -142,8 +131,7 @@ class Hawk(eqx.Module):
         for n, block in enumerate(self.blocks):
             if n:
                 gate, value = block.branches(x)
-            u = causal_convolution(value, block.conv, block.conv_bias)
-            x = block.merge(x, gate, rg_lru(*block.gate_inputs(u), u, block.decay_rate(), self.route))
+            x = mixed(x, gate, value, block.weights(), self.route)
         return self.readout(x)
 
 

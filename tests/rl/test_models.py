@@ -14,6 +14,7 @@ from lapg_theory.exact.precision import float64
 
 KINDS = {
     "hawk": ModelConfig(kind="hawk", width=8, mlp_width=12, depth=2),
+    "hawk of one token": ModelConfig(kind="hawk", width=8, mlp_width=12, conv_width=1),
     "gru": ModelConfig(kind="gru", width=8),
     "transformer": ModelConfig(kind="transformer", width=8, mlp_width=12, depth=2),
     "tabular": ModelConfig(kind="tabular"),

@@ -1,0 +1,80 @@
+"""What a block of Hawk does after its two branches: convolution, recurrence, gate, MLP."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lapg_rl.models.layers import gelu_gated, linear, normalised, split_linear
+from lapg_rl.models.recurrence import Route
+from lapg_rl.models.rg_lru import causal_convolution, rg_lru, rg_lru_step
+
+
+class Weights(NamedTuple):
+    """`gates` are block-diagonal maps, of r and of i; `decay` is -log a where r is 1; `mlp_in` holds the scale of its norm."""
+
+    conv: Float[Array, "w d"]
+    conv_bias: Float[Array, " d"]
+    gates: Float[Array, "2 heads k k"]
+    gate_bias: Float[Array, " 2d"]
+    decay: Float[Array, " d"]
+    out: Float[Array, "d d"]
+    mlp_in: Float[Array, "d 2h"]
+    mlp_out: Float[Array, "h d"]
+
+
+def mixed(
+    x: Float[Array, "t ... d"],
+    gate: Float[Array, "t ... d"],
+    value: Float[Array, "t ... d"],
+    weights: Weights,
+    route: Route,
+) -> Float[Array, "t ... d"]:
+    """The block's output over sequences that start in the initial state.
+
+    Args:
+        x: the block's input.
+        gate: the gate before its activation.
+        value: the input of the recurrent branch, before the convolution.
+        weights: of the block.
+        route: of the recurrence in JAX.
+    """
+    return _plain(x, gate, value, weights, route)
+
+
+def mixed_step(
+    x: Float[Array, " d"],
+    gate: Float[Array, " d"],
+    value: Float[Array, " d"],
+    state: tuple[Float[Array, " d"], ...],
+    weights: Weights,
+) -> tuple[tuple[Float[Array, " d"], ...], Float[Array, " d"]]:
+    """One step of `mixed`: the new state, of which the last is the recurrent one and the others past values, and the output."""
+    *past, h = state
+    h, x = _plain_step(x, gate, value, tuple(past), h, weights)
+    return (*[*past, value][1:], h), x
+
+
+def _gate_inputs(u, weights):
+    dense = jnp.concatenate([jax.scipy.linalg.block_diag(*gate) for gate in weights.gates], axis=1)
+    recurrence, inputs = split_linear(u, dense, (len(dense), len(dense)))
+    recurrence_bias, input_bias = jnp.split(weights.gate_bias, 2)
+    return recurrence + recurrence_bias, inputs + input_bias
+
+
+def _merged(x, gate, h, weights):
+    x = x + linear(gelu_gated(gate, h), weights.out)
+    hidden = (len(weights.mlp_out),) * 2
+    return x + linear(gelu_gated(*split_linear(normalised(x), weights.mlp_in, hidden)), weights.mlp_out)
+
+
+def _plain(x, gate, value, weights, route: Route = "scan"):
+    u = causal_convolution(value, weights.conv, weights.conv_bias)
+    return _merged(x, gate, rg_lru(*_gate_inputs(u, weights), u, weights.decay, route), weights)
+
+
+def _plain_step(x, gate, value, past, h, weights):
+    u = sum((v * w for v, w in zip([*past, value], weights.conv, strict=True)), weights.conv_bias)
+    h = rg_lru_step(h, *_gate_inputs(u, weights), u, weights.decay)
+    return h, _merged(x, gate, h, weights)
