@@ -10,6 +10,7 @@ import jax
 
 from lapg_rl import __version__
 from lapg_rl.machine.canaries import CANARIES, Canary
+from lapg_rl.native import library
 
 PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy")
 
@@ -51,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     listed = ", ".join(f"{name} {version}" for name, version in versions.items())
     say(f"lapg {__version__}, Python {platform.python_version()}, {listed}\n{platform.platform()}")
     say("devices:", ", ".join(devices))
+    kernels = library.loaded().words
+    say("native kernels:", kernels)
     found = {}
     for name, canary in CANARIES.items():
         found[name] = alive, words = examine(canary)
@@ -60,5 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         canaries = {name: {"alive": alive, "measured": words} for name, (alive, words) in found.items()}
         about = {"lapg": __version__, "python": platform.python_version(), **versions}
-        print(json.dumps({"sound": not failed, "versions": about, "devices": devices, "canaries": canaries}, indent=1))
+        machine = {"versions": about, "devices": devices, "kernels": kernels}
+        print(json.dumps({"sound": not failed, **machine, "canaries": canaries}, indent=1))
     return min(len(failed), 1)

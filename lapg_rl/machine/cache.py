@@ -62,7 +62,12 @@ def _tell_jax(**settings: str) -> None:
             sys.modules["jax"].config.update(name, typed)
 
 
-def _user_folder() -> Path | None:
+def own_folder(purpose: str) -> Path | None:
+    """A folder in the user's cache folder for what is made for this kind of machine, or None where it can't be used."""
+    return _prepared(_user_folder(purpose))
+
+
+def _user_folder(purpose: str = "compiled") -> Path | None:
     """The folder for this kind of machine: what was compiled for one processor may not run on another with the same home."""
     with suppress(RuntimeError):  # no home
         home = Path.home()
@@ -72,7 +77,7 @@ def _user_folder() -> Path | None:
             base = home / "Library" / "Caches"
         else:
             base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-        return base / "lapg" / "compiled" / _kind_of_machine() if base.is_absolute() else None
+        return base / "lapg" / purpose / _kind_of_machine() if base.is_absolute() else None
     return None
 
 

@@ -4,16 +4,36 @@ The derived one multiplies for each gate and each weight in every step; here a s
 fused elementwise pass, and the weight gradient is one product over all steps.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.models.layers import total
 from lapg_rl.models.recurrence import before
+from lapg_rl.native.calls import as_sequences, by, call, differentiable, fits
 
 
 def _sigmoid(x):
     return 0.5 + 0.5 * jnp.tanh(0.5 * x)  # XLA's CPU tanh is cheaper than its exp
+
+
+def next_state(
+    h: Float[Array, " d"], inputs: Float[Array, " e"], weight: Float[Array, "d e"], bias: Float[Array, " d"]
+) -> Float[Array, " d"]:
+    """The next state: h' of `gated_step`."""
+    if not fits(h.dtype, len(weight)):
+        return gated_step(h, inputs, weight, bias)[0]
+    return _native_step(h, inputs, weight, bias)
+
+
+def _run_step(h, inputs, weight, bias):
+    (d,) = h.shape
+    return call("gru", ((1, 1, d),), (inputs[None, None], h[None]), (weight, bias), (1, 1, d))[0][0, 0]
+
+
+_native_step = by(_run_step, lambda *args: gated_step(*args)[0])
 
 
 def gated_step(
@@ -31,11 +51,17 @@ def gated_step(
     return n + z * (h - n), (r, z, n, c)
 
 
-@jax.custom_vjp
 def gated_unit(
     inputs: Float[Array, "t ... e"], weight: Float[Array, "d e"], bias: Float[Array, " d"]
 ) -> Float[Array, "t ... d"]:
     """The states h_1, ..., h_t of `gated_step` from h_0 = 0."""
+    if not fits(inputs.dtype, len(weight)):
+        return _plain(inputs, weight, bias)
+    return _native(as_sequences(inputs), weight, bias).reshape(*inputs.shape[:-1], len(weight))
+
+
+@jax.custom_vjp
+def _plain(inputs, weight, bias):
     return _forward(inputs, weight, bias)[0]
 
 
@@ -69,4 +95,21 @@ def _backward(residuals, grad_h):
     return grad_inputs, jnp.tensordot(h, moved, axes=(tokens, tokens)), total(moved[..., 2 * d :], tokens)
 
 
-gated_unit.defvjp(_forward, _backward)
+_plain.defvjp(_forward, _backward)
+
+
+def _native_forward(kept, inputs, weight, bias):
+    t, n, d = (*inputs.shape[:2], len(weight))
+    outputs = ((t, n, d), (4, t, n, d))[: 2 if kept else 1]
+    start = jnp.zeros((n, d), inputs.dtype)
+    h, *gates = call("gru_kept" if kept else "gru", outputs, (inputs, start), (weight, bias), (t, n, d))
+    return (h, (h, *gates)) if kept else h
+
+
+def _native_backward(args, kept, grad):
+    t, n, d = grad.shape
+    shapes = tuple(x.shape for x in args)
+    return tuple(call("gru_back", shapes, (*kept, grad), (args[1],), (t, n, d), many=False))
+
+
+_native = differentiable(_plain, partial(_native_forward, False), partial(_native_forward, True), _native_backward)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.config import ModelConfig
-from lapg_rl.models.gated_unit import gated_step, gated_unit
+from lapg_rl.models.gated_unit import gated_unit, next_state
 from lapg_rl.models.layers import Readout, fan_in, linear
 
 
@@ -46,7 +46,7 @@ class GRU(eqx.Module):
         self, state: Float[Array, " d"], observation: Float[Array, " o"]
     ) -> tuple[Float[Array, " d"], tuple[Float[Array, " a"], Float[Array, ""]]]:
         """Advance by one token: `(state, (logits, value))`."""
-        state, _ = gated_step(state, self._enter(observation), *self._recurrent())
+        state = next_state(state, self._enter(observation), *self._recurrent())
         return state, self.readout(state)
 
     def __call__(self, observations: Float[Array, "t ... o"]) -> tuple[Float[Array, "t ... a"], Float[Array, "t ..."]]:

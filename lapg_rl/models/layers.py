@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from lapg_rl.native.calls import LANES, as_sequences, call, differentiable, fits
+
 
 def fan_in(key: Array, inputs: int, *shape: int) -> Float[Array, "..."]:
     """Normal weights of variance 1 / inputs (LeCun), of the given shape."""
@@ -144,5 +146,35 @@ class Readout(eqx.Module):
 
     def __call__(self, x: Float[Array, "... d"]) -> tuple[Float[Array, "... a"], Float[Array, "..."]]:
         """(logits, value) for any number of leading axes."""
-        out = norm_linear(x, self.scale, self.weight, 1)[0] + self.bias
+        out = normalised_linear(x, (1 + self.scale)[:, None] * self.weight, self.bias)
         return out[..., :-1], out[..., -1]
+
+
+def normalised_linear(
+    x: Float[Array, "... d"], weight: Float[Array, "d e"], bias: Float[Array, " e"]
+) -> Float[Array, "... e"]:
+    """Return normalised(x) @ weight + bias."""
+    d, e = weight.shape
+    if not fits(x.dtype, d):
+        return _plain(x, weight, bias)
+    wide = -e % LANES
+    weight, bias = jnp.pad(weight, ((0, 0), (0, wide))), jnp.pad(bias, (0, wide))
+    found = _native(as_sequences(x) if x.ndim > 1 else x[None, None], weight, bias)
+    return found.reshape(*x.shape[:-1], e + wide)[..., :e]
+
+
+def _plain(x, weight, bias):
+    return linear(normalised(x), weight) + bias
+
+
+def _run(x, weight, bias):
+    return call("readout", ((*x.shape[:-1], len(bias)),), (x,), (weight, bias), (*x.shape, len(bias)))[0]
+
+
+def _back(args, kept, grad):
+    x, weight, bias = args
+    shapes = tuple(a.shape for a in args)
+    return tuple(call("readout_back", shapes, (x, grad), (weight,), (*x.shape, len(bias)), many=False))
+
+
+_native = differentiable(_plain, _run, lambda *args: (_run(*args), ()), _back)

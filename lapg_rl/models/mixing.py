@@ -1,5 +1,6 @@
-"""What a block of Hawk does after its two branches: convolution, recurrence, gate, MLP."""
+"""What a block of Hawk does after its two branches: convolution, recurrence, gate, MLP; by kernels or by JAX."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -9,6 +10,7 @@ from jaxtyping import Array, Float
 from lapg_rl.models.layers import gelu_gated, linear, normalised, split_linear
 from lapg_rl.models.recurrence import Route
 from lapg_rl.models.rg_lru import causal_convolution, rg_lru, rg_lru_step
+from lapg_rl.native.calls import as_sequences, by, call, differentiable, fits
 
 
 class Weights(NamedTuple):
@@ -40,7 +42,9 @@ def mixed(
         weights: of the block.
         route: of the recurrence in JAX.
     """
-    return _plain(x, gate, value, weights, route)
+    if not _fits(x, weights):
+        return _plain(x, gate, value, weights, route)
+    return _native(*(as_sequences(a) for a in (x, gate, value)), weights).reshape(x.shape)
 
 
 def mixed_step(
@@ -52,8 +56,12 @@ def mixed_step(
 ) -> tuple[tuple[Float[Array, " d"], ...], Float[Array, " d"]]:
     """One step of `mixed`: the new state, of which the last is the recurrent one and the others past values, and the output."""
     *past, h = state
-    h, x = _plain_step(x, gate, value, tuple(past), h, weights)
+    h, x = (_native_step if _fits(x, weights) else _plain_step)(x, gate, value, tuple(past), h, weights)
     return (*[*past, value][1:], h), x
+
+
+def _fits(x, weights):
+    return fits(x.dtype, x.shape[-1], weights.gates.shape[-1], len(weights.mlp_out))
 
 
 def _gate_inputs(u, weights):
@@ -78,3 +86,42 @@ def _plain_step(x, gate, value, past, h, weights):
     u = sum((v * w for v, w in zip([*past, value], weights.conv, strict=True)), weights.conv_bias)
     h = rg_lru_step(h, *_gate_inputs(u, weights), u, weights.decay)
     return h, _merged(x, gate, h, weights)
+
+
+def _sizes(x, weights):
+    return (*x.shape, len(weights.mlp_out), len(weights.conv), weights.gates.shape[1])
+
+
+def _forward(kept, x, gate, value, weights):
+    t, n, d = x.shape
+    start = (jnp.zeros((n, len(weights.conv) - 1, d), x.dtype), jnp.zeros((n, d), x.dtype))
+    outputs = (x.shape, (n, d), (4, t, n, d), (t, n, 2 * len(weights.mlp_out)))
+    y, _, *saved = call(
+        "hawk_kept" if kept else "hawk",
+        outputs[: 4 if kept else 2],
+        (x, gate, value, *start),
+        weights,
+        _sizes(x, weights),
+    )
+    return (y, tuple(saved)) if kept else y
+
+
+def _backward(args, kept, grad):
+    x, gate, value, weights = args
+    shapes = tuple(a.shape for a in (x, gate, value, *weights))
+    found = call("hawk_back", shapes, (gate, value, *kept, grad), weights, _sizes(x, weights), many=False)
+    return (*found[:3], Weights(*found[3:]))
+
+
+def _run_step(x, gate, value, past, h, weights):
+    rows = (
+        *(a[None, None] for a in (x, gate, value)),
+        jnp.stack(past)[None] if past else jnp.zeros((1, 0, len(x))),
+        h[None],
+    )
+    y, h = call("hawk", ((1, 1, len(x)), (1, len(x))), rows, weights, _sizes(x[None, None], weights))
+    return h[0], y[0, 0]
+
+
+_native = differentiable(_plain, partial(_forward, False), partial(_forward, True), _backward)
+_native_step = by(_run_step, _plain_step)

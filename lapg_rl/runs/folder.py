@@ -247,10 +247,13 @@ def _commit() -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """Where and with what this process runs: versions, device, commit of the source (if any), time."""
+    """Where and with what this process runs: versions, device, native kernels and commit of the source (if any), time."""
     import jax
     import jax.numpy as jnp
 
+    from lapg_rl.native import library
+
+    kernels = library.in_use()
     packages = ("jax", "jaxlib", "equinox", "optax", "numpy")
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -259,6 +262,7 @@ def provenance() -> dict[str, Any]:
         "platform": platform.platform(),
         "devices": [f"{d.platform}:{d.device_kind}" for d in jax.devices()],
         "cores": os.cpu_count(),
+        "kernels": kernels and kernels.stem,
         "dtype": str(jnp.result_type(float)),
         "commit": _commit(),
     }

@@ -48,7 +48,8 @@ def train(
     """Run `cfg` in the folder `path`, from its newest sound checkpoint if it has one, to its last update.
 
     A killed run, started again, ends with the parameters, optimiser state and metrics of an uninterrupted one: bit for bit
-    on the same kind of CPU with as many threads, and on a GPU where XLA picks the same kernels (`--xla_gpu_deterministic_ops`).
+    on the same kind of CPU with as many threads and the same native kernels (provenance names both), and on a GPU where XLA
+    picks the same kernels (`--xla_gpu_deterministic_ops`).
 
     Args:
         cfg: what to train.

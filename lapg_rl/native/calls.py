@@ -1,0 +1,92 @@
+"""The kernels as functions of arrays, with the derivatives of what they stand for."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from lapg_rl.native import library
+
+LANES = 8  # widths are multiples of it
+
+Shape = tuple[int, ...]
+
+
+def fits(dtype: Any, *widths: int) -> bool:
+    """Whether the kernels can do it: float32 on a CPU, widths that are multiples of `LANES`, and a compiler at hand."""
+    whole = dtype == jnp.float32 and not any(width % LANES for width in widths)
+    return whole and library.in_use() is not None
+
+
+def call(
+    name: str,
+    outputs: tuple[Shape, ...],
+    rows: tuple[Array, ...],
+    weights: tuple[Array, ...],
+    sizes: Shape,
+    many: bool = True,
+) -> list[Array]:
+    """Run the kernel of that name.
+
+    Args:
+        name: one of `library.KERNELS`.
+        outputs: the shapes of what it gives.
+        rows: its first inputs, which differ from sequence to sequence.
+        weights: the others.
+        sizes: the lengths of the axes, steps and sequences first.
+        many: whether one call takes what `jax.vmap` puts side by side, where that is one step, with the same weights, of many
+            sequences; its outputs must all be rows. Else each is a call of its own.
+    """
+    arrays = (*rows, *weights)
+    found = jax.ffi.ffi_call(
+        f"lapg_{name}", [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in outputs], vmap_method="expand_dims"
+    )
+    told = {"ranks": np.array([x.ndim for x in arrays]), "sizes": np.array(sizes), "rows": np.int64(len(rows))}
+    return list(found(*arrays, **told, single=np.bool_(many and sizes[:2] == (1, 1))))
+
+
+def by(native: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+    """What `native` gives, with the derivative of `plain`, which gives the same."""
+    found = jax.custom_vjp(native)
+    found.defvjp(lambda *args: (native(*args), args), lambda args, grad: jax.vjp(plain, *args)[1](grad))
+    return found
+
+
+def differentiable(
+    plain: Callable[..., Any],
+    run: Callable[..., Any],
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+) -> Callable[..., Any]:
+    """What `run` gives, derived by kernels; derivatives of higher order are those of `plain`, which gives the same.
+
+    Args:
+        plain: the function.
+        run: the kernel for it.
+        forward: a kernel for what it gives and what its derivative needs to know.
+        backward: a kernel for the gradients of all arguments, from those, what `forward` kept, and the gradient of the result.
+    """
+
+    def plain_forward(*args):
+        kept = jax.eval_shape(forward, *args)[1]
+        return plain(*args), jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), kept)
+
+    keeping = by(forward, plain_forward)
+    back = by(backward, lambda args, kept, grad: jax.vjp(plain, *args)[1](grad))
+
+    def begin(*args):
+        result, kept = keeping(*args)
+        return result, (args, kept)
+
+    found = jax.custom_vjp(run)
+    found.defvjp(begin, lambda known, grad: back(*known, grad))
+    return found
+
+
+def as_sequences(x: Array, last: int = 1) -> Array:
+    """An array [t, ..., d] as [t, n, d]."""
+    return x.reshape(x.shape[0], math.prod(x.shape[1:-last]), *x.shape[-last:])

@@ -1,0 +1,114 @@
+// The recurrent models on a CPU, forwards and backwards: what lapg_rl/models says in JAX, in one pass that stays in the caches.
+
+#include "gru.h"
+#include "hawk.h"
+#include "lanes.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace ffi = xla::ffi;
+
+namespace {
+
+// t n d c | x [t, n, d], weight [d, c], bias [c] -> normalised(x) weight + bias
+void readout_forward(const Call& call) {
+  const Int N = call.sizes[0] * call.sizes[1], d = call.sizes[2], c = call.sizes[3];
+  Floats y(TILE * d), scale(TILE);
+  for (Int first = 0; first < N; first += TILE) {
+    const Int n = std::min(TILE, N - first);
+    float* out = call.out[0] + first * c;
+    normalise(y.data(), scale.data(), call.in[0] + first * d, n, d);
+    for (Int r = 0; r < n; ++r) copy(out + r * c, call.in[2], c);
+    times(out, y.data(), call.in[1], n, d, c, true);
+  }
+}
+
+// t n d c | x, gradient, weight -> gradients of x, weight, bias
+void readout_backward(const Call& call) {
+  const Int N = call.sizes[0] * call.sizes[1], d = call.sizes[2], c = call.sizes[3];
+  float *by_x = call.out[0], *by_weight = call.out[1], *by_bias = call.out[2];
+  const Floats back = transposed(call.in[2], d, c);
+  Floats y(TILE * d), scale(TILE), by_y(TILE * d);
+  clear(by_x, N * d), clear(by_weight, d * c), clear(by_bias, c);
+  for (Int first = 0; first < N; first += TILE) {
+    const Int n = std::min(TILE, N - first);
+    const float* grad = call.in[1] + first * c;
+    normalise(y.data(), scale.data(), call.in[0] + first * d, n, d);
+    times(by_y.data(), grad, back.data(), n, c, d);
+    normalise_back(by_x + first * d, scale.data(), y.data(), by_y.data(), n, d);
+    increase_by_outer(by_weight, y.data(), grad, n, d, c);
+    for (Int i = 0; i < n * c; i += LANES) increase(by_bias + i % c, load(grad + i));
+  }
+}
+
+// One call for each element of the axes that vmap has put before all arrays; those of size 1 are the same for all.
+//
+// `ranks` of the inputs without those axes. The first `rows` inputs hold sequences, the others weights: where there is one step of
+// one sequence (`single`), the last axes along which no weight varies become the axis of sequences.
+template <void (*KERNEL)(const Call&)>
+ffi::Error over_axes(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Span<const Int> ranks, ffi::Span<const Int> sizes,
+                     Int rows, bool single) {
+  struct Array {
+    float* data;
+    ffi::Span<const Int> dims;
+    Int size;
+  };
+  std::vector<Array> in, out;
+  for (size_t i = 0; i < args.size() + rets.size(); ++i) {
+    const bool given = i < args.size();
+    const ffi::AnyBuffer buffer = given ? args.get<ffi::AnyBuffer>(i).value() : *rets.get<ffi::AnyBuffer>(i - args.size()).value();
+    if (buffer.element_type() != ffi::F32) return ffi::Error::InvalidArgument("the native kernels take float32 only");
+    (given ? in : out).push_back({static_cast<float*>(buffer.untyped_data()), buffer.dimensions(), 1});
+  }
+  const Int axes = Int(in[0].dims.size()) - ranks[0];
+  std::vector<Int> shape(axes, 1), mine(sizes.begin(), sizes.end());
+  for (auto* arrays : {&in, &out})
+    for (Array& x : *arrays)
+      for (Int i = 0; i < Int(x.dims.size()); ++i)
+        if (i < axes) shape[i] = std::max(shape[i], x.dims[i]);
+        else x.size *= x.dims[i];
+  Int loops = axes, together = 1, count = 1;
+  for (; single && loops; --loops) {
+    bool fits = true;
+    for (Int a = 0; a < Int(in.size()); ++a) fits = fits && in[a].dims[loops - 1] == (a < rows ? shape[loops - 1] : 1);
+    if (!fits) break;
+    together *= shape[loops - 1];
+  }
+  mine[1] *= together;
+  for (Int i = 0; i < loops; ++i) count *= shape[i];
+  std::vector<const float*> from(in.size());
+  std::vector<float*> to(out.size());
+  for (Int index = 0; index < count; ++index) {
+    for (Int a = 0; a < Int(in.size()); ++a) {
+      Int place = 0;
+      for (Int i = 0, inner = count; i < loops; ++i) {
+        inner /= shape[i];
+        if (in[a].dims[i] > 1) place = place * shape[i] + index / inner % shape[i];
+      }
+      from[a] = in[a].data + place * in[a].size * (a < rows ? together : 1);
+    }
+    for (Int a = 0; a < Int(out.size()); ++a) to[a] = out[a].data + index * together * out[a].size;
+    KERNEL({mine.data(), from.data(), to.data()});
+  }
+  return ffi::Error::Success();
+}
+
+}  // namespace
+
+#define EXPORT(name, kernel)                                                                           \
+  XLA_FFI_DEFINE_HANDLER_SYMBOL(lapg_##name, over_axes<kernel>,                                        \
+                                ffi::Ffi::Bind()                                                       \
+                                    .RemainingArgs()                                                   \
+                                    .RemainingRets()                                                   \
+                                    .Attr<ffi::Span<const Int>>("ranks")                               \
+                                    .Attr<ffi::Span<const Int>>("sizes")                               \
+                                    .Attr<Int>("rows")                                                 \
+                                    .Attr<bool>("single"))
+
+EXPORT(gru, gru_forward<false>);
+EXPORT(gru_kept, gru_forward<true>);
+EXPORT(gru_back, gru_backward);
+EXPORT(readout, readout_forward);
+EXPORT(readout_back, readout_backward);
+EXPORT(hawk, hawk_forward<false>);
+EXPORT(hawk_kept, hawk_forward<true>);
+EXPORT(hawk_back, hawk_backward);

@@ -1,0 +1,199 @@
+"""The native kernels against JAX in double precision: values, derivatives, steps, what vmap makes of them; and without any."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lapg_rl import models
+from lapg_rl.config import ModelConfig
+from lapg_rl.native import calls, library
+
+needed = pytest.mark.skipif(library.in_use() is None, reason=library.loaded().words)
+KINDS = {
+    "gru": ModelConfig(kind="gru", width=16),
+    "hawk": ModelConfig(kind="hawk", width=16, mlp_width=8, depth=2),
+    "wide hawk": ModelConfig(kind="hawk", width=40, heads=1, mlp_width=24, conv_width=1),
+}
+COUNTS = [
+    (1, 1),
+    (5, 3),
+    (70, 2),
+    (9, 37),
+]  # steps and sequences: within a tile of 64 tokens, over several, 16 sequences and more
+
+
+def example(kind, steps=5, count=3, seed=0, scale=0.5):
+    """A policy none of whose parameters is 0, with observations and weights of what it gives."""
+    keys = iter(jax.random.split(jax.random.key(seed), 99))
+    drawn = models.build(KINDS[kind], 5, 2, steps, next(keys))
+    moved = lambda x: x + scale * jax.random.normal(next(keys), x.shape)  # noqa: E731
+    policy = jax.tree.map(lambda x: moved(x) if eqx.is_inexact_array(x) else x, drawn)
+    return policy, jax.random.normal(next(keys), (steps, count, 5)), jax.random.normal(next(keys), (steps, count, 3))
+
+
+def weighed(policy, observations, weights):
+    logits, values = policy(observations)
+    return jnp.sum(logits * weights[..., :2]) + jnp.sum(values * weights[..., 2])
+
+
+def slopes(policy, observations, weights):
+    """The gradient by all parameters and observations."""
+    return jax.tree.leaves(eqx.filter_grad(lambda both: weighed(*both, weights))((policy, observations)))
+
+
+def curvature(policy, observations, weights):
+    """The gradient of the squared gradient."""
+
+    def squared(both):
+        return sum(jnp.sum(g**2) for g in slopes(*both, weights))
+
+    return jax.tree.leaves(eqx.filter_grad(squared)((policy, observations)))
+
+
+def check(function, *arguments, tolerance=1e-4):  # single precision itself is 1e-6 to 3e-5 off
+    """It gives the same with the kernels as in double precision without them, beside each array's largest number."""
+    call = eqx.filter_jit(function)
+    assert "lapg_" in call.lower(*arguments).as_text()
+    found = jax.tree.map(np.asarray, call(*arguments))
+    with jax.enable_x64(True):
+        double = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), float) if eqx.is_inexact_array(x) else x, arguments)
+        assert "lapg_" not in call.lower(*double).as_text()
+        expected = jax.tree.map(np.asarray, call(*double))
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * (1 + np.abs(other).max()))
+
+
+@needed
+@pytest.mark.parametrize(("steps", "count"), COUNTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_and_gradients_are_those_of_jax(kind, steps, count):
+    arguments = example(kind, steps, count)
+    check(lambda *a: a[0](a[1]), *arguments)
+    check(slopes, *arguments)
+
+
+@needed
+@pytest.mark.parametrize("kind", KINDS)
+def test_second_derivatives_are_those_of_jax(kind):
+    check(curvature, *example(kind, scale=0.2), tolerance=1e-3)
+
+
+@needed
+@pytest.mark.parametrize("kind", KINDS)
+def test_step_by_step_is_the_whole_sequence(kind):
+    policy, observations, _ = example(kind, 12, 5)
+
+    def by_steps(policy, observations):
+        start = jax.tree.map(lambda x: jnp.broadcast_to(x, (5, *x.shape)), policy.initial_state())
+        return jax.lax.scan(jax.vmap(policy.step), start, observations)[1]
+
+    check(by_steps, policy, observations)
+    for one, other in zip(eqx.filter_jit(by_steps)(policy, observations), policy(observations), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@needed
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_is_derived_as_in_jax(kind):
+    policy, observations, weights = example(kind)
+
+    def two_steps(policy, seen):
+        state, _ = policy.step(policy.initial_state(), seen[0, 0])
+        logits, value = policy.step(state, seen[1, 0])[1]
+        return logits @ weights[0, 0, :2].astype(seen.dtype) + value
+
+    check(lambda *both: jax.tree.leaves(eqx.filter_grad(lambda b: two_steps(*b))(both)), policy, observations)
+
+
+@needed
+@pytest.mark.parametrize("kind", KINDS)
+def test_policies_side_by_side_are_one_after_the_other(kind):
+    found = [example(kind, 6, 4, seed) for seed in range(3)]
+    several = jax.tree.map(lambda *x: jnp.stack(x) if eqx.is_inexact_array(x[0]) else x[0], *[f[0] for f in found])
+    seen, weights = jnp.stack([f[1] for f in found]), found[0][2]
+    each = lambda *a: eqx.filter_vmap(slopes, in_axes=(eqx.if_array(0), 0, None))(*a)  # noqa: E731
+    by_seen = eqx.filter_vmap(slopes, in_axes=(None, 0, None))
+    every_pair = lambda *a: eqx.filter_vmap(by_seen, in_axes=(eqx.if_array(0), None, None))(*a)  # noqa: E731
+    check(each, several, seen, weights)
+    check(every_pair, several, seen, weights)
+    # one policy, its sequences along another axis, in front or behind
+    for where, sequences in ((0, seen), (1, seen[0])):
+        along = lambda *a, n=where: eqx.filter_vmap(lambda p, s: p(s), in_axes=(None, n), out_axes=n)(*a)  # noqa: E731
+        check(along, found[0][0], sequences)
+
+    def steps(policy, seen):
+        states = jax.tree.map(lambda x: jnp.broadcast_to(x, (4, *x.shape)), policy.initial_state())
+        return jax.vmap(policy.step)(states, seen[0])
+
+    check(lambda *a: eqx.filter_vmap(steps, in_axes=(eqx.if_array(0), 0))(*a), several, seen)
+    check(lambda *a: eqx.filter_vmap(steps, in_axes=(None, 0))(*a), found[0][0], seen)
+
+
+@needed
+@pytest.mark.parametrize("kind", KINDS)
+def test_far_out_it_saturates_and_what_is_no_number_shows(kind):
+    policy, observations, _ = example(kind, 4, 2)
+    check(lambda *a: a[0](a[1]), policy, 1e4 * observations)
+    _, values = policy(observations.at[2, 1, 0].set(jnp.nan))
+    assert np.isnan(values).tolist() == [[False, False], [False, False], [False, True], [False, True]]
+
+
+@needed
+def test_other_widths_and_precisions_are_left_to_jax():
+    assert calls.fits(jnp.float32, 16, 8)
+    assert not calls.fits(jnp.float32, 16, 12)
+    assert not calls.fits(jnp.float64, 16)
+
+
+@pytest.fixture
+def anew(monkeypatch):
+    """As if nothing had been loaded yet, nor were after the test."""
+    library.loaded.cache_clear()
+    yield monkeypatch
+    library.loaded.cache_clear()
+
+
+def test_without_a_compiler_jax_does_it_and_says_so(anew):
+    anew.setattr(library, "COMPILERS", ("no-such-compiler",))
+    assert library.loaded() == (
+        None,
+        "no C++ compiler (no-such-compiler) was found; with one recurrent models learn faster",
+    )
+    assert not calls.fits(jnp.float32, 16)
+
+
+def test_they_can_be_switched_off(anew):
+    anew.setenv("LAPG_NATIVE", "off")
+    assert library.loaded() == (None, "switched off by LAPG_NATIVE")
+
+
+@pytest.mark.parametrize(
+    ("named", "said"), [("no-such-compiler", r"no C\+\+ compiler"), ("false", "doesn't build them")]
+)
+def test_a_compiler_that_is_named_must_work(anew, named, said):
+    anew.setenv("LAPG_NATIVE", named)
+    with pytest.raises(
+        ValueError, match=f"LAPG_NATIVE={named}: .*{said}.*; name another compiler, or off, or unset it"
+    ):
+        library.loaded()
+
+
+@needed
+def test_what_a_compiler_says_is_passed_on(anew, tmp_path):
+    anew.setattr(library, "HERE", tmp_path)
+    for name in library.SOURCES:
+        (tmp_path / name).write_text("#error this is wrong\n")
+    assert "this is wrong" in library.loaded().words
+    assert library.loaded().path is None
+
+
+@needed
+def test_they_are_built_once(anew, tmp_path):
+    anew.setattr(library, "own_folder", lambda purpose: tmp_path)
+    first = library.built("c++")
+    written = first.stat().st_mtime_ns
+    assert library.built("c++") == first
+    assert first.stat().st_mtime_ns == written
+    assert list(tmp_path.iterdir()) == [first]
