@@ -13,6 +13,7 @@ import numpy as np
 
 from lapg_rl.envs.build import environment
 from lapg_rl.interop import numpy_player
+from lapg_rl.native.calls import left_out
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study.agents import load
 from lapg_rl.study.results import opened
@@ -202,7 +203,8 @@ def export_numpy(run: str | Path, path: str | Path, agent: int = 0) -> Path:
         after, (logits, value) = policy.step(jax.tree.unflatten(structure, state), observation)
         return *jax.tree.leaves(after), logits, value
 
-    closed = jax.make_jaxpr(step)(jnp.zeros(size), *start)
+    with left_out():
+        closed = jax.make_jaxpr(step)(jnp.zeros(size), *start)
     tracer = _Tracer(len(start) + 1)
     outputs = tracer.run(closed.jaxpr, closed.consts, [len(start), *range(len(start))])
     constants: list[np.ndarray] = []

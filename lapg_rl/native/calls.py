@@ -1,7 +1,9 @@
 """The kernels as functions of arrays, with the derivatives of what they stand for."""
 
+import contextlib
+import contextvars
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -16,10 +18,23 @@ LANES = 8  # widths are multiples of it
 Shape = tuple[int, ...]
 
 
+_wanted = contextvars.ContextVar("_wanted", default=True)
+
+
+@contextlib.contextmanager
+def left_out() -> Iterator[None]:
+    """Within it what is traced holds JAX's own operations alone, as those need who translate them."""
+    token = _wanted.set(False)
+    try:
+        yield
+    finally:
+        _wanted.reset(token)
+
+
 def fits(dtype: Any, *widths: int) -> bool:
     """Whether the kernels can do it: float32 on a CPU, widths that are multiples of `LANES`, and a compiler at hand."""
     whole = dtype == jnp.float32 and not any(width % LANES for width in widths)
-    return whole and library.in_use() is not None
+    return _wanted.get() and whole and library.in_use() is not None
 
 
 def call(
