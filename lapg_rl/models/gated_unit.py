@@ -23,7 +23,7 @@ def next_state(
     h: Float[Array, " d"], inputs: Float[Array, " e"], weight: Float[Array, "d e"], bias: Float[Array, " d"]
 ) -> Float[Array, " d"]:
     """The next state: h' of `gated_step`."""
-    if not fits(h.dtype, len(weight)):
+    if not fits((h, inputs, weight, bias), len(weight)):
         return gated_step(h, inputs, weight, bias)[0]
     return _native_step(h, inputs, weight, bias)
 
@@ -55,7 +55,7 @@ def gated_unit(
     inputs: Float[Array, "t ... e"], weight: Float[Array, "d e"], bias: Float[Array, " d"]
 ) -> Float[Array, "t ... d"]:
     """The states h_1, ..., h_t of `gated_step` from h_0 = 0."""
-    if not fits(inputs.dtype, len(weight)):
+    if not fits((inputs, weight, bias), len(weight)):
         return _plain(inputs, weight, bias)
     return _native(as_sequences(inputs), weight, bias).reshape(*inputs.shape[:-1], len(weight))
 
@@ -102,7 +102,7 @@ def _native_forward(kept, inputs, weight, bias):
     t, n, d = (*inputs.shape[:2], len(weight))
     outputs = ((t, n, d), (4, t, n, d))[: 2 if kept else 1]
     start = jnp.zeros((n, d), inputs.dtype)
-    h, *gates = call("gru_kept" if kept else "gru", outputs, (inputs, start), (weight, bias), (t, n, d))
+    h, *gates = call("gru_kept" if kept else "gru", outputs, (inputs, start), (weight, bias), (t, n, d), many=not kept)
     return (h, (h, *gates)) if kept else h
 
 

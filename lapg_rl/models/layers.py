@@ -155,7 +155,7 @@ def normalised_linear(
 ) -> Float[Array, "... e"]:
     """Return normalised(x) @ weight + bias."""
     d, e = weight.shape
-    if not fits(x.dtype, d):
+    if not fits((x, weight, bias), d):
         return _plain(x, weight, bias)
     wide = -e % LANES
     weight, bias = jnp.pad(weight, ((0, 0), (0, wide))), jnp.pad(bias, (0, wide))

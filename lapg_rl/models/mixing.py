@@ -42,7 +42,7 @@ def mixed(
         weights: of the block.
         route: of the recurrence in JAX.
     """
-    if not _fits(x, weights):
+    if not _fits((x, gate, value), weights):
         return _plain(x, gate, value, weights, route)
     return _native(*(as_sequences(a) for a in (x, gate, value)), weights).reshape(x.shape)
 
@@ -56,12 +56,14 @@ def mixed_step(
 ) -> tuple[tuple[Float[Array, " d"], ...], Float[Array, " d"]]:
     """One step of `mixed`: the new state, of which the last is the recurrent one and the others past values, and the output."""
     *past, h = state
-    h, x = (_native_step if _fits(x, weights) else _plain_step)(x, gate, value, tuple(past), h, weights)
+    h, x = (_native_step if _fits((x, gate, value, state), weights) else _plain_step)(
+        x, gate, value, tuple(past), h, weights
+    )
     return (*[*past, value][1:], h), x
 
 
-def _fits(x, weights):
-    return fits(x.dtype, x.shape[-1], weights.gates.shape[-1], len(weights.mlp_out))
+def _fits(arrays, weights):
+    return fits((arrays, weights), len(weights.decay), weights.gates.shape[-1], len(weights.mlp_out))
 
 
 def _gate_inputs(u, weights):
@@ -102,6 +104,7 @@ def _forward(kept, x, gate, value, weights):
         (x, gate, value, *start),
         weights,
         _sizes(x, weights),
+        many=not kept,
     )
     return (y, tuple(saved)) if kept else y
 
@@ -116,7 +119,7 @@ def _backward(args, kept, grad):
 def _run_step(x, gate, value, past, h, weights):
     rows = (
         *(a[None, None] for a in (x, gate, value)),
-        jnp.stack(past)[None] if past else jnp.zeros((1, 0, len(x))),
+        jnp.stack(past)[None] if past else jnp.zeros((1, 0, len(x)), x.dtype),
         h[None],
     )
     y, h = call("hawk", ((1, 1, len(x)), (1, len(x))), rows, weights, _sizes(x[None, None], weights))

@@ -31,9 +31,9 @@ def left_out() -> Iterator[None]:
         _wanted.reset(token)
 
 
-def fits(dtype: Any, *widths: int) -> bool:
-    """Whether the kernels can do it: float32 on a CPU, widths that are multiples of `LANES`, and a compiler at hand."""
-    whole = dtype == jnp.float32 and not any(width % LANES for width in widths)
+def fits(arrays: Any, *widths: int) -> bool:
+    """Whether the kernels can do it: a tree of arrays of float32, a CPU, widths that are multiples of `LANES`, a compiler."""
+    whole = all(x.dtype == jnp.float32 for x in jax.tree.leaves(arrays)) and not any(width % LANES for width in widths)
     return _wanted.get() and whole and library.in_use() is not None
 
 

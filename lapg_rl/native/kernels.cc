@@ -64,8 +64,8 @@ ffi::Error over_axes(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Span
   for (auto* arrays : {&in, &out})
     for (Array& x : *arrays)
       for (Int i = 0; i < Int(x.dims.size()); ++i)
-        if (i < axes) shape[i] = std::max(shape[i], x.dims[i]);
-        else x.size *= x.dims[i];
+        if (i >= axes) x.size *= x.dims[i];
+        else if (x.dims[i] != 1) shape[i] = x.dims[i];
   Int loops = axes, together = 1, count = 1;
   for (; single && loops; --loops) {
     bool fits = true;

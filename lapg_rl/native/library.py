@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jaxlib
@@ -48,14 +48,20 @@ def loaded() -> Library:
         return _without(named, f"{missing}; with one recurrent models learn faster")
     try:
         path = built(compiler)
-        library = ctypes.CDLL(str(path))
+        try:
+            kernels = _opened(path)
+        except (OSError, AttributeError):  # damaged, or in a folder whose files may not be run
+            path.unlink(missing_ok=True)
+            kernels = _opened(path := built(compiler))
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().splitlines()
-        return _without(named, f"{compiler} doesn't build them: {said[0] if said else error}")
-    except (OSError, subprocess.SubprocessError) as error:
-        return _without(named, f"{compiler} doesn't build them: {error}")
-    for name in KERNELS:
-        jax.ffi.register_ffi_target(f"lapg_{name}", jax.ffi.pycapsule(getattr(library, f"lapg_{name}")), platform="cpu")
+        return _without(
+            named, f"{compiler} doesn't build them: {next((line for line in said if 'error' in line), error)}"
+        )
+    except (OSError, AttributeError, subprocess.SubprocessError) as error:
+        return _without(named, f"what {compiler} builds cannot be used: {error}")
+    for name, kernel in kernels.items():
+        jax.ffi.register_ffi_target(f"lapg_{name}", jax.ffi.pycapsule(kernel), platform="cpu")
     return Library(path, f"{path}, built by {compiler}")
 
 
@@ -70,6 +76,11 @@ def _without(named: str | None, words: str) -> Library:
     return Library(None, words)
 
 
+def _opened(path: Path) -> dict[str, Any]:
+    library = ctypes.CDLL(str(path))
+    return {name: getattr(library, f"lapg_{name}") for name in KERNELS}
+
+
 def built(compiler: str) -> Path:
     """The file of the kernels that this compiler makes; `loaded` says what may go wrong."""
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=60).stdout
@@ -82,8 +93,9 @@ def built(compiler: str) -> Path:
     folder = own_folder("native") or Path(tempfile.mkdtemp(prefix="lapg-native-"))
     path = folder / f"{hashlib.sha256(b'/'.join(parts)).hexdigest()[:16]}.so"
     if not path.exists():
-        fresh = folder / f"{path.stem}-{os.getpid()}.so"
-        command = [compiler, *FLAGS, "-I", jax.ffi.include_dir(), str(HERE / SOURCES[0]), "-o", str(fresh)]
-        subprocess.run(command, capture_output=True, check=True, timeout=300)
-        fresh.replace(path)  # several processes may build at once
+        with tempfile.TemporaryDirectory(dir=folder) as own:  # several may build at once
+            fresh = Path(own) / path.name
+            command = [compiler, *FLAGS, "-I", jax.ffi.include_dir(), str(HERE / SOURCES[0]), "-o", str(fresh)]
+            subprocess.run(command, capture_output=True, check=True, timeout=300)
+            fresh.replace(path)
     return path

@@ -8,6 +8,7 @@ import pytest
 
 from lapg_rl import models
 from lapg_rl.config import ModelConfig
+from lapg_rl.models.mixing import mixed
 from lapg_rl.native import calls, library
 
 needed = pytest.mark.skipif(library.in_use() is None, reason=library.loaded().words)
@@ -55,7 +56,9 @@ def curvature(policy, observations, weights):
 def check(function, *arguments, tolerance=1e-4):  # single precision itself is 1e-6 to 3e-5 off
     """It gives the same with the kernels as in double precision without them, beside each array's largest number."""
     call = eqx.filter_jit(function)
-    assert "lapg_" in call.lower(*arguments).as_text()
+    used = call.lower(*arguments).as_text()
+    assert "lapg_readout" in used
+    assert "lapg_gru" in used or "lapg_hawk" in used
     found = jax.tree.map(np.asarray, call(*arguments))
     with jax.enable_x64(True):
         double = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), float) if eqx.is_inexact_array(x) else x, arguments)
@@ -136,15 +139,38 @@ def test_policies_side_by_side_are_one_after_the_other(kind):
 def test_far_out_it_saturates_and_what_is_no_number_shows(kind):
     policy, observations, _ = example(kind, 4, 2)
     check(lambda *a: a[0](a[1]), policy, 1e4 * observations)
+    check(slopes, policy, 1e4 * observations, jnp.ones((4, 2, 3)), tolerance=1e-3)
     _, values = policy(observations.at[2, 1, 0].set(jnp.nan))
     assert np.isnan(values).tolist() == [[False, False], [False, False], [False, True], [False, True]]
 
 
 @needed
+@pytest.mark.parametrize("much", [30, 300, 3000])
+def test_far_out_gates_have_slope_0_or_1(much):
+    """The slope of gelu multiplies 1 - tanh^2 by the third power of its argument: what is left to 1 must be 0."""
+    block = example("hawk", 4, 2)[0].blocks[0]
+    x, value, gate = (jax.random.normal(jax.random.key(n), (4, 2, 16)) for n in range(3))
+
+    def slope(block, x, gate, value):
+        return jax.grad(lambda gate: mixed(x, gate, value, block.weights(), "scan").sum())(gate)
+
+    assert "lapg_hawk_back" in eqx.filter_jit(slope).lower(block, x, gate, value).as_text()
+    found = slope(block, x, much * gate, value)
+    with jax.enable_x64(True):
+        double = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), float), (block, x, much * gate, value))
+        expected = np.asarray(slope(*double))
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+
+
+@needed
 def test_other_widths_and_precisions_are_left_to_jax():
-    assert calls.fits(jnp.float32, 16, 8)
-    assert not calls.fits(jnp.float32, 16, 12)
-    assert not calls.fits(jnp.float64, 16)
+    single, half = jnp.zeros(3), jnp.zeros(3, jnp.bfloat16)
+    assert calls.fits((single, single), 16, 8)
+    assert not calls.fits((single, single), 16, 12)
+    assert not calls.fits((single, half), 16)
+    policy, observations, _ = example("gru")
+    found = policy(observations.astype(jnp.bfloat16))[1]
+    np.testing.assert_allclose(found, policy(observations)[1], atol=0.1)
 
 
 @pytest.fixture
@@ -161,7 +187,7 @@ def test_without_a_compiler_jax_does_it_and_says_so(anew):
         None,
         "no C++ compiler (no-such-compiler) was found; with one recurrent models learn faster",
     )
-    assert not calls.fits(jnp.float32, 16)
+    assert not calls.fits(jnp.zeros(3), 16)
 
 
 def test_they_can_be_switched_off(anew):
@@ -184,9 +210,19 @@ def test_a_compiler_that_is_named_must_work(anew, named, said):
 def test_what_a_compiler_says_is_passed_on(anew, tmp_path):
     anew.setattr(library, "HERE", tmp_path)
     for name in library.SOURCES:
-        (tmp_path / name).write_text("#error this is wrong\n")
+        (tmp_path / name).write_text('#include "lanes.h"' if name == "kernels.cc" else "#error this is wrong\n")
     assert "this is wrong" in library.loaded().words
     assert library.loaded().path is None
+
+
+@needed
+def test_a_damaged_file_is_built_again(anew, tmp_path):
+    anew.setattr(library, "own_folder", lambda purpose: tmp_path)
+    anew.setattr(jax.ffi, "register_ffi_target", lambda *names, platform: None)  # the first stay
+    path = library.built(next(c for c in library.COMPILERS if library.shutil.which(c)))
+    path.write_bytes(b"")
+    assert library.loaded().path == path
+    assert path.stat().st_size > 0
 
 
 @needed
