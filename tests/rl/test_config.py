@@ -141,8 +141,8 @@ CHANGED = {
     *("naive.normalize_advantages", "naive.reward_scale", "naive.clip_norm", "learner.algorithm", "learner.epochs"),
     *("learner.minibatches", "learner.reward_scale", "learner.clip_norm", "learner.advantages"),
     "schedule",
-    # an earlier size of cleanup-shaping-small
-    "game.cleanup.columns",
+    # an earlier size of cleanup-shaping-small, and CleanUp with cleaning worth while for one
+    *("game.cleanup.columns", "game.cleanup.dirt_rate"),
 }
 
 
