@@ -36,7 +36,7 @@ def keep_compiled(folder: Path | None = None) -> Path | None:
         return None
     if not named and "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return None
-    place = _prepared(Path(named) if named else _user_folder())
+    place = _prepared(Path(named)) if named else own_folder("compiled")
     if place is None and folder is not None:
         raise ValueError(
             f"--compilation-cache {folder} is no folder that you own and can write to; name another, or off"
@@ -67,7 +67,7 @@ def own_folder(purpose: str) -> Path | None:
     return _prepared(_user_folder(purpose))
 
 
-def _user_folder(purpose: str = "compiled") -> Path | None:
+def _user_folder(purpose: str) -> Path | None:
     """The folder for this kind of machine: what was compiled for one processor may not run on another with the same home."""
     with suppress(RuntimeError):  # no home
         home = Path.home()

@@ -102,14 +102,14 @@ def _native_forward(kept, inputs, weight, bias):
     t, n, d = (*inputs.shape[:2], len(weight))
     outputs = ((t, n, d), (4, t, n, d))[: 2 if kept else 1]
     start = jnp.zeros((n, d), inputs.dtype)
-    h, *gates = call("gru_kept" if kept else "gru", outputs, (inputs, start), (weight, bias), (t, n, d), many=not kept)
+    h, *gates = call("gru_kept" if kept else "gru", outputs, (inputs, start), (weight, bias), (t, n, d))
     return (h, (h, *gates)) if kept else h
 
 
 def _native_backward(args, kept, grad):
     t, n, d = grad.shape
     shapes = tuple(x.shape for x in args)
-    return tuple(call("gru_back", shapes, (*kept, grad), (args[1],), (t, n, d), many=False))
+    return tuple(call("gru_back", shapes, (*kept, grad), (args[1],), (t, n, d)))
 
 
 _native = differentiable(_plain, partial(_native_forward, False), partial(_native_forward, True), _native_backward)

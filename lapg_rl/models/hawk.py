@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.config import ModelConfig
-from lapg_rl.models.layers import GatedMLP, Readout, fan_in, linear, norm_linear, split_linear
+from lapg_rl.models.layers import GatedMLP, Readout, fan_in, folded, linear, norm_linear, split_linear
 from lapg_rl.models.mixing import Weights, mixed, mixed_step
 from lapg_rl.models.recurrence import Route
 
@@ -52,9 +52,9 @@ class HawkBlock(eqx.Module):
         return norm_linear(x, self.scale, self.weight_in, 2)
 
     def weights(self) -> Weights:
-        """What follows the branches needs to know these."""
+        """What `mixed` needs to know of the block."""
         decay = GATE_SHARPNESS * jax.nn.softplus(self.decay)
-        mlp_in = (1 + self.mlp.scale)[:, None] * self.mlp.weight_in
+        mlp_in = folded(self.mlp.scale, self.mlp.weight_in)
         gates = (self.conv, self.conv_bias, self.gates, self.gate_bias, decay)
         return Weights(*gates, self.weight_out, mlp_in, self.mlp.weight_out)
 

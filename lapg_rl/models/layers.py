@@ -88,7 +88,12 @@ def norm_linear(
     x: Float[Array, "... d"], scale: Float[Array, " d"], weight: Float[Array, "d e"], parts: int
 ) -> tuple[Float[Array, "..."], ...]:
     """RMSNorm(x) @ weight in equal `parts`, where RMSNorm(x) = normalised(x) * (1 + scale)."""
-    return split_linear(normalised(x), (1 + scale)[:, None] * weight, (weight.shape[1] // parts,) * parts)
+    return split_linear(normalised(x), folded(scale, weight), (weight.shape[1] // parts,) * parts)
+
+
+def folded(scale: Float[Array, " d"], weight: Float[Array, "d e"]) -> Float[Array, "d e"]:
+    """The scale of an RMSNorm in the matrix behind it."""
+    return (1 + scale)[:, None] * weight
 
 
 _GELU = 2**0.5 / jnp.pi**0.5
@@ -129,7 +134,14 @@ class GatedMLP(eqx.Module):
 
     def __call__(self, x: Float[Array, "... d"]) -> Float[Array, "... d"]:
         """Apply to any number of leading axes."""
-        return x + linear(gelu_gated(*norm_linear(x, self.scale, self.weight_in, 2)), self.weight_out)
+        return gated_mlp(x, folded(self.scale, self.weight_in), self.weight_out)
+
+
+def gated_mlp(
+    x: Float[Array, "... d"], weight_in: Float[Array, "d _"], weight_out: Float[Array, "h d"]
+) -> Float[Array, "... d"]:
+    """`GatedMLP`, the scale of its norm in `weight_in`."""
+    return x + linear(gelu_gated(*split_linear(normalised(x), weight_in, (len(weight_out),) * 2)), weight_out)
 
 
 class Readout(eqx.Module):
@@ -146,7 +158,7 @@ class Readout(eqx.Module):
 
     def __call__(self, x: Float[Array, "... d"]) -> tuple[Float[Array, "... a"], Float[Array, "..."]]:
         """(logits, value) for any number of leading axes."""
-        out = normalised_linear(x, (1 + self.scale)[:, None] * self.weight, self.bias)
+        out = normalised_linear(x, folded(self.scale, self.weight), self.bias)
         return out[..., :-1], out[..., -1]
 
 
@@ -174,7 +186,7 @@ def _run(x, weight, bias):
 def _back(args, kept, grad):
     x, weight, bias = args
     shapes = tuple(a.shape for a in args)
-    return tuple(call("readout_back", shapes, (x, grad), (weight,), (*x.shape, len(bias)), many=False))
+    return tuple(call("readout_back", shapes, (x, grad), (weight,), (*x.shape, len(bias))))
 
 
 _native = differentiable(_plain, _run, lambda *args: (_run(*args), ()), _back)

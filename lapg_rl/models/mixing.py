@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lapg_rl.models.layers import gelu_gated, linear, normalised, split_linear
+from lapg_rl.models.layers import gated_mlp, gelu_gated, linear, split_linear
 from lapg_rl.models.recurrence import Route
 from lapg_rl.models.rg_lru import causal_convolution, rg_lru, rg_lru_step
 from lapg_rl.native.calls import as_sequences, by, call, differentiable, fits
@@ -75,8 +75,7 @@ def _gate_inputs(u, weights):
 
 def _merged(x, gate, h, weights):
     x = x + linear(gelu_gated(gate, h), weights.out)
-    hidden = (len(weights.mlp_out),) * 2
-    return x + linear(gelu_gated(*split_linear(normalised(x), weights.mlp_in, hidden)), weights.mlp_out)
+    return gated_mlp(x, weights.mlp_in, weights.mlp_out)
 
 
 def _plain(x, gate, value, weights, route: Route = "scan"):
@@ -104,7 +103,6 @@ def _forward(kept, x, gate, value, weights):
         (x, gate, value, *start),
         weights,
         _sizes(x, weights),
-        many=not kept,
     )
     return (y, tuple(saved)) if kept else y
 
@@ -112,7 +110,7 @@ def _forward(kept, x, gate, value, weights):
 def _backward(args, kept, grad):
     x, gate, value, weights = args
     shapes = tuple(a.shape for a in (x, gate, value, *weights))
-    found = call("hawk_back", shapes, (gate, value, *kept, grad), weights, _sizes(x, weights), many=False)
+    found = call("hawk_back", shapes, (gate, value, *kept, grad), weights, _sizes(x, weights))
     return (*found[:3], Weights(*found[3:]))
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lapg_rl.config import ModelConfig
-from lapg_rl.models.layers import GatedMLP, Readout, fan_in, linear, normalised, split_linear
+from lapg_rl.models.layers import GatedMLP, Readout, fan_in, folded, linear, normalised, split_linear
 
 #: Base of the rotary frequencies: pair i of a head of width w turns by position / BASE^(2 i / w).
 BASE = 10_000.0
@@ -109,7 +109,7 @@ class TransformerBlock(eqx.Module):
         width = x.shape[-1]
         halves = self.weight_in[:, : 2 * width].reshape(width, 2, self.heads, 2, -1)
         halves = jnp.moveaxis(halves, 2, 3).reshape(width, 2 * width)
-        weight = (1 + self.scale)[:, None] * jnp.concatenate([halves, self.weight_in[:, 2 * width :]], axis=1)
+        weight = folded(self.scale, jnp.concatenate([halves, self.weight_in[:, 2 * width :]], axis=1))
         q1, q2, k1, k2, values = split_linear(normalised(x), weight, (width // 2,) * 4 + (width,))
         turn = partial(rotate, positions=positions, heads=self.heads)
         return turn(q1, q2), turn(k1, k2), apart(values, self.heads)

@@ -17,7 +17,6 @@ LANES = 8  # widths are multiples of it
 
 Shape = tuple[int, ...]
 
-
 _wanted = contextvars.ContextVar("_wanted", default=True)
 
 
@@ -43,7 +42,6 @@ def call(
     rows: tuple[Array, ...],
     weights: tuple[Array, ...],
     sizes: Shape,
-    many: bool = True,
 ) -> list[Array]:
     """Run the kernel of that name.
 
@@ -53,15 +51,13 @@ def call(
         rows: its first inputs, which differ from sequence to sequence.
         weights: the others.
         sizes: the lengths of the axes, steps and sequences first.
-        many: whether one call takes what `jax.vmap` puts side by side, where that is one step, with the same weights, of many
-            sequences; its outputs must all be rows. Else each is a call of its own.
     """
     arrays = (*rows, *weights)
     found = jax.ffi.ffi_call(
         f"lapg_{name}", [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in outputs], vmap_method="expand_dims"
     )
     told = {"ranks": np.array([x.ndim for x in arrays]), "sizes": np.array(sizes), "rows": np.int64(len(rows))}
-    return list(found(*arrays, **told, single=np.bool_(many and sizes[:2] == (1, 1))))
+    return list(found(*arrays, **told))
 
 
 def by(native: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -102,6 +98,6 @@ def differentiable(
     return found
 
 
-def as_sequences(x: Array, last: int = 1) -> Array:
+def as_sequences(x: Array) -> Array:
     """An array [t, ..., d] as [t, n, d]."""
-    return x.reshape(x.shape[0], math.prod(x.shape[1:-last]), *x.shape[-last:])
+    return x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])

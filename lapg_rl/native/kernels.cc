@@ -43,10 +43,10 @@ void readout_backward(const Call& call) {
 // One call for each element of the axes that vmap has put before all arrays; those of size 1 are the same for all.
 //
 // `ranks` of the inputs without those axes. The first `rows` inputs hold sequences, the others weights: where there is one step of
-// one sequence (`single`), the last axes along which no weight varies become the axis of sequences.
-template <void (*KERNEL)(const Call&)>
+// one sequence, the last axes along which no weight varies become the axis of sequences, if all outputs ROWS are of sequences.
+template <void (*KERNEL)(const Call&), bool ROWS>
 ffi::Error over_axes(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Span<const Int> ranks, ffi::Span<const Int> sizes,
-                     Int rows, bool single) {
+                     Int rows) {
   struct Array {
     float* data;
     ffi::Span<const Int> dims;
@@ -67,7 +67,7 @@ ffi::Error over_axes(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Span
         if (i >= axes) x.size *= x.dims[i];
         else if (x.dims[i] != 1) shape[i] = x.dims[i];
   Int loops = axes, together = 1, count = 1;
-  for (; single && loops; --loops) {
+  for (; ROWS && sizes[0] == 1 && sizes[1] == 1 && loops; --loops) {
     bool fits = true;
     for (Int a = 0; a < Int(in.size()); ++a) fits = fits && in[a].dims[loops - 1] == (a < rows ? shape[loops - 1] : 1);
     if (!fits) break;
@@ -94,21 +94,20 @@ ffi::Error over_axes(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Span
 
 }  // namespace
 
-#define EXPORT(name, kernel)                                                                           \
-  XLA_FFI_DEFINE_HANDLER_SYMBOL(lapg_##name, over_axes<kernel>,                                        \
-                                ffi::Ffi::Bind()                                                       \
-                                    .RemainingArgs()                                                   \
-                                    .RemainingRets()                                                   \
-                                    .Attr<ffi::Span<const Int>>("ranks")                               \
-                                    .Attr<ffi::Span<const Int>>("sizes")                               \
-                                    .Attr<Int>("rows")                                                 \
-                                    .Attr<bool>("single"))
+#define EXPORT(name, kernel, rows)                                        \
+  XLA_FFI_DEFINE_HANDLER_SYMBOL(lapg_##name, (over_axes<kernel, rows>),   \
+                                ffi::Ffi::Bind()                          \
+                                    .RemainingArgs()                      \
+                                    .RemainingRets()                      \
+                                    .Attr<ffi::Span<const Int>>("ranks")  \
+                                    .Attr<ffi::Span<const Int>>("sizes")  \
+                                    .Attr<Int>("rows"))
 
-EXPORT(gru, gru_forward<false>);
-EXPORT(gru_kept, gru_forward<true>);
-EXPORT(gru_back, gru_backward);
-EXPORT(readout, readout_forward);
-EXPORT(readout_back, readout_backward);
-EXPORT(hawk, hawk_forward<false>);
-EXPORT(hawk_kept, hawk_forward<true>);
-EXPORT(hawk_back, hawk_backward);
+EXPORT(gru, gru_forward<false>, true);
+EXPORT(gru_kept, gru_forward<true>, false);
+EXPORT(gru_back, gru_backward, false);
+EXPORT(readout, readout_forward, true);
+EXPORT(readout_back, readout_backward, false);
+EXPORT(hawk, hawk_forward<false>, true);
+EXPORT(hawk_kept, hawk_forward<true>, false);
+EXPORT(hawk_back, hawk_backward, false);

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +43,7 @@ def loaded() -> Library:
     named = os.environ.get(SWITCH)
     if named == OFF:
         return Library(None, f"switched off by {SWITCH}")
-    compiler = next((c for name in ([named] if named else COMPILERS) if (c := shutil.which(name))), None)
+    compiler = first_of([named] if named else COMPILERS)
     if not compiler:
         missing = f"no C++ compiler ({named or ', '.join(COMPILERS)}) was found"
         return _without(named, f"{missing}; with one recurrent models learn faster")
@@ -63,6 +64,11 @@ def loaded() -> Library:
     for name, kernel in kernels.items():
         jax.ffi.register_ffi_target(f"lapg_{name}", jax.ffi.pycapsule(kernel), platform="cpu")
     return Library(path, f"{path}, built by {compiler}")
+
+
+def first_of(names: Sequence[str]) -> str | None:
+    """The first program of these that is there."""
+    return next((found for name in names if (found := shutil.which(name))), None)
 
 
 def in_use() -> Path | None:
