@@ -18,6 +18,7 @@ from lapg_rl.envs import IteratedGroupGame, IteratedMatrixGame
 from lapg_rl.estimators import ESTIMATORS
 from lapg_rl.learn.credit import experience
 from lapg_rl.learn.losses import loss
+from lapg_rl.machine import compiling
 from lapg_rl.models import Tabular
 from lapg_rl.play.company import naive_learner
 from lapg_rl.play.coplayers import Group, NaiveLearner
@@ -28,8 +29,6 @@ from lapg_theory.game import AnonymousGame, MatrixGame, NormalFormGame
 PLAIN = LearnerConfig(
     algorithm="a2c", epochs=1, minibatches=1, optimiser="sgd", value_coef=0.0, reward_scale=1.0, advantages="raw"
 )
-#: XLA's options on a CPU: compilation in two thirds of the time, and programs of memory-one agents as fast.
-QUICKLY = (("xla_backend_optimization_level", 1),)
 #: Parallel games that are played at once; more only cost memory.
 GAMES_AT_ONCE = 2**16
 
@@ -130,14 +129,13 @@ def collected(sample: Callable[[Array, int], Any], key: Array, count: int, batch
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`jax.jit`, for each simulation, game, co-player, count and sizes apart, optimised no more than the short runs pay for."""
+    """`jax.jit`, for each simulation, game, co-player, count and sizes apart, with `compiling.options`."""
     constants = {"simulation", "game", "coplayer", "count", "sizes"}
     static = sorted(constants & set(inspect.signature(function).parameters))
     jitted = functools.cache(lambda options: jax.jit(function, static_argnames=static, compiler_options=dict(options)))
 
     @functools.wraps(function)
     def call(*args, **kwargs):
-        as_ever = jax.config.values["jax_disable_most_optimizations"] or jax.default_backend() != "cpu"
-        return jitted(() if as_ever else QUICKLY)(*args, **kwargs)
+        return jitted(compiling.options())(*args, **kwargs)
 
     return call

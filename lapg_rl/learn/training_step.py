@@ -17,7 +17,7 @@ from lapg_rl.config import Config, ModelConfig, check_config, tables
 from lapg_rl.config.schedule import with_numbers
 from lapg_rl.envs.build import environment
 from lapg_rl.learn import beside
-from lapg_rl.machine import devices
+from lapg_rl.machine import compiling, devices
 from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.company import Company, forgets
 from lapg_theory.game.show import brief
@@ -67,10 +67,14 @@ def initial_state(config: Config, key: Array) -> TrainState:
         >>> rl.initial_state(cfg, rl.run_key(cfg)).agents.logits.shape  # agents, observations, actions
         (1, 5, 2)
     """
-    return _initial_state(_program(config), key)
+    return _drawing(compiling.options())(_program(config), key)
 
 
-@eqx.filter_jit
+@functools.cache
+def _drawing(_: compiling.Options) -> Callable[[Config, Array], TrainState]:
+    return compiling.jitted(_initial_state)
+
+
 def _initial_state(config: Config, key: Array) -> TrainState:
     env = environment(config)
     counts = (config.pool.agents, config.pool.naive_population)
@@ -146,7 +150,8 @@ def make_train_step(
         mapped = eqx.filter_vmap(train_step, in_axes=(eqx.if_array(0), 0, None))
         return devices.gathered(mapped(*devices.own((state, key), "seeds"), numbers), "seeds")
 
-    return eqx.filter_jit(devices.spread(train_step if seeds == 1 else all_seeds, mesh), donate="all")
+    spread = devices.spread(train_step if seeds == 1 else all_seeds, mesh)
+    return compiling.jitted(spread, donate="all")
 
 
 def step_of(config: Config, seeds: int = 1, mesh: Mesh | None = None) -> Callable[..., tuple[TrainState, Metrics]]:

@@ -17,6 +17,7 @@ from lapg_rl.config.tables import is_address
 from lapg_rl.envs.build import bare_environment, environment
 from lapg_rl.interop.axelrod_players import AXELROD
 from lapg_rl.interop.host import host_batch
+from lapg_rl.machine import compiling
 from lapg_rl.machine.cache import make_room
 from lapg_rl.play.company import kind_of, naive_learner, sizes
 from lapg_rl.play.coplayers import FixedStrategy, Group, MetaAgent
@@ -54,7 +55,7 @@ CoPlayers = str | tuple[tuple[str, int], ...]
 
 def make_play(cfg: Config, coplayer: Any, kind: CoPlayers = "naive") -> Any:
     """The jitted `play(agent, identities, key) -> Tally` against one kind of co-player, in the sizes of `cfg`."""
-    return eqx.filter_jit(_play(cfg, coplayer, kind))
+    return compiling.jitted(_play(cfg, coplayer, kind))
 
 
 def _play(cfg: Config, coplayer: Any, kind: CoPlayers, partners: int = 0) -> Callable[[Any, Any, Array], Tally]:
@@ -135,7 +136,7 @@ def play_of(cfg: Config, kind: CoPlayers, several: bool, partners: int = 0) -> A
     Kept, so that runs that differ in nothing else are compiled once.
     """
     function = _play(cfg, coplayer_of(cfg, kind), kind, partners)
-    return eqx.filter_jit(eqx.filter_vmap(function) if several else function)
+    return compiling.jitted(eqx.filter_vmap(function) if several else function)
 
 
 def _own(kind: CoPlayers) -> list[str]:
