@@ -42,14 +42,14 @@ inline void copy(float* to, const float* from, Int size) { std::memcpy(to, from,
 inline float sum(Lanes x) { return ((x[0] + x[4]) + (x[1] + x[5])) + ((x[2] + x[6]) + (x[3] + x[7])); }
 
 // x P(x^2) / Q(x^2), by least squares of the relative error on |x| < 8.3, where it is below 1e-8; exactly 1 beyond, since the slope of
-// `gelu` multiplies what is left to 1 by x^3. NaN stays NaN.
+// `gelu` multiplies what is left to 1 by x^3, and nowhere more, by rounding, since a sigmoid must not be negative. NaN stays NaN.
 inline Lanes tanh(Lanes x) {
   const Lanes u = x * x;
   const Lanes p = (((1.4648201e-08f * u + 2.15084525e-05f) * u + 0.00354916646f) * u + 0.134258682f) * u + 0.999999991f;
   const Lanes q = (((8.29508434e-07f * u + 0.000337394611f) * u + 0.0260799394f) * u + 0.46759193f) * u + 1.0f;
   Lanes y = x * p / q;
-  y = x > 8.3f ? all(1.0f) : y;
-  return x < -8.3f ? all(-1.0f) : y;
+  y = (x > 8.3f) | (y > 1.0f) ? all(1.0f) : y;
+  return (x < -8.3f) | (y < -1.0f) ? all(-1.0f) : y;
 }
 inline Lanes sigmoid(Lanes x) { return 0.5f + 0.5f * tanh(0.5f * x); }
 

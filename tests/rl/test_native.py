@@ -166,6 +166,16 @@ def test_far_out_gates_have_slope_0_or_1(much):
 
 
 @needed
+@needed
+def test_a_gate_that_is_all_but_shut_is_not_below_0():
+    """Rounding must not carry tanh beyond 1: the forgetting of Hawk takes a root of what follows from a sigmoid."""
+    policy, observations, weights = example("hawk", 8, 500)
+    biases = jnp.linspace(-17.5, -15, policy.blocks[0].gate_bias.size)
+    policy = eqx.tree_at(lambda p: p.blocks[0].gate_bias, policy, biases)
+    assert error(lambda *a: a[0](a[1]), policy, observations) <= 1e-4
+    assert error(slopes, policy, observations, weights) <= 1e-3
+
+
 def test_other_widths_and_precisions_are_left_to_jax():
     single, half = jnp.zeros(3), jnp.zeros(3, jnp.bfloat16)
     assert calls.fits((single, single), 16, 8)
