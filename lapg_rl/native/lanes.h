@@ -28,6 +28,9 @@ struct Aligned : std::allocator<T> {
   struct rebind {
     typedef Aligned<U> other;
   };
+  void construct(T*) {}  // unlike a vector's own, which fills with 0
+  template <class... Args>
+  void construct(T* p, Args&&... args) { *p = T(args...); }
   T* allocate(size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t(64))); }
   void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t(64)); }
 };
