@@ -1,6 +1,7 @@
 """Configurations: round trips, overrides, and refusals that name value, bound and remedy."""
 
 import dataclasses
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -142,15 +143,19 @@ CHANGED = {
     *("learner.minibatches", "learner.reward_scale", "learner.clip_norm", "learner.advantages"),
     "schedule",
     # an earlier size of cleanup-shaping-small, and CleanUp with cleaning worth while for one
-    *("game.cleanup.columns", "game.cleanup.dirt_rate"),
+    *("game.cleanup.rows", "game.cleanup.columns", "game.cleanup.dirt_rate"),
 }
+
+
+@functools.cache
+def in_context_steps():
+    return {(run.stage, run.planned.config.seed): run.planned.config for run in runs_of(seeds=5)}
 
 
 @pytest.mark.parametrize("folder", runs_in([RESULTS]), ids=lambda folder: folder.name)
 def test_configs_of_kept_results_still_load(folder):
     found = config.load(folder / "config.toml")
-    steps = {(run.stage, run.planned.config.seed): run.planned.config for run in runs_of(seeds=5)}
-    step = steps.get((found.name.removeprefix("in-context-"), found.seed))
+    step = in_context_steps().get((found.name.removeprefix("in-context-"), found.seed))
     kept, preset = (config.flat(c) for c in (found, step or config.preset(found.name)))
     assert {key for key in kept if kept[key] != preset[key]} <= CHANGED
 
