@@ -130,6 +130,10 @@ def test_training_computes_what_it_did(name, recorded):
         assert compare(row, earlier, exact) > 0
 
 
+def test_every_preset_is_recorded(recorded):
+    assert all(len(recorded_run(name, recorded)[0]) == 3 for name in RUNS)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_show_what_they_did(name, recorded):

@@ -280,11 +280,11 @@ PRESETS: Mapping[str, Config] = _Presets(
         "commons-small": Config(
             name="commons-small",
             game=COMMONS,
-            updates=300,
+            updates=1000,
             meta_batch=16,
             batch=64,
             steps=5,
-            learner=LearnerConfig(learning_rate=1e-3, reward_scale=0.01),
+            learner=LearnerConfig(learning_rate=3e-4, reward_scale=0.01),
             naive=dataclasses.replace(GROUP_NAIVE, learning_rate=1.0),
         ),
         "coin": Config(
