@@ -8,7 +8,7 @@ import jax
 
 Options = tuple[tuple[str, int], ...]
 
-#: XLA's options on a CPU: two thirds to three quarters of the time to compile, and programs that are as fast.
+#: XLA's options on a CPU: two thirds to four fifths of the time to a first result, and programs that are as fast.
 QUICKLY: Options = (("xla_backend_optimization_level", 1),)
 
 

@@ -166,7 +166,6 @@ def test_far_out_gates_have_slope_0_or_1(much):
 
 
 @needed
-@needed
 def test_a_gate_that_is_all_but_shut_is_not_below_0():
     """Rounding must not carry tanh beyond 1: the forgetting of Hawk takes a root of what follows from a sigmoid."""
     policy, observations, weights = example("hawk", 8, 500)
@@ -176,6 +175,7 @@ def test_a_gate_that_is_all_but_shut_is_not_below_0():
     assert error(slopes, policy, observations, weights) <= 1e-3
 
 
+@needed
 def test_other_widths_and_precisions_are_left_to_jax():
     single, half = jnp.zeros(3), jnp.zeros(3, jnp.bfloat16)
     assert calls.fits((single, single), 16, 8)
