@@ -188,8 +188,9 @@ def test_other_widths_and_precisions_are_left_to_jax():
 
 @pytest.fixture
 def anew(monkeypatch):
-    """As if nothing had been loaded yet, nor were after the test."""
+    """As if nothing had been loaded yet, nor were after the test, and nothing were switched."""
     library.loaded.cache_clear()
+    monkeypatch.delenv(library.SWITCH, raising=False)
     yield monkeypatch
     library.loaded.cache_clear()
 
