@@ -74,9 +74,12 @@ def _outstanding(run: RunFolder, done: int, which: str) -> int:
 
 
 def _differences(parent: Config, cfg: Config, field: str) -> str:
-    """The keys that tell a parent from what this run needs, with both values; empty where there are none."""
+    """The keys that tell a parent from what this run needs, with both values; empty where there are none.
+
+    Who has played CleanUp-lite alone knows the grid, and may meet others there.
+    """
     ours, theirs = config.flat(cfg), config.flat(parent)
-    keys = [key for key in ours if key.startswith("game.") or key == "pool.reveal"]
+    keys = [key for key in ours if key.startswith("game.") and key != "game.cleanup.alone"] + ["pool.reveal"]
     keys += ["pool.reveal_kinds"] * cfg.pool.reveal + ["learner.memory"] * (field == "frozen")
     pairs = [(key, theirs[key], ours[key]) for key in keys]
     wanted = cfg.naive_model if field == "naive_from" else cfg.model

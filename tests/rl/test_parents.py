@@ -20,7 +20,7 @@ from lapg_rl.learn.training_step import make_train_step, run_key
 from lapg_rl.models import GRU
 from lapg_rl.play import company
 from lapg_rl.play.rollout import log_prob
-from lapg_rl.runs import checkpoint, loop
+from lapg_rl.runs import checkpoint, loop, parents
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.runs.state import fresh_state
 from lapg_theory.game import ALLC, ALLD, TFT
@@ -230,6 +230,18 @@ def test_networks_of_other_sizes_are_named_and_idle_sizes_are_not(tmp_path):
         tmp_path / "wide", [ALLD, ALLC], dataclasses.replace(TINY, model=ModelConfig(kind="tabular", width=8))
     )
     loop.train(dataclasses.replace(begun(agents_from=str(untrained)), updates=1), tmp_path / "run", quiet=True)
+
+
+def test_who_has_played_cleanup_alone_may_meet_others_on_that_grid(tmp_path):
+    small = ["model.kind=gru", "model.width=2", "game.cleanup.rows=2", "game.cleanup.initial_dirt=1"]
+    alone = config.override(config.preset("cleanup-alone"), [*small, "game.cleanup.columns=2"])
+    run, state = loop.open_run(alone, tmp_path / "alone"), fresh_state(alone)
+    checkpoint.save(run.checkpoints, 4, state._replace(update=jnp.array(4)), keep=1)
+    taught = [*small, f"pool.naive_from={run.path}"]
+    among = config.override(config.preset("cleanup-shaping-small"), [*taught, "game.cleanup.columns=2"])
+    assert leaves_equal(parents.read(among, "naive_from").policies, state.agents)
+    with pytest.raises(ValueError, match=r"differs in game.cleanup.columns \(2 there, 3 here\)$"):
+        parents.read(config.override(among, ["game.cleanup.columns=3"]), "naive_from")
 
 
 @pytest.mark.parametrize("text", ["", " ", ":0", "a\nb", "x" * 1001])
