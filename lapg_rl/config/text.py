@@ -19,6 +19,8 @@ from lapg_rl.config.whole import Config
 
 #: Bytes of a config file.
 LARGEST = 1_000_000
+#: How a number may be written in `key=value`; nan and inf are refused by every number's bounds, which say how.
+NUMBER = re.compile(r"[+-]?(nan|inf|infinity|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)", re.IGNORECASE | re.ASCII)
 
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 
@@ -143,8 +145,8 @@ def _leaves(kind: type, prefix: str = "") -> dict[str, Any]:
 def _parse(text: str, hint: Any) -> Any:
     if hint is str or typing.get_origin(hint) is Literal:
         return text
-    if hint is float and re.fullmatch(r"[+-]?(nan|inf|infinity)", text, re.IGNORECASE):
-        return float(text)  # which every number's bounds refuse, and say how
+    if hint is float and NUMBER.fullmatch(text):
+        return float(text)
     try:
         return json.loads(text.lower() if hint is bool else text)
     except (ValueError, RecursionError):

@@ -61,6 +61,13 @@ def test_overrides_take_full_keys_and_unambiguous_last_parts():
     assert config.override(Config(), ["learner.entropy_coef=1"]).learner.entropy_coef == 1.0
 
 
+@pytest.mark.parametrize(
+    ("text", "number"), [(".003", 0.003), ("5.", 5.0), ("+1e-3", 0.001), ("1E2", 100.0), ("007.5", 7.5)]
+)
+def test_numbers_may_be_written_as_python_and_shells_have_them(text, number):
+    assert config.override(Config(), [f"learner.learning_rate={text}"]).learner.learning_rate == number
+
+
 REFUSALS = {
     "unknown key": (["lerner.clip=0.1"], r"unknown key lerner.clip; did you mean .*clip"),
     "ambiguous key": (["learning_rate=1"], r"ambiguous: write naive.learning_rate or learner.learning_rate"),
@@ -71,6 +78,7 @@ REFUSALS = {
     "gamma outside its range": (["learner.gamma=1.5"], r"learner.gamma must be in \(0, 1\], got 1.5"),
     "gamma not a number": (["learner.gamma=NaN"], r"learner.gamma must be in \(0, 1\], got nan"),
     "gamma not a number in small letters": (["learner.gamma=nan"], r"learner.gamma must be in \(0, 1\], got nan"),
+    "an underscore": (["learner.learning_rate=1_0"], "learner.learning_rate: expected float, got '1_0'"),
     "two signs": (["learner.gamma=--inf"], "learner.gamma: expected float, got '--inf'"),
     "an infinite rate": (["learner.learning_rate=-inf"], "learner.learning_rate must be a finite number >= 0, got -inf"),
     "no dilemma": (["game.T=0.5"], r"\(0.5, 1.0, 0.0, -1.0\) is no prisoner's dilemma: it needs T > R > P > S"),
