@@ -8,7 +8,7 @@ import pytest
 
 from lapg_rl import models
 from lapg_rl.config import ModelConfig
-from lapg_rl.models import Hawk, transformer
+from lapg_rl.models import Hawk, attention
 from lapg_rl.models.recurrence import linear_recurrence
 from lapg_theory.exact.precision import float64
 
@@ -234,9 +234,9 @@ def test_a_sequence_is_attended_to_alike_in_any_stretches(stretch):
         scores = np.exp(k[n, head, : t + 1] @ q[n, head, t] / 2)
         expected[n, t, head] = scores @ v[n, head, : t + 1] / scores.sum()
     with float64():
-        found = transformer.attend(*map(jnp.asarray, (q, k, v)), stretch)
+        found = attention.attend(*map(jnp.asarray, (q, k, v)), stretch)
     np.testing.assert_allclose(found, expected.reshape(5, 7, 8), atol=1e-12)
-    assert [transformer.stretch_of(*x) for x in ((10, True), (200, True), (4001, True), (4001, False))] == [
+    assert [attention.stretch_of(*x) for x in ((10, True), (200, True), (4001, True), (4001, False))] == [
         50,
         50,
         501,
