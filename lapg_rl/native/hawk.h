@@ -1,7 +1,7 @@
 // A block of Hawk: lapg_rl/models/hawk.py, sequences [t, n, d], time first.
 #pragma once
 
-#include "lanes.h"
+#include "mlp.h"
 
 namespace {
 
@@ -45,7 +45,8 @@ void hawk_forward(const Call& call) {
   const Int T = w.T, N = w.N, d = w.d, m = w.hidden, k = w.k, part = w.part;
   const float *x = call.in[0], *gate = call.in[1], *value = call.in[2], *past = call.in[3];
   float *y = call.out[0], *last = call.out[1], *saved = SAVE ? call.out[2] : nullptr, *branches = SAVE ? call.out[3] : nullptr;
-  Floats u(TILE * d), g(TILE * 2 * d), p(TILE * d), middle(TILE * d), b(TILE * 2 * m), q(TILE * m), scale(TILE);
+  Mlp mlp(d, m, w.mlp_in, w.mlp_out);
+  Floats u(TILE * d), g(TILE * 2 * d), p(TILE * d), middle(TILE * d), b(TILE * 2 * m);
   copy(last, call.in[4], N * d);
   for (Int first = 0; first < N; first += ABREAST) {
     const Int n = std::min(ABREAST, N - first), steps = TILE / n, row = n * d;
@@ -71,16 +72,11 @@ void hawk_forward(const Call& call) {
             if (SAVE) store(saved + there, rec), store(saved + part + there, in), store(saved + 2 * part + there, h);
           }
       times(middle.data(), p.data(), w.out, tokens, d, d, true);
-      normalise(p.data(), scale.data(), middle.data(), tokens, d);
-      times(b.data(), p.data(), w.mlp_in, tokens, d, 2 * m);
-      for (Int i = 0; i < tokens; ++i)
-        for (Int j = 0; j < m; j += LANES)
-          store(q.data() + i * m + j, gelu(load(b.data() + i * 2 * m + j)) * load(b.data() + i * 2 * m + m + j));
-      for (Int t = begin; SAVE && t < end; ++t) {
+      for (Int t = begin; SAVE && t < end; ++t)
         copy(saved + 3 * part + (t * N + first) * d, middle.data() + (t - begin) * row, row);
+      mlp.forward(middle.data(), b.data(), tokens);
+      for (Int t = begin; SAVE && t < end; ++t)
         copy(branches + (t * N + first) * 2 * m, b.data() + (t - begin) * n * 2 * m, n * 2 * m);
-      }
-      times(middle.data(), q.data(), w.mlp_out, tokens, m, d, true);
       for (Int t = begin; t < end; ++t) copy(y + (t * N + first) * d, middle.data() + (t - begin) * row, row);
     }
   }
@@ -95,14 +91,15 @@ void hawk_backward(const Call& call) {
   float *by_conv = by[0], *by_conv_bias = by[1], *by_gates = by[2], *by_gate_bias = by[3], *by_decay = by[4], *by_out = by[5];
   const Int sizes[] = {lags * d, d, 2 * w.heads * k * k, 2 * d, d, d * d, d * 2 * m, m * d};
   for (int i = 0; i < 8; ++i) clear(by[i], sizes[i]);
-  const Floats out = transposed(w.out, d, d), in = transposed(w.mlp_in, d, 2 * m), mlp_out = transposed(w.mlp_out, m, d);
+  MlpBack mlp(d, m, w.mlp_in, w.mlp_out);
+  const Floats out = transposed(w.out, d, d);
   Floats gates;
   for (Int map = 0; map < 2 * w.heads; ++map) {
     const Floats one = transposed(w.gates + map * k * k, k, k);
     gates.insert(gates.end(), one.begin(), one.end());
   }
-  Floats u(TILE * d), g(TILE * 2 * d), p(TILE * d), by_y(TILE * d), by_branches(TILE * 2 * m), q(TILE * m), by_q(TILE * m),
-      normal(TILE * d), by_normal(TILE * d), scale(TILE), by_u((TILE + (lags - 1) * ABREAST) * d), later(ABREAST * d);
+  Floats u(TILE * d), g(TILE * 2 * d), p(TILE * d), by_y(TILE * d), by_open(TILE * d),
+      by_u((TILE + (lags - 1) * ABREAST) * d), later(ABREAST * d);
   for (Int first = 0; first < N; first += ABREAST) {
     const Int n = std::min(ABREAST, N - first), steps = TILE / n, row = n * d;
     clear(later.data(), row), clear(by_u.data(), by_u.size());
@@ -113,25 +110,10 @@ void hawk_backward(const Call& call) {
         copy(p.data() + (t - begin) * row, saved + 3 * part + (t * N + first) * d, row);
         w.convolve(u.data() + (t - begin) * row, value, nullptr, t, first, n);
       }
-      // the MLP
-      normalise(normal.data(), scale.data(), p.data(), tokens, d);
-      times(by_q.data(), by_y.data(), mlp_out.data(), tokens, d, m);
-      for (Int i = 0; i < tokens; ++i) {
-        const float* branch = branches + ((begin + i / n) * N + first + i % n) * 2 * m;
-        for (Int j = 0; j < m; j += LANES) {
-          Lanes slope;
-          const Lanes open = gelu(load(branch + j), &slope), up = load(branch + m + j), s = load(by_q.data() + i * m + j);
-          store(q.data() + i * m + j, open * up);
-          store(by_branches.data() + i * 2 * m + j, s * up * slope);
-          store(by_branches.data() + i * 2 * m + m + j, s * open);
-        }
-      }
-      increase_by_outer(by[7], q.data(), by_y.data(), tokens, m, d);
-      increase_by_outer(by[6], normal.data(), by_branches.data(), tokens, d, 2 * m);
-      times(by_normal.data(), by_branches.data(), in.data(), tokens, 2 * m, d);
-      normalise_back(by_y.data(), scale.data(), normal.data(), by_normal.data(), tokens, d);
+      const auto branch = [&](Int i) { return branches + ((begin + i / n) * N + first + i % n) * 2 * m; };
+      mlp(by_y.data(), p.data(), branch, by[6], by[7], tokens);
       // the recurrent branch
-      times(by_normal.data(), by_y.data(), out.data(), tokens, d, d);
+      times(by_open.data(), by_y.data(), out.data(), tokens, d, d);
       for (Int t = end - 1; t >= begin; --t) {
         copy(by_x + (t * N + first) * d, by_y.data() + (t - begin) * row, row);
         for (Int r = 0; r < n; ++r)
@@ -140,7 +122,7 @@ void hawk_backward(const Call& call) {
             float *into = g.data() + ((t - begin) * n + r) * 2 * d + j, *after = later.data() + r * d + j;
             const Lanes rec = load(saved + there), input = load(saved + part + there), h = load(saved + 2 * part + there);
             const Lanes before = t ? load(saved + 2 * part + there - N * d) : Lanes{}, decay = load(w.decay + j);
-            const Lanes s_out = load(by_normal.data() + here), s_u = load(u.data() + here);
+            const Lanes s_out = load(by_open.data() + here), s_u = load(u.data() + here);
             Lanes slope, a, much;
             const Lanes open = gelu(load(gate + there), &slope);
             w.decayed(a, much, decay * rec);

@@ -19,7 +19,7 @@ from lapg_rl.machine.cache import OFF, own_folder
 #: "off", or a C++ compiler to use instead of the first of `COMPILERS` that is found.
 SWITCH = "LAPG_NATIVE"
 COMPILERS = ("c++", "g++", "clang++")
-SOURCES = ("kernels.cc", "lanes.h", "gru.h", "hawk.h")
+SOURCES = ("kernels.cc", "lanes.h", "mlp.h", "gru.h", "hawk.h")
 #: What `kernels.cc` exports.
 KERNELS = ("gru", "gru_kept", "gru_back", "readout", "readout_back", "hawk", "hawk_kept", "hawk_back")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC", "-w")
