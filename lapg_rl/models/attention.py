@@ -10,16 +10,20 @@ BASE = 10_000.0
 STRETCHES, STRETCH = 8, 50
 
 
+def turns(positions: Int[Array, " t"], pairs: int) -> Float[Array, "2 t k"]:
+    """Cosine and sine of the angles, in proportion to the position, of each pair of a head."""
+    angle = positions[:, None] * BASE ** (-jnp.arange(pairs) / pairs)
+    return jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+
+
 def rotate(
     first: Float[Array, "... t e"], second: Float[Array, "... t e"], positions: Int[Array, " t"], heads: int
 ) -> Float[Array, "... heads t k"]:
-    """Turn the pairs (i, i + k/2) of each head by an angle in proportion to the position (Su et al. 2021, RoFormer).
+    """Turn the pairs (i, i + k/2) of each head (Su et al. 2021, RoFormer).
 
     The two halves of all heads come apart, so that they are turned in long rows.
     """
-    half = first.shape[-1] // heads
-    angle = positions[:, None] * jnp.tile(BASE ** (-jnp.arange(half) / half), heads)
-    sine, cosine = jnp.sin(angle).astype(first.dtype), jnp.cos(angle).astype(first.dtype)
+    cosine, sine = jnp.tile(turns(positions, first.shape[-1] // heads), heads).astype(first.dtype)
     turned = first * cosine - second * sine, first * sine + second * cosine
     return jnp.concatenate([apart(x, heads) for x in turned], axis=-1)
 

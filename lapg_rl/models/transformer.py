@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lapg_rl.config import ModelConfig
-from lapg_rl.models.attention import apart, attend, attend_to_cache, rotate, stretch_of
-from lapg_rl.models.layers import GatedMLP, Readout, fan_in, folded, linear, normalised, split_linear
+from lapg_rl.models.attending import Weights, attended, attended_step, kernels_fit, merged
+from lapg_rl.models.attention import apart, attend, rotate, stretch_of
+from lapg_rl.models.layers import GatedMLP, Readout, fan_in, folded, linear, norm_linear, normalised, split_linear
 
 
 class Cache(NamedTuple):
@@ -52,9 +53,19 @@ class TransformerBlock(eqx.Module):
         turn = partial(rotate, positions=positions, heads=self.heads)
         return turn(q1, q2), turn(k1, k2), apart(values, self.heads)
 
-    def merge(self, x: Float[Array, "... t d"], attended: Float[Array, "... t d"]) -> Float[Array, "... t d"]:
-        """The block's output from its input and what was attended to."""
-        return self.mlp(x + linear(attended, self.weight_out))
+    def weights(self) -> Weights:
+        """What follows the projections."""
+        return Weights(self.weight_out, folded(self.mlp.scale, self.mlp.weight_in), self.mlp.weight_out)
+
+    def __call__(self, x: Float[Array, "t ... d"]) -> Float[Array, "t ... d"]:
+        """The block's output over sequences."""
+        weights = self.weights()
+        if kernels_fit(x, weights, self.heads):
+            queries, keys, values = norm_linear(x, self.scale, self.weight_in, 3)
+            return attended(x, queries, keys, values, weights, self.heads)
+        x, stretch = jnp.moveaxis(x, 0, -2), stretch_of(len(x), jax.default_backend() == "cpu")
+        found = attend(*self.project(x, jnp.arange(x.shape[-2])), stretch)
+        return jnp.moveaxis(merged(x, found, weights), -2, 0)
 
 
 class Transformer(eqx.Module):
@@ -114,7 +125,7 @@ class Transformer(eqx.Module):
             query, key, value = block.project(x, position[None])  # [heads, 1, k]
             keys = jax.lax.dynamic_update_slice_in_dim(old_keys, jnp.swapaxes(key, 1, 2), position, axis=2)
             values = jax.lax.dynamic_update_slice_in_dim(old_values, value, position, axis=1)
-            x = block.merge(x, attend_to_cache(query[:, 0], keys, values, position + 1)[None])
+            x = attended_step(x[0], query[:, 0], keys, values, position + 1, block.weights())[None]
             all_keys.append(keys)
             all_values.append(values)
         x = jnp.where(position < self.context, x, jnp.nan)
@@ -125,12 +136,10 @@ class Transformer(eqx.Module):
         length = len(observations)
         if length > self.context:
             raise ValueError(f"a sequence of {length} tokens exceeds the context of {self.context}; see `with_context`")
-        positions, stretch = jnp.arange(length), stretch_of(length, jax.default_backend() == "cpu")
-        x = linear(jnp.moveaxis(observations, 0, -2), self.embedding)
+        x = linear(observations, self.embedding)
         for block in self.blocks:
-            x = block.merge(x, attend(*block.project(x, positions), stretch))
-        logits, values = self.readout(x)
-        return jnp.moveaxis(logits, -2, 0), jnp.moveaxis(values, -1, 0)
+            x = block(x)
+        return self.readout(x)
 
 
 def from_config(

@@ -1,8 +1,9 @@
-// The recurrent models on a CPU, forwards and backwards: what lapg_rl/models says in JAX, in one pass that stays in the caches.
+// The sequence models on a CPU, forwards and backwards: what lapg_rl/models says in JAX, in one pass that stays in the caches.
 
 #include "gru.h"
 #include "hawk.h"
 #include "lanes.h"
+#include "transformer.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace ffi = xla::ffi;
@@ -111,3 +112,7 @@ EXPORT(readout_back, readout_backward, false);
 EXPORT(hawk, hawk_forward<false>, true);
 EXPORT(hawk_kept, hawk_forward<true>, false);
 EXPORT(hawk_back, hawk_backward, false);
+EXPORT(transformer, transformer_forward<false>, true);
+EXPORT(transformer_kept, transformer_forward<true>, false);
+EXPORT(transformer_back, transformer_backward, false);
+EXPORT(transformer_step, transformer_step, true);

@@ -19,9 +19,12 @@ from lapg_rl.machine.cache import OFF, own_folder
 #: "off", or a C++ compiler to use instead of the first of `COMPILERS` that is found.
 SWITCH = "LAPG_NATIVE"
 COMPILERS = ("c++", "g++", "clang++")
-SOURCES = ("kernels.cc", "lanes.h", "mlp.h", "gru.h", "hawk.h")
+SOURCES = ("kernels.cc", "lanes.h", "mlp.h", "gru.h", "hawk.h", "transformer.h")
 #: What `kernels.cc` exports.
-KERNELS = ("gru", "gru_kept", "gru_back", "readout", "readout_back", "hawk", "hawk_kept", "hawk_back")
+KERNELS = (
+    *("readout", "readout_back", "gru", "gru_kept", "gru_back", "hawk", "hawk_kept", "hawk_back"),
+    *("transformer", "transformer_kept", "transformer_back", "transformer_step"),
+)
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC", "-w")
 HERE = Path(__file__).parent
 
@@ -46,7 +49,7 @@ def loaded() -> Library:
     compiler = first_of([named] if named else COMPILERS)
     if not compiler:
         missing = f"no C++ compiler ({named or ', '.join(COMPILERS)}) was found"
-        return _without(named, f"{missing}; with one recurrent models learn faster")
+        return _without(named, f"{missing}; with one sequence models learn faster")
     try:
         path = built(compiler)
         try:
