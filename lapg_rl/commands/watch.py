@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record, print, write."""
-    check_draws("--seed", arguments.seed)
+    check_draws("--seed", arguments.seed, bits=30)
     folder = opened(arguments.run_folder)
     RunFolder(folder).check_trained()  # before JAX is imported
     if not arguments.out and files.archive_of(arguments.run_folder):

@@ -128,10 +128,10 @@ def check_positive(section: str, config: Any, remedy: str, *fields: str, most: f
         check(value <= most, name, value, f"a finite number <= {most:g}", remedy)
 
 
-def check_draws(name: str, seed: Any) -> None:
-    """Refuse the seed of an evaluation unless it is an integer from 0 to 2^31 - 1: its keys are beyond those of training."""
+def check_draws(name: str, seed: Any, bits: int = 31) -> None:
+    """Refuse the seed of an evaluation unless it is an integer from 0 to 2^bits - 1: its keys are beyond those of training."""
     check_count(name, seed, least=0)
-    check(seed < 2**31, name, seed, f"an integer <= {2**31 - 1}", "take another")
+    check(seed < 2**bits, name, seed, f"an integer <= {2**bits - 1}", "take another")
 
 
 def check_folder_name(field: str, name: str) -> None:

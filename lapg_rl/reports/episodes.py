@@ -81,7 +81,7 @@ def record(
         >>> course.players, len(course.actions[0])
         (['agent 0', 'naive learner'], 3)
     """
-    check_draws("seed", seed)
+    check_draws("seed", seed, bits=30)
     run = RunFolder(folder)
     cfg = run.trusted_config()
     game = bare_environment(cfg.game)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from lapg_rl import config
-from lapg_rl.config import Config, PoolConfig
+from lapg_rl.config import Config
 from lapg_rl.config.tables import is_address
 from lapg_rl.envs.build import matrix_game, repeated_game
 from lapg_rl.interop.axelrod_players import AXELROD, PREFIX, check_game, find_player
@@ -22,7 +22,7 @@ from lapg_rl.models.forgetful import Forgetful
 from lapg_rl.play.company import Company, fixed_strategy, forgets, kind_of, naive_copies
 from lapg_rl.play.coplayers import AsEgo
 from lapg_rl.runs.loop import RunFolder
-from lapg_rl.study.matches import Meeting
+from lapg_rl.study.matches import Meeting, what_matters
 from lapg_rl.study.names import ALWAYS, NAIVE, is_own, scripts, strategies
 from lapg_theory.game import AnonymousGame, MatrixGame, NormalFormGame, named_policy
 
@@ -70,8 +70,12 @@ class Entrant(NamedTuple):
         """The policy, which sees to it itself that it forgets, if it learnt so: matches clear nobody's memory."""
         if self.config is None or not forgets(self.config):
             return self.policy
-        remembers = any(x.size for x in jax.tree.leaves(self.policy.initial_state()))
-        return Forgetful(self.policy, self.config.steps) if remembers else self.policy
+        return Forgetful(self.policy, self.config.steps) if remembers(self.policy) else self.policy
+
+
+def remembers(policy: Any) -> bool:
+    """Whether what a policy does depends on more than what it sees now."""
+    return any(x.size for x in jax.tree.leaves(policy.initial_state()))
 
 
 def meeting(
@@ -162,7 +166,9 @@ def naive_of(cfg: Config, state: TrainState, agent: int) -> Entrant:
 
 def fresh_naive(cfg: Config, count: int, key: Array) -> Entrant:
     """`count` naive learners with newly drawn initial policies."""
-    drawing = dataclasses.replace(cfg, pool=PoolConfig(naive_population=count), schedule="")
+    plain = what_matters(cfg)  # who learns how else is of no concern to them, and may not fit a single agent
+    pool = dataclasses.replace(plain.pool, naive_population=count)
+    drawing = dataclasses.replace(plain, model=cfg.model, naive=cfg.naive, pool=pool)
     return Entrant(NAIVE, NAIVE, initial_state(drawing, key).naive_policies)
 
 

@@ -221,3 +221,18 @@ def test_groups_meet_with_learners_in_one_seat_and_in_all_others(tmp_path, capsy
 def test_curves_are_of_groups(tmp_path):
     with pytest.raises(ValueError, match="this is a game of two players; leave them out"):
         tournament(seeds(tmp_path, 2)[0], curves=True)
+
+
+LOLA = ["learner.algorithm=lola_dice", "learner.memory=inner_episode", "learner.epochs=1", "learner.minibatches=1"]
+
+
+@pytest.mark.parametrize("learner", [["learner.estimator=lapg,mfos"], LOLA], ids=["each its own", "lola"])
+def test_new_naive_learners_do_not_depend_on_how_agents_learn(learner):
+    """Such settings may fit the agents of a run, and no single agent; the learners are those of any other run."""
+    cfg = dataclasses.replace(
+        TABULAR, pool=PoolConfig(p_naive=0.0, agents=2), model=ModelConfig(kind="tabular", spread=1.0)
+    )
+    other = config.override(cfg, learner)
+    found, same = (entrants.fresh_naive(one, 3, jax.random.key(1)).policy.logits for one in (other, cfg))
+    np.testing.assert_array_equal(found, same)
+    assert np.ptp(found) > 0.1
