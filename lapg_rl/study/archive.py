@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import os
 import shutil
 import tempfile
 import zipfile
@@ -18,6 +19,16 @@ _ORIGINS: dict[Path, Path] = {}
 
 def pack(folder: Path, archive: Path) -> None:
     """Write all files inside `folder` into an archive; the same files give the same bytes."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    fresh = archive.with_name(f".{archive.name}.{os.getpid()}")
+    try:
+        _pack(folder, fresh)
+        fresh.replace(archive)  # an interrupt leaves what was there
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _pack(folder: Path, archive: Path) -> None:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), (1980, 1, 1, 0, 0, 0))

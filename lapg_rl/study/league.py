@@ -236,7 +236,10 @@ def _take(runs: Sequence[Run], kept: Path) -> int:
 def _check_meetings(plan: Plan, game: str, runs: Sequence[Run]) -> None:
     """Refuse methods of a game that can't play each other, or not the same naive learners where these play, too."""
     first, *rest = ((run.method, run.planned.config) for run in runs[:: plan.seeds])
-    for learners in (False, NAIVE in _others(plan, first[1])):
+    others = _others(plan, first[1])
+    if taken := [method for method in plan.methods if method in others]:
+        raise ValueError(f"{game}: {taken[0]} plays in the league besides its methods; give the method another name")
+    for learners in (False, NAIVE in others):
         try:
             entrants.check_compatible(first, rest, learners)
         except ValueError as error:

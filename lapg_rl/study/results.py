@@ -236,7 +236,10 @@ def _inside(path: Path) -> list[Path]:
     if packed:
         path = archive.unpacked(path)
     packed = [run for file in sorted(path.glob(f"**/{archive.NAME}")) for run in _inside(file)]
-    return sorted(config_file.parent for config_file in path.glob("**/config.toml")) + packed
+    runs = sorted(config_file.parent for config_file in path.glob("**/config.toml"))
+    return [
+        run for run in runs if not any(other in run.parents for other in runs)
+    ] + packed  # none of a run's exploiters
 
 
 def _columns(run: RunFolder, rows: list[Any], cfg: Config) -> dict[str, np.ndarray]:

@@ -45,6 +45,25 @@ def test_an_archive_is_a_folder_with_runs_inside(packed):
     assert archive.origin(packed / "loose" / "run1") is None
 
 
+def test_exploiters_inside_a_run_are_no_runs_of_the_folder_around_it(packed, tmp_path):
+    shutil.copytree(packed / "loose" / "run0", tmp_path / "runs" / "mine")
+    shutil.copytree(packed / "loose" / "run1", tmp_path / "runs" / "mine" / "exploiters" / "agent0")
+    assert runs_in([tmp_path / "runs"]) == runs_in([tmp_path]) == [tmp_path / "runs" / "mine"]
+    assert runs_in([tmp_path / "runs" / "mine" / "exploiters"]) == [
+        tmp_path / "runs" / "mine" / "exploiters" / "agent0"
+    ]
+
+
+def test_an_archive_that_is_not_finished_leaves_the_one_that_was_there(packed, tmp_path, monkeypatch):
+    target = tmp_path / "not there yet" / "one.zip"
+    archive.pack(packed / "loose", target)
+    before = target.read_bytes()
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        archive.pack(packed / "loose", target)
+    assert [path.read_bytes() for path in target.parent.iterdir()] == [before]
+
+
 def test_the_same_runs_give_the_same_bytes(packed, tmp_path):
     archive.pack(packed / "loose", tmp_path / "one.zip")
     archive.pack(packed / "loose", tmp_path / "two.zip")

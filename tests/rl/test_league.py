@@ -157,6 +157,16 @@ def test_methods_that_can_t_meet_are_refused_before_anybody_trains(others, more,
         check_meetings(dataclasses.replace(plan, others=[]), "ipd", runs_of(plan, tmp_path))
 
 
+@pytest.mark.parametrize("taken", ["tft", "naive"])
+def test_a_method_called_like_another_player_is_refused_before_anybody_trains(taken, tmp_path):
+    plan = dataclasses.replace(PLAN, methods={"aa": [], taken: []}, others=["tft", "naive"])
+    with pytest.raises(
+        ValueError, match=f"ipd: {taken} plays in the league besides its methods; give the method another"
+    ):
+        league(plan, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_methods_that_play_more_than_once_an_update_count_all_steps():
     cfg = config.override(config.preset("ipd-aa-small"), ["updates=3", "meta_batch=2", "batch=4", "steps=6"])
     again = config.override(
