@@ -65,7 +65,8 @@ def _here(groups: Sequence[list[tuple[Config, Path]]], quiet: bool, count: Any, 
         try:
             train_together(group, label=label(cfg), quiet=quiet, count=count, log=log)
         except KeyboardInterrupt:
-            how = "the same command" if len(group) > 1 else f"`lapg train --resume {shlex.quote(str(folder))}`"
+            one = len(groups) == len(group) == 1
+            how = f"`lapg train --resume {shlex.quote(str(folder))}`" if one else "the same command"
             say(f"\nlapg: interrupted; carry on with {how}")
             return 130
         except preemption.Preempted as stop:

@@ -132,7 +132,8 @@ class PoolConfig:
             )
         revealed = tables.check_names("pool.reveal_kinds", self.reveal_kinds, COPLAYERS)
         object.__setattr__(self, "reveal_kinds", revealed)
-        unseen = [kind for kind, share in self.shares.items() if share and kind not in revealed.split(",")]
+        met = [kind for kind, share in self.shares.items() if share]
+        unseen = [kind for kind in [*met, "meta"] if kind not in revealed.split(",")]  # a co-player meets an agent
         if self.reveal and unseen:
             raise ValueError(
                 f"pool.reveal tells apart pool.reveal_kinds = {revealed}, but {unseen[0]} is met, too; set "

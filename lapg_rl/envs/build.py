@@ -72,6 +72,11 @@ def environment(config: Config, kind: str = "naive") -> Environment:
     if not config.pool.reveal:
         return env
     kinds = config.pool.reveal_kinds.split(",")
+    if kind not in kinds:
+        raise ValueError(
+            f"the agents are told whom they meet (pool.reveal), which {kind} is not among: pool.reveal_kinds = "
+            f"{config.pool.reveal_kinds}; a run that is to meet it names it there"
+        )
     return Reveal(env, kinds.index(kind), kinds.index("meta"), len(kinds))
 
 

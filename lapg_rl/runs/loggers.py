@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -30,7 +31,9 @@ def openers(log: Opens | Sequence[Opens]) -> dict[str, Callable[[Config, Path], 
     found = {}
     for one in [log] if isinstance(log, str) or callable(log) else log:
         if callable(one):
-            found[getattr(one, "__name__", type(one).__name__)] = one
+            name = getattr(one, "__name__", type(one).__name__)
+            names = itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2)))
+            found[next(free for free in names if free not in found)] = one
             continue
         for name in filter(None, (part.strip() for part in one.split(","))):
             check_name("log", name, LOGGERS)

@@ -146,8 +146,9 @@ def balance(
     if meta_batch < 3:
         raise ValueError(f"meta_batch must be at least 3 to tell signal from noise, got {meta_batch}")
     population = len(jax.tree.leaves(naive_policies)[0])
-    pool = PoolConfig(naive_population=population, reveal=config.pool.reveal)
-    learner = dataclasses.replace(config.learner, estimator="lapg", epochs=1, minibatches=1)
+    told = {"reveal": config.pool.reveal, "reveal_kinds": config.pool.reveal_kinds}
+    pool = PoolConfig(naive_population=population, **told)
+    learner = dataclasses.replace(config.learner, algorithm="ppo", estimator="lapg", epochs=1, minibatches=1)
     found = []
     for n, batch in enumerate(batches):
         sized = dataclasses.replace(config, batch=batch, meta_batch=meta_batch, pool=pool, learner=learner, schedule="")

@@ -204,13 +204,14 @@ def _played(cfg: Config, meetings: Sequence[Meeting], at_once: int) -> Iterator[
             continue
         alike.setdefault(_shape(meeting) if at_once > 1 else index, []).append(index)
     for indices in alike.values():
-        for start in range(0, len(indices), at_once):
-            chunk = indices[start : start + at_once]
+        size = min(at_once, len(indices))
+        for start in range(0, len(indices), size):
+            chunk = indices[start : start + size]
             if at_once == 1:
                 policy, kind, identities, key, partners = meetings[chunk[0]]
                 yield chunk[0], play_of(_read(cfg, kind), kind, False, partners)(policy, identities, key)
                 continue
-            padded = (chunk * at_once)[:at_once]  # one compiled shape; what is played twice is dropped
+            padded = (chunk * size)[:size]  # one compiled shape; what is played twice is dropped
             inputs = [(meetings[i].policy, meetings[i].identities, meetings[i].key) for i in padded]
             policies, identities, keys = jax.tree.map(lambda *x: jnp.stack(x), *inputs)
             _, kind, *_, partners = meetings[chunk[0]]

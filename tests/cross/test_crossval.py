@@ -217,6 +217,14 @@ def test_an_interrupt_leaves_the_report_of_the_finished_levels(tmp_path, capsys,
     assert not list((tmp_path / "none").iterdir())
 
 
+def test_a_level_that_refuses_leaves_the_report_of_the_finished_levels(tmp_path, monkeypatch):
+    done = l2_exact.level(SMALL)
+    monkeypatch.setattr("lapg_rl.crossval.levels.l0_play.level", lambda setting, simulation: done)
+    monkeypatch.setattr("lapg_rl.crossval.page.FIGURES", {"L2": FIGURES["L2"]})
+    assert main(["crossval", "--level", "L0,L6", "--out", str(tmp_path)]) == 2  # L6 needs --run
+    assert list(json.loads((tmp_path / "results.json").read_text())["levels"]) == ["L2"]
+
+
 def test_the_report_is_written_and_a_refutation_is_an_exit_status(tmp_path, capsys):
     line = ["crossval", "--level", "L2", "--out", str(tmp_path / "honest"), "--json"]
     assert main(line) == 0

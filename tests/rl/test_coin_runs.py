@@ -93,6 +93,15 @@ def test_scripts_play_their_game_only():
         dataclasses.replace(TINY, game=GameConfig())
     with pytest.raises(ValueError, match=r"reveal_kinds=naive,meta,fixed,memory_one,ac,ad"):
         dataclasses.replace(TINY.pool, reveal=True)
+    with pytest.raises(
+        ValueError, match=r"pool.reveal_kinds = naive, but meta is met, too; set pool.reveal_kinds=naive,meta"
+    ):
+        PoolConfig(reveal=True, reveal_kinds="naive")  # a naive learner meets an agent
+    told = Config(pool=PoolConfig(reveal=True, reveal_kinds="naive,meta"))
+    with pytest.raises(
+        ValueError, match=r"which fixed is not among: pool.reveal_kinds = naive,meta; a run that is to meet"
+    ):
+        build.environment(told, "fixed")
     with pytest.raises(ValueError, match=r"unknown name 'ace'.*did you mean"):
         PoolConfig(coplayers="ace=0.5")
 

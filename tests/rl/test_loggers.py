@@ -14,7 +14,7 @@ from folders import TABULAR, metrics
 
 import lapg_rl as rl
 from lapg_rl.commands.main import main
-from lapg_rl.runs.loggers import numbers
+from lapg_rl.runs.loggers import numbers, openers
 
 SMALL = ["updates=2", "meta_batch=2", "batch=2", "inner_episodes=2", "steps=3", "model.kind=tabular"]
 
@@ -173,3 +173,10 @@ print(json.dumps([begun, found]))
         assert seen["_step"] == row["update"]
         assert {k: v for k, v in seen.items() if k[0] != "_"} == {k: v[0] for k, v in row.items() if k != "update"}
     assert not list(folder.glob("wandb/offline-run-*/files/*"))  # nothing of the machine or the source
+
+
+def test_loggers_of_one_name_are_all_told():
+    first, second, third = (lambda cfg, folder: None for _ in range(3))
+    found = openers([first, second, "tensorboard", third])
+    assert list(found) == ["<lambda>", "<lambda>-2", "tensorboard", "<lambda>-3"]
+    assert [found[name] for name in ("<lambda>", "<lambda>-2", "<lambda>-3")] == [first, second, third]
