@@ -151,7 +151,7 @@ CHANGED = {
     *("learner.minibatches", "learner.reward_scale", "learner.clip_norm", "learner.advantages"),
     "schedule",
     # an earlier size of cleanup-shaping-small, and CleanUp with cleaning worth while for one
-    *("game.cleanup.rows", "game.cleanup.columns", "game.cleanup.dirt_rate"),
+    *("game.cleanup.rows", "game.cleanup.columns", "game.cleanup.alone", "game.cleanup.dirt_rate"),
 }
 
 
