@@ -15,6 +15,7 @@ from lapg_rl import config
 from lapg_rl.config import Config
 from lapg_rl.runs import files, steps
 from lapg_rl.runs.folder import RunFolder
+from lapg_rl.runs.preemption import EXIT, Preempted
 from lapg_rl.runs.processes import Ended
 from lapg_rl.study import intervals, records
 from lapg_rl.study.results import LAST, collect
@@ -145,6 +146,7 @@ def finish(
 
     Raises:
         ValueError: for a folder that is of another run, before any is trained, and where processes fail.
+        Preempted: where they were asked to stop, and saved what they had.
     """
     from lapg_rl.runs import processes
     from lapg_rl.runs.folder import open_run
@@ -158,9 +160,12 @@ def finish(
             if slurm
             else processes.train_each(folders, jobs, options)
         )
-        failed = [f"{folder}: {end.said}" for folder, end in zip(folders, ends, strict=True) if end.status]
+        failed = [(folder, end) for folder, end in zip(folders, ends, strict=True) if end.status]
+        if failed and all(end.status == EXIT for _, end in failed):
+            raise Preempted(folder := failed[0][0], RunFolder(folder).done())
         if failed:
-            raise ValueError(f"{len(failed)} runs did not finish ({failed[0]}); the same command carries on")
+            folder, end = failed[0]
+            raise ValueError(f"{len(failed)} runs did not finish ({folder}: {end.said}); the same command carries on")
     else:
         for one in left:
             train(one.config, one.folder, label=f"{one.folder.parent.name} seed {one.config.seed}", quiet=quiet)

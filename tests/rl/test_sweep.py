@@ -206,3 +206,15 @@ def test_names_that_no_disk_takes_are_cut_and_told_apart(tmp_path):
     assert len(set(names)) == 2**6 and max(len(name.encode()) for name in names) <= 255
     assert {name.rpartition("_")[2] for name in names} == {"seed0", "seed1"}
     assert [run.folder.name for run in sweep.plan(config.preset("ipd-shaping-small"), [], 1, tmp_path)] == ["seed0"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "how"), [((0, 75), preemption.Preempted), ((75, 1), ValueError), ((75, 75), preemption.Preempted)]
+)
+def test_processes_that_were_asked_to_stop_did_not_fail(statuses, how, tmp_path, monkeypatch):
+    """A command that ends with 75 is queued again by those who watch over it, one that ends with 2 isn't."""
+    monkeypatch.setattr(processes, "train_each", lambda *_: [Ended(status, "why") for status in statuses])
+    runs = [sweep.Planned({}, dataclasses.replace(SMALL, seed=n), tmp_path / f"seed{n}") for n in (0, 1)]
+    with pytest.raises(how, match=r"carry on with|the same command carries on") as stop:
+        sweep.finish(runs, jobs=2)
+    assert str(tmp_path / f"seed{statuses.index(75)}") in str(stop.value) or how is ValueError
