@@ -1,5 +1,6 @@
 """Build the kernels once for a machine, keep them in the user's cache folder, and give them to JAX."""
 
+import atexit
 import ctypes
 import functools
 import hashlib
@@ -90,6 +91,13 @@ def _opened(path: Path) -> dict[str, Any]:
     return {name: getattr(library, f"lapg_{name}") for name in KERNELS}
 
 
+def _temporary() -> Path:
+    """A folder that goes when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="lapg-native-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def built(compiler: str) -> Path:
     """The file of the kernels that this compiler makes; `loaded` says what may go wrong."""
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=60).stdout
@@ -99,7 +107,7 @@ def built(compiler: str) -> Path:
         repr(FLAGS).encode(),
         *((HERE / name).read_bytes() for name in SOURCES),
     ]
-    folder = own_folder("native") or Path(tempfile.mkdtemp(prefix="lapg-native-"))
+    folder = own_folder("native") or _temporary()
     path = folder / f"{hashlib.sha256(b'/'.join(parts)).hexdigest()[:16]}.so"
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=folder) as own:  # several may build at once

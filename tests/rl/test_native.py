@@ -244,6 +244,16 @@ def test_a_damaged_file_is_built_again(anew, tmp_path):
     assert path.stat().st_size > 0
 
 
+def test_where_no_cache_folder_can_be_had_nothing_is_left_behind(monkeypatch):
+    at_end = []
+    monkeypatch.setattr(library.atexit, "register", lambda call, *args, **more: at_end.append((call, args, more)))
+    folder = library._temporary()
+    (folder / "some.so").touch()
+    for call, args, more in at_end:
+        call(*args, **more)
+    assert not folder.exists()
+
+
 @needed
 def test_they_are_built_once(anew, tmp_path):
     anew.setattr(library, "own_folder", lambda purpose: tmp_path)
