@@ -96,6 +96,19 @@ def check(cfg: Config, run: RunFolder) -> None:
             read(cfg, field)
 
 
+def check_unchanged(run: RunFolder) -> None:
+    """Refuse a run whose parents have trained on since it began: what it shows isn't about what they are. Raises ValueError."""
+    rows = run.provenance() if run.provenance_file.exists() else []
+    for record in (parent for row in rows for parent in row.get("parents", [])):
+        newest = checkpoint.folders(RunFolder(record["run"]).played)[-1:]
+        for now in map(checkpoint.meta_of, newest):  # a parent that is gone tells nothing
+            if now["sha256"] != record["sha256"]:
+                raise ValueError(
+                    f"{run.path} began from {record['run']} as it was after {record['update']} updates, and there is another "
+                    f"state after {now['step']} now; remove {run.path}, or name another folder for what is to come"
+                )
+
+
 def begun(cfg: Config, run: RunFolder, fresh: TrainState) -> TrainState:
     """A fresh state with its parents' parameters instead of random ones; provenance names them, frozen ones are copied."""
     found = {field: read(cfg, field) for field in cfg.pool.parents}

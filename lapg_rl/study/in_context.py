@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from lapg_rl import config
 from lapg_rl.config.checks import check_draws, unknown
+from lapg_rl.runs import parents
+from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import intervals, records
 from lapg_rl.study.adaptation import Adaptation, adaptation, check_counted
 from lapg_rl.study.intervals import Estimate
@@ -196,6 +198,8 @@ def in_context(
     done: set[str] = {""}
     while ready := [name for name in names if name not in done and STAGES[name].parent in done]:
         now = [run.planned for run in runs if run.stage in ready]
+        for one in now:
+            parents.check_unchanged(RunFolder(one.folder))
         finish(now, jobs=jobs, quiet=quiet, options=options)
         done |= {*ready}
     outcome = InContext(

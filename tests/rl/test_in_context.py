@@ -1,6 +1,7 @@
 """The steps of in-context inference: what is known of agents made by hand, what begins from what, and what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from folders import TABULAR, run_of
 
 from lapg_rl.commands.main import main
 from lapg_rl.config import override
+from lapg_rl.runs import parents
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.study.adaptation import adaptation
 from lapg_rl.study.in_context import STAGES, in_context, runs_of
@@ -80,6 +82,18 @@ def test_what_is_known_of_finished_stages_is_told(tmp_path):
     assert by["alld"].reward.value == pytest.approx((-1 - 1 / 4) / 2, abs=1e-3)
     assert by["alld"].reward.high is not None and by["alld"].reward.count == 2
     np.testing.assert_allclose(by["alld"].curves["cooperation"], [[1] * 4, [1, 0, 0, 0]], atol=1e-4)
+
+
+def test_a_stage_whose_parent_trained_on_is_refused(tmp_path):
+    runs = {run.stage: run.planned for run in runs_of(SMALL, tmp_path, stages=["extorter"])}
+    for one in runs.values():
+        run_of(one.folder, [ALLC] * one.config.pool.agents, one.config)
+    record = {"role": "frozen", "run": str(runs["responder"].folder), "agent": 0, "update": 1, "sha256": "another"}
+    RunFolder(runs["extorter"].folder).append(runs["extorter"].folder / "provenance.jsonl", {"parents": [record]})
+    with pytest.raises(ValueError, match=r"extorter.seed0 began from .*responder.seed0 as it was after 1 updates"):
+        in_context(SMALL, tmp_path, stages=["extorter"], meta_batch=2, quiet=True)
+    shutil.rmtree(runs["responder"].folder)
+    parents.check_unchanged(RunFolder(runs["extorter"].folder))  # nobody knows better
 
 
 REFUSED = {
