@@ -10,13 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lapg_rl.models.layers import total
+from lapg_rl.models.layers import sigmoid, total
 from lapg_rl.models.recurrence import before
 from lapg_rl.native.calls import as_sequences, by, call, differentiable, fits
-
-
-def _sigmoid(x):
-    return 0.5 + 0.5 * jnp.tanh(0.5 * x)  # XLA's CPU tanh is cheaper than its exp
 
 
 def next_state(
@@ -45,7 +41,7 @@ def gated_step(
     """
     d = h.shape[-1]
     product = jax.lax.optimization_barrier(h @ weight)
-    r, z = (_sigmoid(inputs[..., k : k + d] + product[..., k : k + d]) for k in (0, d))
+    r, z = (sigmoid(inputs[..., k : k + d] + product[..., k : k + d]) for k in (0, d))
     c = product[..., 2 * d :] + bias
     n = jnp.tanh(inputs[..., 2 * d :] + r * c)
     return n + z * (h - n), (r, z, n, c)

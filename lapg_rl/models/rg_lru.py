@@ -10,19 +10,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lapg_rl.models.layers import total
+from lapg_rl.models.layers import sigmoid, total
 from lapg_rl.models.recurrence import Route, adjoint, before, solve
 
 LEAST_INPUT = 1e-3  # least sqrt(1 - a^2): keeps its derivative finite where the gate is shut
 
 
-def _sigmoid(x):
-    return 0.5 + 0.5 * jnp.tanh(0.5 * x)  # XLA's CPU tanh is cheaper than its exp
-
-
 def _gates(recurrence, inputs, decay):
     """(r, i, a, sqrt(1 - a^2)), where t = tanh(-log(a) / 2) gives a = (1 - t) / (1 + t) and 1 - a^2 = 4 t / (1 + t)^2."""
-    r, i = _sigmoid(recurrence), _sigmoid(inputs)
+    r, i = sigmoid(recurrence), sigmoid(inputs)
     t = jnp.tanh(0.5 * decay * r)
     inverse = 1 / (1 + t)
     return r, i, (1 - t) * inverse, jnp.maximum(2 * jnp.sqrt(t) * inverse, LEAST_INPUT)
