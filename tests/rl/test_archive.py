@@ -116,16 +116,16 @@ def test_agents_in_an_archive_play_as_those_of_their_runs(playing, tmp_path, mon
         pytest.approx(1, abs=1e-4),
     )
     assert (
-        main(["tournament", "copies.zip", "--with", "alld", "--meta-batch", "2", "--json", "--out", str(tmp_path)]) == 0
+        main(["tournament", "copies.zip", "--with", "alld", "--meta-batch", "4", "--json", "--out", str(tmp_path)]) == 0
     )
     rewards = json.loads(capsys.readouterr().out)["players"]["rewards"]
     lost = expected_rewards(np.array(NAMED["tft"]), NAMED["alld"], 6)
     assert rewards[1][2] == pytest.approx(lost[0], abs=1e-4)
     kept = tmp_path / "one.json"
     before = (playing / "copies.zip").read_bytes()
-    assert main(["evaluate", "copies.zip/tft", "--meta-batch", "2", "--quiet"]) == 0
+    assert main(["evaluate", "copies.zip/tft", "--meta-batch", "4", "--quiet"]) == 0
     assert "copies.zip stays as it is; --out FILE keeps the evaluation" in capsys.readouterr().err
-    assert main(["evaluate", "copies.zip/tft", "alld", "--meta-batch", "2", "--quiet", "--out", str(kept)]) == 0
+    assert main(["evaluate", "copies.zip/tft", "alld", "--meta-batch", "4", "--quiet", "--out", str(kept)]) == 0
     assert kept.exists() and (playing / "copies.zip").read_bytes() == before
     assert main(["watch", "copies.zip/tft", "--quiet"]) == 2
     assert "say with --out DIR where the episode goes" in capsys.readouterr().err
