@@ -18,6 +18,7 @@ from lapg_rl.envs.build import matrix_game
 from lapg_rl.learn.rehearsal import rehearse_coplayer
 from lapg_rl.play.company import Company
 from lapg_rl.runs.loop import RunFolder, run_key
+from lapg_rl.runs.parents import frozen
 from lapg_rl.study import entrants, intervals
 from lapg_rl.study.entrants import Entrant
 from lapg_rl.study.intervals import short
@@ -69,6 +70,8 @@ def evaluate(
     opponents = None if opponents is None else several(opponents)
     run = RunFolder(opened(folder))
     cfg, state = run.trusted_config(), run.final_state()
+    if any(map(is_own, opponents or ())):  # who may draw from all that the agents meet
+        state = state._replace(frozen=frozen(cfg, run, state))
     pool = [agent._replace(name=f"agent {agent.agent}") for agent in entrants.agents(run.path)]
     game = matrix_game(cfg.game)
     dilemma = game if isinstance(game, MatrixGame) and game.is_dilemma else None

@@ -272,6 +272,13 @@ def test_what_is_yours_meets_frozen_agents(here, capsys):
     pool = ["pool.p_naive=0.5", "pool.p_frozen=0.5", "pool.frozen=first"]
     assert main(["train", "ipd-shaping-small", *own, *small, *pool, "--run", "second"]) == 0, capsys.readouterr().err
     assert "reward_vs_frozen" in collect("second").metrics
+    (here / "theirs.py").write_text(
+        "import lapg_rl as rl, jax, jax.numpy as jnp\nfrom lapg_rl.play.coplayers import MetaAgent\n"
+        "def kept(config):\n"
+        "    first = lambda company, count: jax.tree.map(lambda x: jnp.repeat(x[:1], count, axis=0), company.frozen)\n"
+        "    return rl.Kind(MetaAgent(), lambda company, count, key: first(company, count))\n"
+    )
+    assert main(["evaluate", "second", "theirs:kept", "--meta-batch", "2", "--json"]) == 0, capsys.readouterr().err
 
 
 def test_what_becomes_infinite_later_is_looked_for_in_your_own_first(here, capsys):
