@@ -1,5 +1,6 @@
 """One inner episode of a repeated game, step by step: who did what, and what everybody earned; as text, as an HTML page."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
 
@@ -60,3 +61,11 @@ def html(course: Course) -> str:
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>\n'
         f"<h1>{title}</h1><table>{heads}{''.join(rows)}</table></html>\n"
     )
+
+
+def side_by_side(pages: Sequence[str]) -> str:
+    """Pages beside each other in one that holds them, without anything from elsewhere."""
+    frames = "".join(f'<iframe srcdoc="{escape(page, quote=True)}"></iframe>' for page in pages)
+    style = "body{display:flex;margin:0;height:100vh}iframe{flex:1;border:0;min-width:0}"
+    head = f'<meta charset="utf-8"><title>{len(pages)} episodes</title><style>{style}</style>'
+    return f'<!doctype html>\n<html lang="en">{head}\n<body>{frames}</body></html>\n'

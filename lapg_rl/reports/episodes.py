@@ -193,31 +193,41 @@ def caption(frame: Frame) -> str:
     return f"step {frame.step:3}: {', '.join(done)}"
 
 
-def gif(episode: Episode, path: Path, side: int = 48, milliseconds: int = 350) -> None:
-    """Write the episode as an animated GIF with cells of `side` pixels."""
-    from PIL import Image, ImageDraw
+def gif(path: Path, episodes: Sequence[Episode], side: int = 48, milliseconds: int = 350) -> None:
+    """Write episodes beside each other as an animated GIF with cells of `side` pixels; one that is over stands still."""
+    from PIL import Image
 
-    images = []
-    for frame in episode.frames:
-        image = Image.new("RGB", (episode.columns * side, episode.rows * side + 18), "white")
-        draw = ImageDraw.Draw(image)
-        for row in range(episode.rows):
-            for column in range(episode.columns):
-                ground = "river" if column == episode.columns - 1 else "land"
-                box = (column * side, row * side, (column + 1) * side - 2, (row + 1) * side - 2)
-                draw.rectangle(box, fill=COLOURS["dirt" if (row, column) in frame.dirt else ground])
-                if (row, column) in frame.apples:
-                    draw.ellipse(_inside(row, column, side, 0.34), fill=COLOURS["apple"])
-        for name, cell, frozen in zip(NAMES, frame.cells, frame.frozen, strict=True):
-            if cell is not None:
-                box = _inside(*cell, side, 0.2)
-                draw.ellipse(box, fill="#ffffff" if frozen else COLOURS[name], outline=COLOURS[name], width=3)
-                draw.text((box[0] + 0.24 * side, box[1] + 0.18 * side), name, fill=COLOURS[name] if frozen else "white")
-        draw.text((3, episode.rows * side + 3), caption(frame), fill="black")
-        images.append(image)
+    images, gap = [], side // 2
+    for t in range(max(len(episode.frames) for episode in episodes)):
+        parts = [_picture(one, one.frames[min(t, len(one.frames) - 1)], side) for one in episodes]
+        whole = Image.new("RGB", (sum(p.width + gap for p in parts) - gap, max(p.height for p in parts)), "white")
+        for n, part in enumerate(parts):
+            whole.paste(part, (sum(p.width + gap for p in parts[:n]), 0))
+        images.append(whole)
     moving = io.BytesIO()
     images[0].save(moving, "GIF", save_all=True, append_images=images[1:], duration=milliseconds, loop=0)
     files.write(path, moving.getvalue())
+
+
+def _picture(episode: Episode, frame: Frame, side: int) -> Any:
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", (episode.columns * side, episode.rows * side + 18), "white")
+    draw = ImageDraw.Draw(image)
+    for row in range(episode.rows):
+        for column in range(episode.columns):
+            ground = "river" if column == episode.columns - 1 else "land"
+            box = (column * side, row * side, (column + 1) * side - 2, (row + 1) * side - 2)
+            draw.rectangle(box, fill=COLOURS["dirt" if (row, column) in frame.dirt else ground])
+            if (row, column) in frame.apples:
+                draw.ellipse(_inside(row, column, side, 0.34), fill=COLOURS["apple"])
+    for name, cell, frozen in zip(NAMES, frame.cells, frame.frozen, strict=True):
+        if cell is not None:
+            box = _inside(*cell, side, 0.2)
+            draw.ellipse(box, fill="#ffffff" if frozen else COLOURS[name], outline=COLOURS[name], width=3)
+            draw.text((box[0] + 0.24 * side, box[1] + 0.18 * side), name, fill=COLOURS[name] if frozen else "white")
+    draw.text((3, episode.rows * side + 3), caption(frame), fill="black")
+    return image
 
 
 def _inside(row: int, column: int, side: int, margin: float) -> tuple[float, ...]:

@@ -112,6 +112,11 @@ class Result:
         newest = {name: values[-LAST:] for name, values in self.metrics.items()}
         return {name: float(mean_of_measured(x)) for name, x in newest.items() if not np.isnan(x).all()}
 
+    @property
+    def earned(self) -> float:
+        """The agents' reward per step over the last 20 updates, the mean over the kinds of co-players that they meet."""
+        return float(np.mean([value for name, value in self.last.items() if name.startswith("reward_vs_")]))
+
     def last_of_agents(self, metric: str) -> np.ndarray:
         """A metric's mean over those of the last 20 updates in which it was measured, of each agent."""
         return mean_of_measured(self.by_agent[metric][-LAST:])

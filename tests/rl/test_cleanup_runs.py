@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import re
+import shutil
 import sys
 
 import equinox as eqx
@@ -190,6 +191,30 @@ def test_an_episode_can_be_watched(run_folder, tmp_path, capsys):
     assert "http" not in page
     for wrong in (["5"], ["tft"], ["naive", "--agent", "2"], ["naive", "--inner-episode", "2"]):
         assert main(["watch", str(run_folder), *wrong]) == 2
+
+
+def test_the_best_and_the_worst_of_several_runs_are_watched_side_by_side(run_folder, tmp_path, capsys):
+    better = tmp_path / "better"
+    shutil.copytree(run_folder, better)
+    rows = [json.loads(line) for line in (better / "metrics.jsonl").read_text().splitlines()]
+    raised = [row | {name: [x + 1 for x in row[name]] for name in row if name.startswith("reward_vs_")} for row in rows]
+    (better / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in raised))
+    line = ["watch", str(run_folder), "1", "--beside", str(better), str(run_folder), "--out", str(tmp_path)]
+    assert main(line) == 0
+    titles = re.findall(
+        r"^(best|worst), (\S+) \((\S+) a step\): agent 0 \(A\) against agent 1", capsys.readouterr().out, re.M
+    )
+    assert [(word, name) for word, name, _ in titles] == [("best", "better"), ("worst", run_folder.resolve().name)]
+    assert float(titles[0][2]) == pytest.approx(float(titles[1][2]) + 1, abs=2e-3)
+    with Image.open(tmp_path / "episode.gif") as picture:
+        assert picture.size == (2 * 3 * 48 + 24, 2 * 48 + 18)
+    page = (tmp_path / "episode.html").read_text()
+    assert page.count("<iframe srcdoc=") == 2 and "better" in page and "http" not in page
+    assert main([*line, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [len(told[word]["frames"]) for word in ("best", "worst")] == [6, 6]
+    assert main(["watch", str(run_folder), "--beside", str(run_folder), "--out", str(tmp_path)]) == 2
+    assert "--beside names no other run than" in capsys.readouterr().err
 
 
 def test_frames_show_what_happened():
