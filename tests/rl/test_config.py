@@ -152,6 +152,7 @@ CHANGED = {
     "schedule",
     # an earlier size of cleanup-shaping-small, and CleanUp with cleaning worth while for one
     *("game.cleanup.rows", "game.cleanup.columns", "game.cleanup.alone", "game.cleanup.dirt_rate"),
+    "pool.naive_from",
 }
 
 
