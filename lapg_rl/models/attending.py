@@ -76,7 +76,7 @@ def _sizes(heads, x, weights):
 
 
 def _tables(heads, x):
-    return tuple(turns(jnp.arange(len(x)), x.shape[-1] // heads // 2))
+    return turns(jnp.arange(len(x)), x.shape[-1] // heads // 2)
 
 
 def _forward(heads, kept, x, queries, keys, values, weights):

@@ -10,10 +10,10 @@ BASE = 10_000.0
 STRETCHES, STRETCH = 8, 50
 
 
-def turns(positions: Int[Array, " t"], pairs: int) -> Float[Array, "2 t k"]:
-    """Cosine and sine of the angles, in proportion to the position, of each pair of a head."""
-    angle = positions[:, None] * BASE ** (-jnp.arange(pairs) / pairs)
-    return jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+def turns(positions: Int[Array, " t"], pairs: int, heads: int = 1) -> tuple[Float[Array, "t k"], Float[Array, "t k"]]:
+    """Cosine and sine of the angles, in proportion to the position, of the pairs of one head after the other."""
+    angle = positions[:, None] * jnp.tile(BASE ** (-jnp.arange(pairs) / pairs), heads)
+    return jnp.cos(angle), jnp.sin(angle)
 
 
 def rotate(
@@ -23,7 +23,7 @@ def rotate(
 
     The two halves of all heads come apart, so that they are turned in long rows.
     """
-    cosine, sine = jnp.tile(turns(positions, first.shape[-1] // heads), heads).astype(first.dtype)
+    cosine, sine = (x.astype(first.dtype) for x in turns(positions, first.shape[-1] // heads, heads))
     turned = first * cosine - second * sine, first * sine + second * cosine
     return jnp.concatenate([apart(x, heads) for x in turned], axis=-1)
 
