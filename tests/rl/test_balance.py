@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from folders import logits
 
+import lapg_rl as rl
+from lapg_rl import config
 from lapg_rl.config import Config, LearnerConfig, ModelConfig, NaiveConfig, PoolConfig
 from lapg_rl.models import Tabular
 from lapg_rl.play.rollout import Trajectory
@@ -89,3 +91,16 @@ def test_the_future_part_keeps_up_with_the_minibatch_for_lapg_alone():
         assert abs(unaware.ratio - lapg.ratio / batch) < 5 * np.hypot(unaware.error, lapg.error / batch)
         assert 0.4 < lapg.ratio < 1.6
     assert table["mfos", 16].ratio < 0.1
+
+
+TOLD = ["pool.reveal=true", "pool.reveal_kinds=naive,meta"]
+LOLA = ["learner.algorithm=lola_dice", "learner.memory=inner_episode", "learner.epochs=1", "learner.minibatches=1"]
+
+
+@pytest.mark.parametrize("changes", [TOLD, LOLA], ids=["told", "lola"])
+def test_runs_that_are_told_whom_they_meet_and_other_algorithms_have_a_balance(changes):
+    cfg = config.override(CONFIG, changes)
+    state = rl.fresh_state(cfg)
+    agent = jax.tree.map(lambda x: x[0], state.agents)
+    rows = balance.balance(cfg, agent, state.naive_policies, [2], 3, jax.random.key(0))
+    assert sorted(row.estimator for row in rows) == ["batch_unaware", "lapg", "mfos"]

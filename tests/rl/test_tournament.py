@@ -14,7 +14,7 @@ from lapg_rl import config
 from lapg_rl.commands.main import main
 from lapg_rl.commands.tournament import text
 from lapg_rl.config import GameConfig, LearnerConfig, ModelConfig, PoolConfig
-from lapg_rl.envs.build import environment
+from lapg_rl.envs.build import environment, repeated_game
 from lapg_rl.interop.equilibria import empirical_game
 from lapg_rl.learn import training_step
 from lapg_rl.play import company, rollout
@@ -236,3 +236,23 @@ def test_new_naive_learners_do_not_depend_on_how_agents_learn(learner):
     found, same = (entrants.fresh_naive(one, 3, jax.random.key(1)).policy.logits for one in (other, cfg))
     np.testing.assert_array_equal(found, same)
     assert np.ptp(found) > 0.1
+
+
+def test_few_matches_are_not_played_as_often_as_memory_allows(tmp_path, monkeypatch):
+    """Several of one shape fill one program with themselves; one alone is played once."""
+    sizes, made = [], matches.play_of
+
+    def counted(cfg, kind, several, partners):
+        play = made(cfg, kind, several, partners)
+        return lambda policies, *more: (sizes.append(len(policies.logits)), play(policies, *more))[1]
+
+    monkeypatch.setattr(matches, "play_of", counted)
+    run = run_of(tmp_path / "run", [TFT])
+    (agent,) = entrants.agents(run)
+    met = [
+        entrants.meeting(agent, entrants.fixed("alld", repeated_game(TABULAR.game)), 2, jax.random.key(n))
+        for n in range(3)
+    ]
+    assert len(list(matches.play_all(TABULAR, met[:1], at_once=50))) == 1
+    assert len(list(matches.play_all(TABULAR, met, at_once=2))) == 3
+    assert sizes == [1, 2, 2]
