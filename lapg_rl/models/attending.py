@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lapg_rl.models.attention import apart, attend, attend_to_cache, rotate, stretch_of, turns
-from lapg_rl.models.layers import gated_mlp, linear
+from lapg_rl.models.layers import merged
 from lapg_rl.native.calls import as_sequences, by, call, differentiable, fits
 
 
@@ -50,11 +50,6 @@ def attended_step(
     return run(x, query, keys, values, seen.astype(x.dtype), weights)
 
 
-def merged(x: Float[Array, "... d"], found: Float[Array, "... d"], weights: Weights) -> Float[Array, "... d"]:
-    """The block's output from its input and what was attended to."""
-    return gated_mlp(x + linear(found, weights.out), weights.mlp_in, weights.mlp_out)
-
-
 def _turned(x, heads):
     halves = jnp.moveaxis(x.reshape(*x.shape[:2], heads, 2, -1), 3, 0)
     first, second = (half.reshape(*x.shape[:2], -1).swapaxes(0, 1) for half in halves)
@@ -64,11 +59,11 @@ def _turned(x, heads):
 def _plain(heads, x, queries, keys, values, weights):
     values, stretch = apart(values.swapaxes(0, 1), heads), stretch_of(len(x), True)
     found = attend(_turned(queries, heads), _turned(keys, heads), values, stretch)
-    return merged(x, found.swapaxes(0, 1), weights)
+    return merged(x, found.swapaxes(0, 1), *weights)
 
 
 def _plain_step(x, query, keys, values, seen, weights):
-    return merged(x[None], attend_to_cache(query, keys, values, seen.astype(int))[None], weights)[0]
+    return merged(x[None], attend_to_cache(query, keys, values, seen.astype(int))[None], *weights)[0]
 
 
 def _sizes(heads, x, weights):

@@ -149,6 +149,17 @@ def gated_mlp(
     return x + linear(gelu_gated(*split_linear(normalised(x), weight_in, (len(weight_out),) * 2)), weight_out)
 
 
+def merged(
+    x: Float[Array, "... d"],
+    branch: Float[Array, "... d"],
+    out: Float[Array, "d d"],
+    mlp_in: Float[Array, "d _"],
+    mlp_out: Float[Array, "h d"],
+) -> Float[Array, "... d"]:
+    """How a block ends: what its branch found is added to its input by `out`, then the gated MLP."""
+    return gated_mlp(x + linear(branch, out), mlp_in, mlp_out)
+
+
 class Readout(eqx.Module):
     """Final RMSNorm, then linear action logits and value, both starting at zero (a uniform policy)."""
 

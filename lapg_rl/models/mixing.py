@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lapg_rl.models.layers import gated_mlp, gelu_gated, linear, split_linear
+from lapg_rl.models.layers import gelu_gated, merged, split_linear
 from lapg_rl.models.recurrence import Route
 from lapg_rl.models.rg_lru import causal_convolution, rg_lru, rg_lru_step
 from lapg_rl.native.calls import as_sequences, by, call, differentiable, fits
@@ -74,8 +74,7 @@ def _gate_inputs(u, weights):
 
 
 def _merged(x, gate, h, weights):
-    x = x + linear(gelu_gated(gate, h), weights.out)
-    return gated_mlp(x, weights.mlp_in, weights.mlp_out)
+    return merged(x, gelu_gated(gate, h), weights.out, weights.mlp_in, weights.mlp_out)
 
 
 def _plain(x, gate, value, weights, route: Route = "scan"):

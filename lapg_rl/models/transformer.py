@@ -10,9 +10,19 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lapg_rl.config import ModelConfig
-from lapg_rl.models.attending import Weights, attended, attended_step, kernels_fit, merged
+from lapg_rl.models.attending import Weights, attended, attended_step, kernels_fit
 from lapg_rl.models.attention import apart, attend, rotate, stretch_of
-from lapg_rl.models.layers import GatedMLP, Readout, fan_in, folded, linear, norm_linear, normalised, split_linear
+from lapg_rl.models.layers import (
+    GatedMLP,
+    Readout,
+    fan_in,
+    folded,
+    linear,
+    merged,
+    norm_linear,
+    normalised,
+    split_linear,
+)
 
 
 class Cache(NamedTuple):
@@ -56,16 +66,6 @@ class TransformerBlock(eqx.Module):
     def weights(self) -> Weights:
         """What follows the projections."""
         return Weights(self.weight_out, folded(self.mlp.scale, self.mlp.weight_in), self.mlp.weight_out)
-
-    def __call__(self, x: Float[Array, "t ... d"]) -> Float[Array, "t ... d"]:
-        """The block's output over sequences."""
-        weights = self.weights()
-        if kernels_fit(x, weights, self.heads):
-            queries, keys, values = norm_linear(x, self.scale, self.weight_in, 3)
-            return attended(x, queries, keys, values, weights, self.heads)
-        x, stretch = jnp.moveaxis(x, 0, -2), stretch_of(len(x), jax.default_backend() == "cpu")
-        found = attend(*self.project(x, jnp.arange(x.shape[-2])), stretch)
-        return jnp.moveaxis(merged(x, found, weights), -2, 0)
 
 
 class Transformer(eqx.Module):
@@ -136,10 +136,18 @@ class Transformer(eqx.Module):
         length = len(observations)
         if length > self.context:
             raise ValueError(f"a sequence of {length} tokens exceeds the context of {self.context}; see `with_context`")
-        x = linear(observations, self.embedding)
+        x, first = linear(observations, self.embedding), self.blocks[0]
+        if kernels_fit(x, first.weights(), first.heads):
+            for block in self.blocks:
+                queries, keys, values = norm_linear(x, block.scale, block.weight_in, 3)
+                x = attended(x, queries, keys, values, block.weights(), block.heads)
+            return self.readout(x)
+        x, positions = jnp.moveaxis(x, 0, -2), jnp.arange(length)
+        stretch = stretch_of(length, jax.default_backend() == "cpu")
         for block in self.blocks:
-            x = block(x)
-        return self.readout(x)
+            x = merged(x, attend(*block.project(x, positions), stretch), *block.weights())
+        logits, values = self.readout(x)
+        return jnp.moveaxis(logits, -2, 0), jnp.moveaxis(values, -1, 0)
 
 
 def from_config(
