@@ -143,21 +143,21 @@ def run(arguments: argparse.Namespace) -> int:
     simulation = SABOTAGES[arguments.sabotage][1] if arguments.sabotage else HONEST
     if not arguments.json:
         print(f"the co-player learns at rate {setting.rate} (--alpha)", flush=True)
-    found, interrupted, done = [], False, False
+    found, interrupted = [], False
     try:
         for level in ladder.run(setting, codes, simulation, arguments.out, runs=arguments.run, agents=arguments.model):
             found.append(level)
             if not arguments.json:
                 print(page.text(level), flush=True)
-        done = True
     except KeyboardInterrupt:
-        interrupted = done = True
+        interrupted = True
         print(f"lapg crossval: interrupted after {len(found)} of {len(codes)} levels", file=sys.stderr)
         if not found:
             return INTERRUPTED
-    finally:
-        if found and not done:  # a level that refuses, a signal: what is finished stays
+    except BaseException:  # a level that refuses, a signal: what is finished stays
+        if found:
             page.write(arguments.out, setting, found, arguments.sabotage)
+        raise
     written = page.write(arguments.out, setting, found, arguments.sabotage)
     print(
         page.dumps(setting, found, arguments.sabotage)

@@ -55,16 +55,17 @@ def run(arguments: argparse.Namespace) -> int:
     found = [episodes.record(folder, arguments.opponent, **how) for folder in folders.values()]
     found = [each._replace(title=f"{name}{each.title}") for name, each in zip(folders, found, strict=True)]
     grids = [each for each in found if isinstance(each, episodes.Episode)]
-    shown: list[Any] = [episodes if each in grids else courses for each in found]
+    shown: list[Any] = [episodes if isinstance(each, episodes.Episode) else courses for each in found]
+    moving = len(grids) == len(found)
     out = arguments.out or arguments.run_folder
     out.mkdir(parents=True, exist_ok=True)
     if not (arguments.quiet or arguments.json):
         print("\n\n".join(one.text(each) for one, each in zip(shown, found, strict=True)))
-    if grids == found:
+    if moving:
         episodes.gif(out / "episode.gif", grids)
     pages = [one.html(each) for one, each in zip(shown, found, strict=True)]
     files.replace(out / "episode.html", courses.side_by_side(pages) if len(pages) > 1 else pages[0])
-    written = [str(out / "episode.gif")] * (grids == found) + [str(out / "episode.html")]
+    written = [str(out / "episode.gif")] * moving + [str(out / "episode.html")]
     if arguments.json:
         told = [_told(each) for each in found]
         print(json.dumps({**(told[0] if len(told) == 1 else {"best": told[0], "worst": told[1]}), "written": written}))
