@@ -19,8 +19,8 @@ KINDS = {
     "wide transformer": ModelConfig(kind="transformer", width=48, heads=1, mlp_width=24),
     "wide hawk": ModelConfig(kind="hawk", width=40, heads=1, mlp_width=24, conv_width=1),
 }
-#: Without other sizes of the same.
-EACH = ["gru", "hawk", "transformer"]
+#: Those with derivatives of their own to tell apart.
+EACH = [kind for kind in KINDS if kind != "wide transformer"]
 #: Steps and sequences: within a tile of 64 tokens, over several of them, and more than the 16 sequences of a tile.
 COUNTS = [(1, 1), (5, 3), (70, 2), (9, 37)]
 
