@@ -181,7 +181,7 @@ def in_context(
         options: more options of `lapg train`, for processes.
 
     Raises:
-        ValueError: see `runs_of`; also for a folder that is of another run.
+        ValueError: see `runs_of`; also for a folder that is of another run, or whose parent has trained on since it began.
 
     Example:
         >>> import lapg_rl as rl
