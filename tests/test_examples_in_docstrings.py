@@ -32,8 +32,14 @@ DECLARED = {
     "Logger",
     "Model",
 }  # docs/extending.md and docs/do/logs.md, which are executed, have one of each
+#: Examples that train or plot for long; what they show has tests of its own.
+SLOW = (lapg_rl.in_context, lapg_rl.league, lapg_rl.exploit, lapg_rl.train_together, lapg_theory.plot.bifurcation)
 #: What is not installed with the tests.
 NEEDS = {"dataset": "xarray", "frame": "polars"}
+
+
+def example(value, name):
+    return pytest.param(value, id=name, marks=[pytest.mark.slow] if value in SLOW else [])
 
 
 def names():
@@ -41,11 +47,11 @@ def names():
         for name in dir(package):
             value = getattr(package, name)
             if callable(value) and not isinstance(value, types.ModuleType) and name not in RETURNED | DECLARED:
-                yield pytest.param(value, id=f"{package.__name__}.{name}")
+                yield example(value, f"{package.__name__}.{name}")
     for module in (lapg_rl.plot, lapg_theory.plot):
         for name, value in inspect.getmembers(module, inspect.isfunction):
             if value.__module__ in (module.__name__, look.__name__) and not name.startswith("_"):
-                yield pytest.param(value, id=f"{module.__name__}.{name}")
+                yield example(value, f"{module.__name__}.{name}")
 
 
 @pytest.fixture(scope="module")

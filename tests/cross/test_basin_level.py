@@ -56,7 +56,7 @@ def test_a_share_that_never_changes_is_the_share_of_every_update(tmp_path):
 ORDERED = ("each other with a bonus, then naive learners", "naive learners, then each other with a bonus")
 
 
-@pytest.mark.parametrize("noise", [None, (0.4, 0.02)])
+@pytest.mark.parametrize("noise", [None, pytest.param((0.4, 0.02), marks=pytest.mark.slow)])
 def test_the_order_of_stages_decides_the_predicted_end(noise):
     order = {name: l7_basin.SCHEDULES[name] for name in ORDERED}
     cells = l7_basin.cells(Setting(), order, runs=4)

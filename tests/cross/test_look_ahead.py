@@ -118,7 +118,7 @@ def exact(rate, mix=1.0):
     return np.asarray(rule.direction(prisoners_dilemma(), FiniteHorizon(T), (EGO, LEARNER))[0])
 
 
-@pytest.mark.parametrize("estimator", [lola_dice, lapg])
+@pytest.mark.parametrize("estimator", [pytest.param(lola_dice, marks=pytest.mark.slow), lapg])
 def test_an_estimator_of_lola_is_right_to_first_order_and_as_the_minibatch_grows(estimator):
     with float64():
         gaps = {(b, rate): estimator(b, rate) - exact(rate) for b, rate in ((1, RATE), (1, RATE / 2), (2, RATE))}

@@ -59,6 +59,7 @@ def test_a_game_without_a_window_has_none():
     assert ascent.window(symmetric_game(3, 2, 1, -5), steps=5, naive_updates=2) is None
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_ends_where_an_uninterrupted_one_does(tmp_path, monkeypatch):
     whole = tabular_runs.train(tiny(), GAME, tmp_path / "whole", quiet=True)
     assert whole.shape == (4, 3, 2, 5)

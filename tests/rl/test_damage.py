@@ -288,7 +288,7 @@ def test_a_folder_that_is_taken_away_while_it_is_trained_in_stops_the_run(how, t
 # several seeds, of which a crash leaves one ahead
 
 
-@pytest.mark.parametrize("crash_at", ["write", "prune"])
+@pytest.mark.parametrize("crash_at", [pytest.param("write", marks=pytest.mark.slow), "prune"])
 def test_seeds_together_that_keep_one_checkpoint_survive_a_crash_between_their_checkpoints(
     crash_at, tmp_path, monkeypatch, uninterrupted
 ):

@@ -174,11 +174,12 @@ def test_a_kind_of_yours_sits_in_groups_and_in_other_games(here, monkeypatch, ca
     (here / "kinds.py").write_text(KINDS + "collectors = lambda config: company.kind_of(config, 'ac')")
     monkeypatch.delitem(sys.modules, "kinds", raising=False)
     monkeypatch.setenv("LAPG_TRUST", "kinds:learners,kinds:collectors")
-    small = ["updates=1", "meta_batch=4", "batch=2", "inner_episodes=2", "steps=3", "model.width=8", "--quiet"]
-    assert main(["train", "public-goods-small", "pool.naive_population=1", *small, "--run", "group"]) == 0
+    small = ["updates=1", "meta_batch=4", "batch=2", "inner_episodes=2", "steps=3", "--quiet"]
+    few = ["pool.naive_population=1", "model.kind=tabular"]
+    assert main(["train", "public-goods-small", *few, *small, "--run", "group"]) == 0
     mine, theirs = (evaluate("group", [name], meta_batch=3).matches for name in ("kinds:learners+alld", "naive+alld"))
     assert [(m.own, m.other) for m in mine] == [(m.own, m.other) for m in theirs]
-    assert main(["train", "coin-small", *small, "--run", "coin"]) == 0
+    assert main(["train", "coin-small", "model.kind=gru", "model.width=16", *small, "--run", "coin"]) == 0
     mine, theirs = (evaluate("coin", [name], meta_batch=3).matches for name in ("kinds:collectors", "ac"))
     assert [(m.own, m.other) for m in mine] == [(m.own, m.other) for m in theirs]
     assert main(["tournament", "coin", "--with", "kinds:collectors", "--meta-batch", "2"]) == 2

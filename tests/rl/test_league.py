@@ -222,6 +222,7 @@ def test_a_league_trains_on_slurm_what_is_not_finished(tmp_path, monkeypatch):
     assert asked == [(2, root / "slurm", {"timeout_min": 9, "slurm_partition": "gpu"})]
 
 
+@pytest.mark.slow
 def test_the_agents_of_the_coin_games_league_are_kept_and_play():
     file = Path(__file__).parents[2] / "docs" / "results" / "league" / "coin.toml"
     plan = read(file)

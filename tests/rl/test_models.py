@@ -89,7 +89,9 @@ def test_gradients_equal_finite_differences(kind):
     assert found == pytest.approx(expected, rel=1e-7)
 
 
-@pytest.mark.parametrize("kind", ["gru", "hawk", "transformer"])
+@pytest.mark.parametrize(
+    "kind", ["gru", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("hawk", "transformer"))]
+)
 def test_second_derivatives_equal_differences_of_gradients(kind):
     """LOLA-DiCE differentiates a gradient; the layers' derivatives are written by hand, so theirs must exist and be right."""
     with float64():

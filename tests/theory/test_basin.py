@@ -114,6 +114,7 @@ def test_the_naive_rate_of_a_stage_is_a_factor():
     np.testing.assert_allclose(found[0].policies, found[1].policies, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_noise_spreads_a_step_by_visits_and_by_chance():
     """All play one half, so each state is seen in (T - 1) / (4 T) of the decisions; 800 draws, six standard errors."""
     pool, rate, steps = small_pool(steps=5, episodes=2), 0.5, 5

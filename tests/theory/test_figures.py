@@ -259,7 +259,7 @@ def test_findings_hold_when_computed_anew(name):
 # Small versions, computed here.
 
 
-@pytest.mark.parametrize("name", ["3C", "window"])
+@pytest.mark.parametrize("name", [pytest.param("3C", marks=pytest.mark.slow), "window"])
 def test_quick_versions_show_the_finding(name):
     settings = FIGURES[name].settings(quick=True)
     assert_finding(name, FIGURES[name].numbers(**settings), listed(settings))

@@ -206,10 +206,9 @@ def test_a_discount_is_an_argument_of_compiled_code():
     ("kind", "name"),
     [
         (Naive, "rate"),
-        (LookAhead, "inner_rate"),
         *(
             pytest.param(*pair, marks=pytest.mark.slow)
-            for pair in ((LolaDice, "mix"), (Lapg, "eta"), (Lapg, "p_naive"))
+            for pair in ((LookAhead, "inner_rate"), (LolaDice, "mix"), (Lapg, "eta"), (Lapg, "p_naive"))
         ),
     ],
 )

@@ -288,7 +288,10 @@ def test_ess_in_groups(capsys):
             "naive learners: 5 updates of rate 4 on returns per step, 0.5 of the pool",
         ),
         ("evolution --type tft", "naive learners: 5 updates of rate 4 on returns per step, 0.9 of the pool"),
-        ("bifurcation --over eta --values 4,5", "naive learners: 5 updates, 0.5 of the pool"),
+        pytest.param(
+            *("bifurcation --over eta --values 4,5", "naive learners: 5 updates, 0.5 of the pool"),
+            marks=pytest.mark.slow,
+        ),
         ("phase --values 2 --p-naive 0.5", "naive learners: 5 updates"),
         ("phase --over gamma --values 0.9 --p-naive 0.5", "naive learners: 5 updates of rate 4 on returns per step"),
         ("phase --over gamma --raw --values 0.9 --p-naive 0.5", "naive learners: 5 updates"),
