@@ -4,8 +4,8 @@ import importlib
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,25 @@ def load(field: str, address: str) -> Any:
             f"{field} must name something that Python finds, as package.module:name, got {address!r} "
             f"({described(error)})"
         ) from error
+
+
+class Yours:
+    """What lies at some addresses now: equal to itself alone, as it may be changed and imported again.
+
+    Who uses what cannot be imported says so.
+    """
+
+    def __init__(self, addresses: Iterable[str]):
+        self.found: list[Any] = []
+        for address in addresses:
+            with suppress(ValueError):
+                self.found.append(load("", address))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Yours) and list(map(id, self.found)) == list(map(id, other.found))
+
+    def __hash__(self) -> int:
+        return hash(tuple(map(id, self.found)))
 
 
 def made(field: str, name: str, function: Any, *arguments: Any, **options: Any) -> Any:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from lapg_rl import models
 from lapg_rl.config import Config, ModelConfig, check_config, tables
+from lapg_rl.config.loading import Yours
 from lapg_rl.config.schedule import with_numbers
 from lapg_rl.envs.build import environment
 from lapg_rl.learn import beside
@@ -67,12 +68,12 @@ def initial_state(config: Config, key: Array) -> TrainState:
         >>> rl.initial_state(cfg, rl.run_key(cfg)).agents.logits.shape  # agents, observations, actions
         (1, 5, 2)
     """
-    return _drawing(compiling.options())(_program(config), key)
+    return _drawing(compiling.options(), Yours(config.addresses))(_program(config), key)
 
 
 @functools.cache
-def _drawing(_: compiling.Options) -> Callable[[Config, Array], TrainState]:
-    return compiling.jitted(_initial_state)
+def _drawing(*_: Any) -> Callable[[Config, Array], TrainState]:
+    return compiling.jitted(lambda config, key: _initial_state(config, key))  # its own, or JAX keeps what it traced
 
 
 def _initial_state(config: Config, key: Array) -> TrainState:

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from lapg_rl import estimators
 from lapg_rl.config import Config, PoolConfig
+from lapg_rl.config.loading import Yours
 from lapg_rl.models import over_sequences
 from lapg_rl.play.company import Company, play_pool
 from lapg_rl.play.rollout import Trajectory, log_prob
@@ -110,7 +111,7 @@ def describe(estimator: str, batch: int, parts: Any) -> Balance:
 
 
 @functools.cache
-def _measure(config: Config) -> Any:
+def _measure(config: Config, _: Yours) -> Any:
     @eqx.filter_jit
     def measure(policy: Any, naive_policies: Any, key: Array) -> dict[str, Parts]:
         company = Company(jnp.array(0), None, naive_policies)
@@ -152,6 +153,6 @@ def balance(
     found = []
     for n, batch in enumerate(batches):
         sized = dataclasses.replace(config, batch=batch, meta_batch=meta_batch, pool=pool, learner=learner, schedule="")
-        samples = _measure(sized)(policy, naive_policies, jax.random.fold_in(key, n))
+        samples = _measure(sized, Yours(sized.addresses))(policy, naive_policies, jax.random.fold_in(key, n))
         found += [describe(name, batch, parts) for name, parts in samples.items() if not ESTIMATORS[name].episodic]
     return found

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from lapg_rl.config import Config, LearnerConfig, PoolConfig
+from lapg_rl.config.loading import Yours
 from lapg_rl.config.tables import is_address
 from lapg_rl.envs.build import bare_environment, environment
 from lapg_rl.interop.axelrod_players import AXELROD
@@ -129,12 +130,18 @@ def coplayer_of(cfg: Config, kind: CoPlayers) -> Any:
     return Group(tuple(coplayer_of(cfg, one) for one, _ in kind), tuple(count for _, count in kind))
 
 
-@functools.cache
 def play_of(cfg: Config, kind: CoPlayers, several: bool, partners: int = 0) -> Any:
     """The play against a kind of co-player, for one match or for several at once, along a leading axis.
 
     Kept, so that runs that differ in nothing else are compiled once.
     """
+    own, plain = _own(kind), what_matters(cfg)
+    needed = cfg if own else plain  # a function of the user's own, which draws co-players, may read the whole config
+    return _kept(needed, kind, several, partners, Yours([*plain.addresses, *own]))
+
+
+@functools.cache
+def _kept(cfg: Config, kind: CoPlayers, several: bool, partners: int, _: Yours) -> Any:
     function = _play(cfg, coplayer_of(cfg, kind), kind, partners)
     return compiling.jitted(eqx.filter_vmap(function) if several else function)
 
@@ -142,11 +149,6 @@ def play_of(cfg: Config, kind: CoPlayers, several: bool, partners: int = 0) -> A
 def _own(kind: CoPlayers) -> list[str]:
     """The kinds of the user's own among those that play."""
     return [name for name in ([kind] if isinstance(kind, str) else [one for one, _ in kind]) if is_address(name)]
-
-
-def _read(cfg: Config, kind: CoPlayers) -> Config:
-    """What the play depends on: a function of the user's own, which draws co-players, may read the whole config."""
-    return cfg if _own(kind) else what_matters(cfg)
 
 
 @functools.cache
@@ -209,13 +211,13 @@ def _played(cfg: Config, meetings: Sequence[Meeting], at_once: int) -> Iterator[
             chunk = indices[start : start + size]
             if at_once == 1:
                 policy, kind, identities, key, partners = meetings[chunk[0]]
-                yield chunk[0], play_of(_read(cfg, kind), kind, False, partners)(policy, identities, key)
+                yield chunk[0], play_of(cfg, kind, False, partners)(policy, identities, key)
                 continue
             padded = (chunk * size)[:size]  # one compiled shape; what is played twice is dropped
             inputs = [(meetings[i].policy, meetings[i].identities, meetings[i].key) for i in padded]
             policies, identities, keys = jax.tree.map(lambda *x: jnp.stack(x), *inputs)
             _, kind, *_, partners = meetings[chunk[0]]
-            tallies = play_of(_read(cfg, kind), kind, True, partners)(policies, identities, keys)
+            tallies = play_of(cfg, kind, True, partners)(policies, identities, keys)
             yield from ((i, jax.tree.map(lambda x, n=n: x[n], tallies)) for n, i in enumerate(chunk))
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib
 import itertools
 import json
 import re
@@ -9,6 +10,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 from folders import TABULAR, metrics, run_of
 
@@ -100,6 +102,36 @@ def test_a_learner_of_yours_learns(here, capsys):
     chances = [(x + 1) / 2 for x in earned]
     assert chances[0] == pytest.approx(0.5, abs=0.25) and chances[-1] > 0.9
     assert all(b > a for a, b in itertools.pairwise(chances[:4]))
+
+
+def test_what_you_change_and_import_again_is_played_as_it_is_now(here, monkeypatch):
+    """As in a notebook: the process goes on, the module is another one."""
+    monkeypatch.setenv("LAPG_TRUST", "kinds:friends")
+    cfg = dataclasses.replace(TABULAR, updates=1)
+    run_of(metrics(here / "run", cfg, 0.0, 0.0), [NAMED["alld"]], cfg)
+    found = []
+    for opens in ("zeros", "ones"):  # with cooperation, with defection; then as the agent, which defects
+        (here / "kinds.py").write_text(KINDS.replace("zeros", opens))
+        importlib.invalidate_caches()
+        monkeypatch.delitem(sys.modules, "kinds", raising=False)
+        found.append(evaluate("run", ["kinds:friends"], meta_batch=2).matches[0].own.reward)
+    steps = cfg.inner_episodes * cfg.steps
+    assert found == pytest.approx([2 / steps, 0]) or found == pytest.approx([2 / cfg.steps, 0]), found
+
+
+def test_a_model_that_you_change_is_drawn_as_it_is_now(here, monkeypatch):
+    source = "import jax\nfrom mine import Counter\n"
+    source += "def model(*sizes, **more):\n    return jax.tree.map(lambda x: x + {}, Counter(*sizes, **more))\n"
+    monkeypatch.setenv("LAPG_TRUST", "models:model")
+    cfg = override(preset("ipd-shaping-small"), ["model.kind=models:model", "naive.model=tabular", *SMALL[:5]])
+    drawn = []
+    for scale in (1, 0.0):  # of other lengths: of files of one second Python tells no more
+        (here / "models.py").write_text(source.format(scale))
+        importlib.invalidate_caches()
+        monkeypatch.delitem(sys.modules, "models", raising=False)
+        drawn.append(loop.fresh_state(cfg).agents)
+    for one, other in zip(*map(jax.tree.leaves, drawn), strict=True):
+        assert (other == one - 1).all()
 
 
 def test_kinds_of_yours_play_as_the_same_ones_of_ours(here, monkeypatch):
