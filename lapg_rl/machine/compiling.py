@@ -18,7 +18,17 @@ def options() -> Options:
     return () if as_ever else QUICKLY
 
 
+class _Jitted:
+    def __init__(self, function: Callable[..., Any], donate: Literal["all", "none"]):
+        told: dict[str, Any] = {"donate": donate, "compiler_options": dict(options())}
+        self._alone, self._within = eqx.filter_jit(function, **told), eqx.filter_jit(function)
+        self.lower = self._alone.lower
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((arguments, named)))
+        return (self._within if traced else self._alone)(*arguments, **named)
+
+
 def jitted(function: Callable[..., Any], donate: Literal["all", "none"] = "none") -> Callable[..., Any]:
-    """`eqx.filter_jit` with these options, which it hands on to JAX."""
-    told: dict[str, Any] = {"donate": donate, "compiler_options": dict(options())}
-    return eqx.filter_jit(function, **told)
+    """`eqx.filter_jit` with these options; not within other compiled functions, where JAX takes none and keeps arguments."""
+    return _Jitted(function, donate)

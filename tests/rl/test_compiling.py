@@ -1,5 +1,7 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from lapg_rl import config
@@ -21,6 +23,30 @@ def test_a_step_is_compiled_with_the_options_of_a_cpu(monkeypatch):
     ):
         with pytest.raises(Exception, match="no_such_option"):
             what()
+
+
+@pytest.mark.optimised
+def test_steps_may_be_part_of_what_a_user_compiles():
+    """JAX takes options at the top level alone."""
+    small = ["model.kind=tabular", "meta_batch=2", "batch=2", "inner_episodes=2", "steps=3"]
+    cfg = config.override(config.preset("ipd-shaping-small"), small)
+    step, keys = training_step.make_train_step(cfg), jax.random.split(jax.random.key(1), 3)
+
+    @eqx.filter_jit
+    def three(key, keys):
+        dynamic, static = eqx.partition(training_step.initial_state(cfg, key), eqx.is_array)
+
+        def one(dynamic, key):
+            state, metrics = step(eqx.combine(dynamic, static), key)
+            return eqx.filter(state, eqx.is_array), metrics["reward_vs_naive"]
+
+        return jax.lax.scan(one, dynamic, keys)[1]
+
+    state, found = training_step.initial_state(cfg, jax.random.key(0)), []
+    for key in keys:
+        state, metrics = step(state, key)
+        found.append(metrics["reward_vs_naive"])
+    np.testing.assert_allclose(three(jax.random.key(0), keys), found, rtol=1e-5, atol=1e-6)
 
 
 def test_who_asked_jax_to_optimise_less_keeps_that():

@@ -73,6 +73,14 @@ def test_what_is_yours_is_trained_resumed_evaluated_and_reported(here, line, mon
         assert "reward_vs_copycats" in result.metrics
 
 
+@pytest.mark.optimised
+def test_what_is_yours_is_trained_as_users_train_it(here, capsys):
+    """Most tests compile without options, with which JAX refuses functions within functions."""
+    line = ["ipd-shaping-small", "learner.estimator=mine:myopic", "model.kind=tabular", *SMALL]
+    assert main(["train", *line, "--run", "run"]) == 0, capsys.readouterr().err
+    assert main(["evaluate", "run", "mine:copycats", "--meta-batch", "2"]) == 0, capsys.readouterr().err
+
+
 def test_a_strategy_of_yours_is_met_in_evaluations(here, capsys):
     sizes = [s for s in SMALL if not s.startswith("naive")]
     assert main(["train", "ipd-shaping-small", "model.kind=tabular", *sizes, "--run", "run"]) == 0
