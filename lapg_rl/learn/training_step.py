@@ -68,7 +68,8 @@ def initial_state(config: Config, key: Array) -> TrainState:
         >>> rl.initial_state(cfg, rl.run_key(cfg)).agents.logits.shape  # agents, observations, actions
         (1, 5, 2)
     """
-    return _drawing(compiling.options(), Yours(config.addresses))(_program(config), key)
+    program = _program(config)
+    return _drawing(compiling.options(), Yours(program.addresses))(program, key)
 
 
 @functools.cache
