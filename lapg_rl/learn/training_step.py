@@ -74,7 +74,11 @@ def initial_state(config: Config, key: Array) -> TrainState:
 
 @functools.cache
 def _drawing(*_: Any) -> Callable[[Config, Array], TrainState]:
-    return compiling.jitted(lambda config, key: _initial_state(config, key))  # its own, or JAX keeps what it traced
+    @functools.wraps(_initial_state)
+    def anew(*arguments: Any) -> TrainState:  # its own, or JAX keeps what it traced
+        return _initial_state(*arguments)
+
+    return compiling.jitted(anew)
 
 
 def _initial_state(config: Config, key: Array) -> TrainState:
