@@ -21,9 +21,8 @@ def options() -> Options:
 class _Jitted:
     def __init__(self, function: Callable[..., Any], donate: Literal["all", "none"]):
         told: dict[str, Any] = {"donate": donate, "compiler_options": dict(options())}
-        self._alone: Any = eqx.filter_jit(function, **told)
-        self._within = eqx.filter_jit(function)
-        self.lower = self._alone.lower
+        alone: Any = eqx.filter_jit(function, **told)
+        self._alone, self._within, self.lower = alone, eqx.filter_jit(function), alone.lower
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((arguments, named)))
