@@ -73,7 +73,7 @@ def initial_state(config: Config, key: Array) -> TrainState:
 
 
 @functools.cache
-def _drawing(*_: Any) -> Callable[[Config, Array], TrainState]:
+def _drawing(_: compiling.Options, __: Yours) -> Callable[[Config, Array], TrainState]:
     @functools.wraps(_initial_state)
     def anew(*arguments: Any) -> TrainState:  # its own, or JAX keeps what it traced
         return _initial_state(*arguments)

@@ -21,14 +21,14 @@ def options() -> Options:
 class _Jitted:
     def __init__(self, function: Callable[..., Any], donate: Literal["all", "none"]):
         told: dict[str, Any] = {"donate": donate, "compiler_options": dict(options())}
-        alone: Any = eqx.filter_jit(function, **told)
-        self._alone, self._within, self.lower = alone, eqx.filter_jit(function), alone.lower
+        compiled: Any = eqx.filter_jit(function, **told)
+        self._function, self._compiled, self.lower = function, compiled, compiled.lower
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((arguments, named)))
-        return (self._within if traced else self._alone)(*arguments, **named)
+        return (self._function if traced else self._compiled)(*arguments, **named)
 
 
 def jitted(function: Callable[..., Any], donate: Literal["all", "none"] = "none") -> Callable[..., Any]:
-    """`eqx.filter_jit` with these options; not within other compiled functions, where JAX takes none and keeps arguments."""
+    """`eqx.filter_jit` with these options; within other compiled functions, where JAX takes none, the function itself."""
     return _Jitted(function, donate)
