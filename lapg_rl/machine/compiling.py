@@ -21,12 +21,15 @@ def options() -> Options:
 class _Jitted:
     def __init__(self, function: Callable[..., Any], donate: Literal["all", "none"]):
         told: dict[str, Any] = {"donate": donate, "compiler_options": dict(options())}
-        compiled: Any = eqx.filter_jit(function, **told)
-        self._function, self._compiled, self.lower = function, compiled, compiled.lower
+        self._function, self._compiled = function, eqx.filter_jit(function, **told)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((arguments, named)))
         return (self._function if traced else self._compiled)(*arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        """What else `eqx.filter_jit` gives, such as `lower`."""
+        return getattr(self._compiled, name)
 
 
 def jitted(function: Callable[..., Any], donate: Literal["all", "none"] = "none") -> Callable[..., Any]:
