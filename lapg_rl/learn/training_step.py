@@ -19,6 +19,7 @@ from lapg_rl.config.schedule import with_numbers
 from lapg_rl.envs.build import environment
 from lapg_rl.learn import beside
 from lapg_rl.machine import compiling, devices
+from lapg_rl.native.keys import quick
 from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.company import Company, forgets
 from lapg_theory.game.show import brief
@@ -143,7 +144,7 @@ def make_train_step(
             return update(now, agent, optimiser, Company(index, state.agents, state.naive_policies, state.frozen), key)
 
         indices = jnp.arange(config.pool.agents)
-        inputs = (state.agents, state.optimisers, indices, jax.random.split(key, config.pool.agents))
+        inputs = (state.agents, state.optimisers, indices, jax.random.split(quick(key), config.pool.agents))
         inputs = devices.own(inputs, "agents")
         # one after the other stays in a CPU's caches; an accelerator wants them at once
         results = jax.lax.map(one_agent, inputs) if on_cpu else eqx.filter_vmap(one_agent)(inputs)

@@ -42,6 +42,7 @@ def call(
     rows: tuple[Array, ...],
     weights: tuple[Array, ...],
     sizes: Shape,
+    dtype: Any = jnp.float32,
 ) -> list[Array]:
     """Run the kernel of that name.
 
@@ -51,10 +52,11 @@ def call(
         rows: its first inputs, which differ from sequence to sequence.
         weights: the others.
         sizes: the lengths of the axes, steps and sequences first.
+        dtype: of all arrays.
     """
     arrays = (*rows, *weights)
     found = jax.ffi.ffi_call(
-        f"lapg_{name}", [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in outputs], vmap_method="expand_dims"
+        f"lapg_{name}", [jax.ShapeDtypeStruct(shape, dtype) for shape in outputs], vmap_method="expand_dims"
     )
     told = {"ranks": np.array([x.ndim for x in arrays]), "sizes": np.array(sizes), "rows": np.int64(len(rows))}
     return list(found(*arrays, **told))

@@ -3,6 +3,7 @@
 #include "gru.h"
 #include "hawk.h"
 #include "lanes.h"
+#include "threefry.h"
 #include "transformer.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -45,7 +46,7 @@ void readout_backward(const Call& call) {
 //
 // `ranks` of the inputs without those axes. The first `rows` inputs hold sequences, the others weights: where there is one step of
 // one sequence, the last axes along which no weight varies become the axis of sequences, if all outputs ROWS are of sequences.
-template <void (*KERNEL)(const Call&), bool ROWS>
+template <void (*KERNEL)(const Call&), bool ROWS, ffi::DataType TYPE>
 ffi::Error over_axes(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Span<const Int> ranks, ffi::Span<const Int> sizes,
                      Int rows) {
   struct Array {
@@ -57,7 +58,7 @@ ffi::Error over_axes(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Span
   for (size_t i = 0; i < args.size() + rets.size(); ++i) {
     const bool given = i < args.size();
     const ffi::AnyBuffer buffer = given ? args.get<ffi::AnyBuffer>(i).value() : *rets.get<ffi::AnyBuffer>(i - args.size()).value();
-    if (buffer.element_type() != ffi::F32) return ffi::Error::InvalidArgument("the native kernels take float32 only");
+    if (buffer.element_type() != TYPE) return ffi::Error::InvalidArgument("the native kernels take float32, threefry uint32 only");
     (given ? in : out).push_back({static_cast<float*>(buffer.untyped_data()), buffer.dimensions(), 1});
   }
   const Int axes = Int(in[0].dims.size()) - ranks[0];
@@ -95,14 +96,15 @@ ffi::Error over_axes(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Span
 
 }  // namespace
 
-#define EXPORT(name, kernel, rows)                                        \
-  XLA_FFI_DEFINE_HANDLER_SYMBOL(lapg_##name, (over_axes<kernel, rows>),   \
-                                ffi::Ffi::Bind()                          \
-                                    .RemainingArgs()                      \
-                                    .RemainingRets()                      \
-                                    .Attr<ffi::Span<const Int>>("ranks")  \
-                                    .Attr<ffi::Span<const Int>>("sizes")  \
+#define EXPORT_OF(type, name, kernel, rows)                                   \
+  XLA_FFI_DEFINE_HANDLER_SYMBOL(lapg_##name, (over_axes<kernel, rows, type>), \
+                                ffi::Ffi::Bind()                              \
+                                    .RemainingArgs()                          \
+                                    .RemainingRets()                          \
+                                    .Attr<ffi::Span<const Int>>("ranks")      \
+                                    .Attr<ffi::Span<const Int>>("sizes")      \
                                     .Attr<Int>("rows"))
+#define EXPORT(name, kernel, rows) EXPORT_OF(ffi::F32, name, kernel, rows)
 
 EXPORT(gru, gru_forward<false>, true);
 EXPORT(gru_kept, gru_forward<true>, false);
@@ -116,3 +118,4 @@ EXPORT(transformer, transformer_forward<false>, true);
 EXPORT(transformer_kept, transformer_forward<true>, false);
 EXPORT(transformer_back, transformer_backward, false);
 EXPORT(transformer_step, transformer_step, true);
+EXPORT_OF(ffi::U32, threefry, threefry, false);

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, Num, Shaped
 
 from lapg_rl.interfaces import players_of
 from lapg_rl.machine import devices
+from lapg_rl.native.keys import quick
 from lapg_theory.game.show import brief
 
 
@@ -98,7 +99,7 @@ def meta_episode(
     """
     one = jax.tree.map(lambda x: x[None] if eqx.is_array(x) else x, as_arrays(identity))
     sizes = {"batch": batch, "inner_episodes": inner_episodes, "steps": steps, "forget": forget}
-    return jax.tree.map(lambda x: x[0], _side_by_side(env, ego, coplayer, one, key[None], **sizes))
+    return jax.tree.map(lambda x: x[0], _side_by_side(env, ego, coplayer, one, quick(key)[None], **sizes))
 
 
 def _side_by_side(
@@ -207,4 +208,4 @@ def meta_batch(env: Any, ego: Any, coplayer: Any, identities: Any, key: Array, *
     """
     count = len(jax.tree.leaves(eqx.filter(identities, eqx.is_array))[0])
     play = partial(_side_by_side, env, ego, coplayer, **sizes)
-    return devices.gathered(play(*devices.own((identities, jax.random.split(key, count)), "games")), "games")
+    return devices.gathered(play(*devices.own((identities, jax.random.split(quick(key), count)), "games")), "games")

@@ -10,6 +10,7 @@ from lapg_rl import models
 from lapg_rl.config import ModelConfig
 from lapg_rl.models.mixing import mixed
 from lapg_rl.native import calls, library
+from lapg_rl.native.keys import quick
 
 needed = pytest.mark.skipif(library.in_use() is None, reason=library.loaded().words)
 KINDS = {
@@ -182,6 +183,43 @@ def test_a_gate_that_is_all_but_shut_is_not_below_0():
     assert error(slopes, policy, observations, weights) <= 1e-3
 
 
+DRAWS = {
+    "split": lambda key: jax.random.split(key, (3, 7)),
+    "fold_in": lambda key: jax.random.fold_in(key, 123),
+    "uniform": lambda key: jax.random.uniform(key, (17, 3)),
+    "one": lambda key: jax.random.uniform(key),
+    "none": lambda key: jax.random.uniform(key, (0,)),
+    "normal": lambda key: jax.random.normal(key, (100,)),
+    "permutation": lambda key: jax.random.permutation(key, 33),
+    "randint": lambda key: jax.random.randint(key, (9,), 0, 7),
+    "bytes": lambda key: jax.random.bits(key, (6,), jnp.uint8),
+    "of keys": lambda key: jax.vmap(lambda k: jax.random.uniform(k, (5,)))(jax.random.split(key, 6)),
+    "of keys of keys": lambda key: jax.vmap(jax.vmap(jax.random.uniform))(jax.random.split(key, (6, 2))),
+    "of numbers": lambda key: jax.vmap(lambda n: jax.random.fold_in(key, n))(jnp.arange(6)),
+}
+
+
+@needed
+@pytest.mark.parametrize("kind", DRAWS)
+def test_draws_are_those_of_jax_to_the_bit(kind):
+    draw = DRAWS[kind]
+    by_kernel = jax.jit(lambda key: draw(quick(key)))
+    assert ("lapg_threefry" in by_kernel.lower(jax.random.key(7)).as_text()) == (kind not in ("bytes",))
+    expected, found = draw(jax.random.key(7)), by_kernel(jax.random.key(7))
+    if jnp.issubdtype(expected.dtype, jax.dtypes.prng_key):
+        expected, found = jax.random.key_data(expected), jax.random.key_data(found)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_other_keys_are_left_as_they_are():
+    for key in (jax.random.key(0, impl="rbg"), jax.random.PRNGKey(0), quick(jax.random.key(0))):
+        assert quick(key) is key
+    with jax.threefry_partitionable(False):
+        assert quick(key := jax.random.key(0)) is key
+    with calls.left_out():
+        assert quick(key) is key
+
+
 @needed
 def test_other_widths_and_precisions_are_left_to_jax():
     single, half = jnp.zeros(3), jnp.zeros(3, jnp.bfloat16)
@@ -237,7 +275,7 @@ def test_what_a_compiler_says_is_passed_on(anew, tmp_path):
 
 
 @pytest.fixture
-def quick(anew, tmp_path):
+def stubs(anew, tmp_path):
     """Sources that take no time to build, an empty folder for what is built, and kernels in use that stay."""
     (sources := tmp_path / "sources").mkdir()
     for name in library.SOURCES:
@@ -251,7 +289,7 @@ def quick(anew, tmp_path):
 
 
 @needed
-def test_a_damaged_file_is_built_again(quick):
+def test_a_damaged_file_is_built_again(stubs):
     path = library.built(library.first_of(library.COMPILERS))
     path.write_bytes(b"")
     assert library.loaded().path == path
@@ -269,10 +307,10 @@ def test_where_no_cache_folder_can_be_had_nothing_is_left_behind(monkeypatch):
 
 
 @needed
-def test_they_are_built_once(quick):
+def test_they_are_built_once(stubs):
     compiler = library.first_of(library.COMPILERS)
     first = library.built(compiler)
     written = first.stat().st_mtime_ns
     assert library.built(compiler) == first
     assert first.stat().st_mtime_ns == written
-    assert list(quick.iterdir()) == [first]
+    assert list(stubs.iterdir()) == [first]
