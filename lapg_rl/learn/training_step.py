@@ -83,7 +83,7 @@ def _drawing(_: compiling.Options, __: Yours) -> Callable[[Config, Array], Train
 
 
 def _initial_state(config: Config, key: Array) -> TrainState:
-    env = environment(config)
+    env, key = environment(config), quick(key)
     counts = (config.pool.agents, config.pool.naive_population)
     keys = [jax.random.split(k, n) for k, n in zip(jax.random.split(key), counts, strict=True)]
     context = config.steps * (1 if forgets(config) else config.inner_episodes)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from lapg_rl.config import ModelConfig
 from lapg_rl.models.gated_unit import gated_unit, next_state
-from lapg_rl.models.layers import Readout, fan_in, linear
+from lapg_rl.models.layers import Readout, embedded, fan_in, linear
 
 
 class GRU(eqx.Module):
@@ -36,8 +36,8 @@ class GRU(eqx.Module):
         """What the observations add to the gates: looked up in a table where they are one-hot."""
         weight, bias = self.cell.weight_ih.T, cast(Array, self.cell.bias)
         if self.one_hot:
-            return linear(observations, linear(self.embedding, weight) + bias)
-        return linear(linear(observations, self.embedding), weight) + bias
+            return embedded(observations, linear(self.embedding, weight) + bias)[0]
+        return linear(embedded(observations, self.embedding)[0], weight) + bias
 
     def _recurrent(self):
         return self.cell.weight_hh.T, cast(Array, self.cell.bias_n)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.config import ModelConfig
-from lapg_rl.models.layers import GatedMLP, Readout, fan_in, folded, linear, norm_linear, split_linear
+from lapg_rl.models.layers import GatedMLP, Readout, embedded, fan_in, folded, norm_linear
 from lapg_rl.models.mixing import Weights, mixed, mixed_step
 from lapg_rl.models.recurrence import Route
 
@@ -107,10 +107,10 @@ class Hawk(eqx.Module):
     def _enter(self, observations):
         """The embedded tokens and the branches of the first block: looked up in tables where observations are one-hot."""
         if not self.one_hot:
-            x = linear(observations, self.embedding)
+            (x,) = embedded(observations, self.embedding)
             return x, *self.blocks[0].branches(x)
         tables = (self.embedding, *self.blocks[0].branches(self.embedding))
-        return split_linear(observations, jnp.concatenate(tables, axis=1), tuple(t.shape[1] for t in tables))
+        return embedded(observations, jnp.concatenate(tables, axis=1), len(tables))
 
     def step(
         self, state: State, observation: Float[Array, " o"]

@@ -4,6 +4,7 @@ Their derivatives are written by hand where XLA's CPU code for the derived ones 
 copies, and products fused into reductions. Barriers keep such products apart; they do not change the value.
 """
 
+import functools
 import math
 from functools import partial
 
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lapg_rl.native.calls import LANES, as_sequences, call, differentiable, fits
+from lapg_rl.native.calls import as_sequences, call, differentiable, fits
 
 
 def fan_in(key: Array, inputs: int, *shape: int) -> Float[Array, "..."]:
@@ -88,7 +89,8 @@ def norm_linear(
     x: Float[Array, "... d"], scale: Float[Array, " d"], weight: Float[Array, "d e"], parts: int
 ) -> tuple[Float[Array, "..."], ...]:
     """RMSNorm(x) @ weight in equal `parts`, where RMSNorm(x) = normalised(x) * (1 + scale)."""
-    return split_linear(normalised(x), folded(scale, weight), (weight.shape[1] // parts,) * parts)
+    widths = (weight.shape[1] // parts,) * parts
+    return normalised_linear(x, folded(scale, weight), jnp.zeros(weight.shape[1], x.dtype), widths)
 
 
 def folded(scale: Float[Array, " d"], weight: Float[Array, "d e"]) -> Float[Array, "d e"]:
@@ -174,35 +176,66 @@ class Readout(eqx.Module):
 
     def __call__(self, x: Float[Array, "... d"]) -> tuple[Float[Array, "... a"], Float[Array, "..."]]:
         """(logits, value) for any number of leading axes."""
-        out = normalised_linear(x, folded(self.scale, self.weight), self.bias)
-        return out[..., :-1], out[..., -1]
+        widths = (self.weight.shape[1] - 1, 1)
+        logits, value = normalised_linear(x, folded(self.scale, self.weight), self.bias, widths)
+        return logits, value[..., 0]
 
 
 def normalised_linear(
-    x: Float[Array, "... d"], weight: Float[Array, "d e"], bias: Float[Array, " e"]
-) -> Float[Array, "... e"]:
-    """Return normalised(x) @ weight + bias."""
-    d, e = weight.shape
-    if not fits((x, weight, bias), d):
-        return _plain(x, weight, bias)
-    wide = -e % LANES
-    weight, bias = jnp.pad(weight, ((0, 0), (0, wide))), jnp.pad(bias, (0, wide))
-    found = _native(as_sequences(x) if x.ndim > 1 else x[None, None], weight, bias)
-    return found.reshape(*x.shape[:-1], e + wide)[..., :e]
+    x: Float[Array, "... d"], weight: Float[Array, "d e"], bias: Float[Array, " e"], widths: tuple[int, ...]
+) -> tuple[Float[Array, "..."], ...]:
+    """Return normalised(x) @ weight + bias, its columns split into blocks of the given widths."""
+    if not fits((x, weight, bias), len(weight)):
+        return _plain_projection(widths, x, weight, bias)
+    found = _projection(widths)(_rows(x), weight, bias)
+    return tuple(part.reshape(*x.shape[:-1], part.shape[-1]) for part in found)
 
 
-def _plain(x, weight, bias):
-    return linear(normalised(x), weight) + bias
+def embedded(x: Float[Array, "... o"], table: Float[Array, "o e"], parts: int = 1) -> tuple[Float[Array, "..."], ...]:
+    """Return x @ table in equal `parts`; made for observations, which are mostly 0."""
+    width = table.shape[1] // parts
+    if not fits((x, table), width):
+        return split_linear(x, table, (width,) * parts)
+    return tuple(part.reshape(*x.shape[:-1], width) for part in _embedding(parts)(_rows(x), table))
 
 
-def _run(x, weight, bias):
-    return call("readout", ((*x.shape[:-1], len(bias)),), (x,), (weight, bias), (*x.shape, len(bias)))[0]
+def _rows(x):
+    return as_sequences(x) if x.ndim > 1 else x[None, None]
 
 
-def _back(args, kept, grad):
-    x, weight, bias = args
-    shapes = tuple(a.shape for a in args)
-    return tuple(call("readout_back", shapes, (x, grad), (weight,), (*x.shape, len(bias))))
+def _plain_projection(widths, x, weight, bias):
+    parts = split_linear(normalised(x), weight, widths)
+    return tuple(part + b for part, b in zip(parts, _slices(bias, widths), strict=True))
 
 
-_native = differentiable(_plain, _run, lambda *args: (_run(*args), ()), _back)
+@functools.cache
+def _projection(widths):
+    def run(x, weight, bias):
+        shapes = tuple((*x.shape[:2], width) for width in widths)
+        return tuple(call("project", shapes, (x,), (weight, bias), (*x.shape, len(widths), *widths)))
+
+    def back(args, kept, grads):
+        x, weight, _ = args
+        shapes = tuple(a.shape for a in args)
+        return tuple(call("project_back", shapes, (x, *grads), (weight,), (*x.shape, len(widths), *widths)))
+
+    return differentiable(partial(_plain_projection, widths), run, lambda *args: (run(*args), ()), back)
+
+
+@functools.cache
+def _embedding(parts):
+    def run(x, table):
+        width = table.shape[1] // parts
+        return tuple(call("embed", ((*x.shape[:2], width),) * parts, (x,), (table,), (*x.shape, parts, width)))
+
+    def plain(x, table):
+        return split_linear(x, table, (table.shape[1] // parts,) * parts)
+
+    def back(args, kept, grads):
+        x, table = args
+        by_x = sum(
+            g @ t.T for g, t in zip(grads, jnp.split(table, parts, axis=1), strict=True)
+        )  # left out where nobody asks
+        return by_x, call("embed_back", (table.shape,), (x, *grads), (), (*x.shape, parts, table.shape[1] // parts))[0]
+
+    return differentiable(plain, run, lambda *args: (run(*args), ()), back)

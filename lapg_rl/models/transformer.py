@@ -15,9 +15,9 @@ from lapg_rl.models.attention import apart, attend, rotate, stretch_of
 from lapg_rl.models.layers import (
     GatedMLP,
     Readout,
+    embedded,
     fan_in,
     folded,
-    linear,
     merged,
     norm_linear,
     normalised,
@@ -119,7 +119,7 @@ class Transformer(eqx.Module):
     ) -> tuple[Cache, tuple[Float[Array, " a"], Float[Array, ""]]]:
         """Advance by one token: `(state, (logits, value))`."""
         position = state.position
-        x = (observation @ self.embedding)[None]
+        x = embedded(observation, self.embedding)[0][None]
         all_keys, all_values = [], []
         for block, old_keys, old_values in zip(self.blocks, state.keys, state.values, strict=True):
             query, key, value = block.project(x, position[None])  # [heads, 1, k]
@@ -136,7 +136,7 @@ class Transformer(eqx.Module):
         length = len(observations)
         if length > self.context:
             raise ValueError(f"a sequence of {length} tokens exceeds the context of {self.context}; see `with_context`")
-        x, first = linear(observations, self.embedding), self.blocks[0]
+        (x,), first = embedded(observations, self.embedding), self.blocks[0]
         if kernels_fit(x, first.weights(), first.heads):
             for block in self.blocks:
                 queries, keys, values = norm_linear(x, block.scale, block.weight_in, 3)

@@ -3,6 +3,7 @@
 #include "gru.h"
 #include "hawk.h"
 #include "lanes.h"
+#include "linear.h"
 #include "threefry.h"
 #include "transformer.h"
 #include "xla/ffi/api/ffi.h"
@@ -10,37 +11,6 @@
 namespace ffi = xla::ffi;
 
 namespace {
-
-// t n d c | x [t, n, d], weight [d, c], bias [c] -> normalised(x) weight + bias
-void readout_forward(const Call& call) {
-  const Int N = call.sizes[0] * call.sizes[1], d = call.sizes[2], c = call.sizes[3];
-  Floats y(TILE * d), scale(TILE);
-  for (Int first = 0; first < N; first += TILE) {
-    const Int n = std::min(TILE, N - first);
-    float* out = call.out[0] + first * c;
-    normalise(y.data(), scale.data(), call.in[0] + first * d, n, d);
-    for (Int r = 0; r < n; ++r) copy(out + r * c, call.in[2], c);
-    times(out, y.data(), call.in[1], n, d, c, true);
-  }
-}
-
-// t n d c | x, gradient, weight -> gradients of x, weight, bias
-void readout_backward(const Call& call) {
-  const Int N = call.sizes[0] * call.sizes[1], d = call.sizes[2], c = call.sizes[3];
-  float *by_x = call.out[0], *by_weight = call.out[1], *by_bias = call.out[2];
-  const Floats back = transposed(call.in[2], d, c);
-  Floats y(TILE * d), scale(TILE), by_y(TILE * d);
-  clear(by_x, N * d), clear(by_weight, d * c), clear(by_bias, c);
-  for (Int first = 0; first < N; first += TILE) {
-    const Int n = std::min(TILE, N - first);
-    const float* grad = call.in[1] + first * c;
-    normalise(y.data(), scale.data(), call.in[0] + first * d, n, d);
-    times(by_y.data(), grad, back.data(), n, c, d);
-    normalise_back(by_x + first * d, scale.data(), y.data(), by_y.data(), n, d);
-    increase_by_outer(by_weight, y.data(), grad, n, d, c);
-    for (Int i = 0; i < n * c; i += LANES) increase(by_bias + i % c, load(grad + i));
-  }
-}
 
 // One call for each element of the axes that vmap has put before all arrays; those of size 1 are the same for all.
 //
@@ -109,8 +79,10 @@ ffi::Error over_axes(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Span
 EXPORT(gru, gru_forward<false>, true);
 EXPORT(gru_kept, gru_forward<true>, false);
 EXPORT(gru_back, gru_backward, false);
-EXPORT(readout, readout_forward, true);
-EXPORT(readout_back, readout_backward, false);
+EXPORT(embed, embed_forward, true);
+EXPORT(embed_back, embed_backward, false);
+EXPORT(project, project_forward, true);
+EXPORT(project_back, project_backward, false);
 EXPORT(hawk, hawk_forward<false>, true);
 EXPORT(hawk_kept, hawk_forward<true>, false);
 EXPORT(hawk_back, hawk_backward, false);

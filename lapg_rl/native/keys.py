@@ -1,10 +1,11 @@
 """Keys of JAX's own kind whose draws a kernel makes, to the bit.
 
-Why: on a CPU XLA runs Threefry as a loop over rounds, which is compiled anew for every draw of a program, and doesn't pass through
-registers. In training a third of the loops that are compiled were these.
+Why: on a CPU XLA draws by loops over the rounds of Threefry, one compiled for every draw of a program: in training two loops of
+three were these.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +32,7 @@ def _random_bits(key: Key, bit_width: int, shape: tuple[int, ...]) -> Array:
     return _words(key, jnp.uint32(0), math.prod(shape), False).reshape(shape)
 
 
-def _fold_in(key: Key, data: Array) -> Key:
+def _fold_in(key: Key, data: Any) -> Key:
     return _words(key, jnp.asarray(data, jnp.uint32), 1, True)[0]
 
 
@@ -47,7 +48,7 @@ _IMPLEMENTATION = define_prng_impl(
 
 
 def quick(keys: Array) -> Array:
-    """The same keys, for the same draws in less time, where there are kernels and JAX draws as it does by default; others as they are."""
+    """The same keys, for the same draws in less time; as they are where there are no kernels or JAX was told to draw otherwise."""
     typed = jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
     usual = typed and jax.random.key_impl(keys) == "threefry2x32" and jax.config.values["jax_threefry_partitionable"]
     if not (usual and calls.fits(())):

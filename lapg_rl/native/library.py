@@ -20,10 +20,21 @@ from lapg_rl.machine.cache import OFF, own_folder
 #: "off", or a C++ compiler to use instead of the first of `COMPILERS` that is found.
 SWITCH = "LAPG_NATIVE"
 COMPILERS = ("c++", "g++", "clang++")
-SOURCES = ("kernels.cc", "lanes.h", "mlp.h", "gru.h", "hawk.h", "threefry.h", "transformer.h")
+SOURCES = ("kernels.cc", "lanes.h", "linear.h", "mlp.h", "gru.h", "hawk.h", "threefry.h", "transformer.h")
 #: What `kernels.cc` exports.
 KERNELS = (
-    *("readout", "readout_back", "gru", "gru_kept", "gru_back", "hawk", "hawk_kept", "hawk_back"),
+    *(
+        "embed",
+        "embed_back",
+        "project",
+        "project_back",
+        "gru",
+        "gru_kept",
+        "gru_back",
+        "hawk",
+        "hawk_kept",
+        "hawk_back",
+    ),
     *("transformer", "transformer_kept", "transformer_back", "transformer_step", "threefry"),
 )
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC", "-w")
