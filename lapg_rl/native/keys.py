@@ -48,7 +48,7 @@ _IMPLEMENTATION = define_prng_impl(
 
 
 def quick(keys: Array) -> Array:
-    """The same keys, for the same draws in less time; as they are where there are no kernels or JAX was told to draw otherwise."""
+    """The same keys for the same draws, in less time; left as they are without kernels, or if JAX shall draw otherwise."""
     typed = jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
     usual = typed and jax.random.key_impl(keys) == "threefry2x32" and jax.config.values["jax_threefry_partitionable"]
     if not (usual and calls.fits(())):
