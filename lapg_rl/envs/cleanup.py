@@ -3,13 +3,13 @@
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from lapg_rl.config import CleanUpConfig
 from lapg_rl.envs.random_numbers import uniform
+from lapg_rl.native import draws
 
 RIGHT, LEFT, UP, DOWN, ZAP, NOTHING = range(6)
 #: The names of the actions, in the order of their numbers.
@@ -96,11 +96,11 @@ class CleanUp(eqx.Module):
 
     def reset(self, key: Array) -> tuple[CleanUpState, Float[Array, "2 o"]]:
         """The start of an inner episode: `(state, observations)`; random cells, no apples, dirt on random river cells."""
-        cells_key, dirt_key = jax.random.split(key)
+        cells_key, dirt_key = draws.split(key)
         count = self.rows * self.columns
-        first, second = jax.random.randint(cells_key, (2,), 0, jnp.array([count, count if self.overlap else count - 1]))
+        first, second = draws.randint(cells_key, (2,), 0, jnp.array([count, count if self.overlap else count - 1]))
         cell = jnp.stack([first, second if self.overlap else second + (second >= first)])
-        order = jax.random.permutation(dirt_key, self.rows)
+        order = draws.permutation(dirt_key, self.rows)
         dirt = jnp.sum((order < self.initial_dirt) << jnp.arange(self.rows))
         none = jnp.zeros((), jnp.int32)
         state = CleanUpState(cell // self.columns, cell % self.columns, jnp.zeros(2, jnp.int32), dirt, none)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lapg_rl.envs.noise import mistaken
+from lapg_rl.native import draws
 from lapg_theory.game import COOPERATE, AnonymousGame
 
 
@@ -58,7 +59,7 @@ class IteratedGroupGame(eqx.Module):
         """Play one joint action: `(state, observations, rewards)`."""
         noise, n, look_key = self.group.noise, self.players, key
         if noise is not None:
-            slip_key, look_key = jax.random.split(key)
+            slip_key, look_key = draws.split(key)
             actions = mistaken(actions, noise.execution, 2, slip_key)
         cooperates = actions == COOPERATE
         others = cooperates.sum() - cooperates  # of each player's co-players, so many cooperate

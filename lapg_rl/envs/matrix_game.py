@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lapg_rl.envs.noise import mistaken
+from lapg_rl.native import draws
 from lapg_theory.game import MatrixGame, NormalFormGame, state_index
 
 
@@ -63,7 +64,7 @@ class IteratedMatrixGame(eqx.Module):
         """Play one joint action: `(state, observations, rewards)`."""
         others, noise = actions[::-1], self.game.noise
         if noise is not None:
-            slip_key, look_key = jax.random.split(key)
+            slip_key, look_key = draws.split(key)
             actions = mistaken(actions, noise.execution, self.num_actions, slip_key)
             others = mistaken(actions[::-1], noise.perception, self.num_actions, look_key)
         seen = state_index(actions, others, self.num_actions)

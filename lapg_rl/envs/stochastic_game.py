@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lapg_rl.envs.noise import mistaken
+from lapg_rl.native import draws
 from lapg_theory.game import StochasticGame
 
 
@@ -70,7 +71,7 @@ class IteratedStochasticGame(eqx.Module):
         """Play one joint action: `(state, observations, rewards)`."""
         noise = self.stochastic.noise
         if noise is not None:
-            slip_key, key = jax.random.split(key)
+            slip_key, key = draws.split(key)
             actions = mistaken(actions, noise.execution, self.num_actions, slip_key)
         joint = jnp.ravel_multi_index(tuple(actions), (self.num_actions,) * self.players, mode="clip")
         after = _drawn(self.below[state, joint], key)
@@ -87,4 +88,4 @@ class IteratedStochasticGame(eqx.Module):
 
 def _drawn(below: Float[Array, " s"], key: Array) -> Int[Array, ""]:
     """An index by cumulative chances; the last of them need not be exactly one."""
-    return jnp.sum(jax.random.uniform(key) >= below[:-1])
+    return jnp.sum(draws.uniform(key) >= below[:-1])

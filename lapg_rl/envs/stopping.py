@@ -3,10 +3,10 @@
 from typing import Any
 
 import equinox as eqx
-import jax
 from jaxtyping import Array, Bool, Float, Int, Num
 
 from lapg_rl.envs.wrapping import inherited
+from lapg_rl.native import draws
 
 
 class Stopping(eqx.Module):
@@ -38,7 +38,7 @@ class Stopping(eqx.Module):
         self, state: Any, actions: Int[Array, " 2"], key: Array
     ) -> tuple[Any, Float[Array, "2 o"], Float[Array, " 2"], Bool[Array, ""]]:
         """Play one joint action: `(state, observations, rewards, done)`."""
-        step_key, stop_key = jax.random.split(key)
+        step_key, stop_key = draws.split(key)
         state, seen, rewards, *done = self.env.step(state, actions, step_key)
-        stops = jax.random.bernoulli(stop_key, self.chance)
+        stops = draws.bernoulli(stop_key, self.chance)
         return state, seen, rewards, stops | done[0] if done else stops

@@ -19,7 +19,7 @@ from lapg_rl.config.schedule import with_numbers
 from lapg_rl.envs.build import environment
 from lapg_rl.learn import beside
 from lapg_rl.machine import compiling, devices
-from lapg_rl.native.keys import quick
+from lapg_rl.native import draws
 from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.company import Company, forgets
 from lapg_theory.game.show import brief
@@ -83,9 +83,9 @@ def _drawing(_: compiling.Options, __: Yours) -> Callable[[Config, Array], Train
 
 
 def _initial_state(config: Config, key: Array) -> TrainState:
-    env, key = environment(config), quick(key)
+    env = environment(config)
     counts = (config.pool.agents, config.pool.naive_population)
-    keys = [jax.random.split(k, n) for k, n in zip(jax.random.split(key), counts, strict=True)]
+    keys = [draws.split(k, n) for k, n in zip(draws.split(key), counts, strict=True)]
     context = config.steps * (1 if forgets(config) else config.inner_episodes)
     build = lambda model, keys: _policies(model, env, context, keys)  # noqa: E731
     if config.naive_model == config.model:
@@ -96,7 +96,7 @@ def _initial_state(config: Config, key: Array) -> TrainState:
     naive = models.with_context(naive, config.steps)
     optimisers = jax.vmap(lambda a: make_optimiser(config.learner).init(eqx.filter(a, eqx.is_inexact_array)))(agents)
     for n, what in beside.kept(config.learner).items():
-        fresh = jax.random.split(jax.random.fold_in(key, n), counts[0])
+        fresh = draws.split(draws.fold_in(key, n), counts[0])
         found = _policies(config.model, env, context, fresh, beside.MODELS[what].outputs(env.num_actions))
         optimisers = beside.begin(config.learner, optimisers, found)
     return TrainState(agents, optimisers, naive, jnp.zeros((), jnp.int32))
@@ -144,7 +144,7 @@ def make_train_step(
             return update(now, agent, optimiser, Company(index, state.agents, state.naive_policies, state.frozen), key)
 
         indices = jnp.arange(config.pool.agents)
-        inputs = (state.agents, state.optimisers, indices, jax.random.split(quick(key), config.pool.agents))
+        inputs = (state.agents, state.optimisers, indices, draws.split(key, config.pool.agents))
         inputs = devices.own(inputs, "agents")
         # one after the other stays in a CPU's caches; an accelerator wants them at once
         results = jax.lax.map(one_agent, inputs) if on_cpu else eqx.filter_vmap(one_agent)(inputs)

@@ -3,13 +3,13 @@
 from typing import cast
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.config import ModelConfig
 from lapg_rl.models.gated_unit import gated_unit, next_state
 from lapg_rl.models.layers import Readout, embedded, fan_in, linear
+from lapg_rl.native import draws
 
 
 class GRU(eqx.Module):
@@ -22,7 +22,7 @@ class GRU(eqx.Module):
 
     def __init__(self, observation_size: int, num_actions: int, *, width: int = 32, one_hot: bool = False, key: Array):
         """Draw the parameters from `key`; `one_hot` promises that every observation is one, which saves work."""
-        first, second = jax.random.split(key)
+        first, second = draws.split(key)
         self.embedding = fan_in(first, 1, observation_size, width)
         self.cell = eqx.nn.GRUCell(width, width, key=second)
         self.readout = Readout(width, num_actions)

@@ -9,6 +9,7 @@ from lapg_rl.config import ModelConfig
 from lapg_rl.models.layers import GatedMLP, Readout, embedded, fan_in, folded, norm_linear
 from lapg_rl.models.mixing import Weights, mixed, mixed_step
 from lapg_rl.models.recurrence import Route
+from lapg_rl.native import draws
 
 GATE_SHARPNESS = 8.0
 
@@ -34,7 +35,7 @@ class HawkBlock(eqx.Module):
     mlp: GatedMLP
 
     def __init__(self, width: int, heads: int, conv_width: int, mlp_width: int, *, key: Array):
-        keys = jax.random.split(key, 6)
+        keys = draws.split(key, 6)
         block = width // heads
         self.scale = jnp.zeros(width)
         self.weight_in = fan_in(keys[0], width, width, 2 * width)
@@ -42,7 +43,7 @@ class HawkBlock(eqx.Module):
         self.conv_bias = jnp.zeros(width)
         self.gates = fan_in(keys[2], block, 2, heads, block, block)
         self.gate_bias = jnp.zeros(2 * width)
-        slowest = jnp.sqrt(jax.random.uniform(keys[3], (width,), minval=0.9**2, maxval=0.999**2))  # a at r = 1
+        slowest = jnp.sqrt(draws.uniform(keys[3], (width,), minval=0.9**2, maxval=0.999**2))  # a at r = 1
         self.decay = jnp.log(jnp.expm1(-jnp.log(slowest) / GATE_SHARPNESS))
         self.weight_out = fan_in(keys[4], width, width, width)
         self.mlp = GatedMLP(width, mlp_width, key=keys[5])
@@ -92,7 +93,7 @@ class Hawk(eqx.Module):
         """
         if width % heads:
             raise ValueError(f"width must be a multiple of heads, got width {width} and heads {heads}")
-        first, *keys = jax.random.split(key, depth + 1)
+        first, *keys = draws.split(key, depth + 1)
         self.embedding = fan_in(first, 1, observation_size, width)
         self.blocks = [HawkBlock(width, heads, conv_width, mlp_width, key=k) for k in keys]
         self.readout = Readout(width, num_actions)

@@ -13,14 +13,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from lapg_rl.native import draws
 from lapg_rl.native.calls import as_sequences, call, differentiable, fits
 
 
 def fan_in(key: Array, inputs: int, *shape: int) -> Float[Array, "..."]:
     """Normal weights of variance 1 / inputs (LeCun), of the given shape."""
-    flat = jax.random.normal(
-        key, (math.prod(shape),)
-    )  # the same numbers; a loop over four axes takes seconds to compile
+    flat = draws.normal(key, (math.prod(shape),))  # the same numbers; a loop over four axes takes seconds to compile
     return flat.reshape(shape) / jnp.sqrt(inputs)
 
 
@@ -89,8 +88,10 @@ def norm_linear(
     x: Float[Array, "... d"], scale: Float[Array, " d"], weight: Float[Array, "d e"], parts: int
 ) -> tuple[Float[Array, "..."], ...]:
     """RMSNorm(x) @ weight in equal `parts`, where RMSNorm(x) = normalised(x) * (1 + scale)."""
-    widths = (weight.shape[1] // parts,) * parts
-    return normalised_linear(x, folded(scale, weight), jnp.zeros(weight.shape[1], x.dtype), widths)
+    widths, weight = (weight.shape[1] // parts,) * parts, folded(scale, weight)
+    if not fits((x, weight), *weight.shape):
+        return split_linear(normalised(x), weight, widths)  # a product for each part, as in its derivative
+    return normalised_linear(x, weight, jnp.zeros(weight.shape[1], x.dtype), widths)
 
 
 def folded(scale: Float[Array, " d"], weight: Float[Array, "d e"]) -> Float[Array, "d e"]:
@@ -134,7 +135,7 @@ class GatedMLP(eqx.Module):
     weight_out: Float[Array, "h d"]
 
     def __init__(self, width: int, hidden: int, *, key: Array):
-        first, second = jax.random.split(key)
+        first, second = draws.split(key)
         self.scale = jnp.zeros(width)
         self.weight_in = fan_in(first, width, width, 2 * hidden)
         self.weight_out = fan_in(second, hidden, hidden, width)
@@ -204,8 +205,7 @@ def _rows(x):
 
 
 def _plain_projection(widths, x, weight, bias):
-    parts = split_linear(normalised(x), weight, widths)
-    return tuple(part + b for part, b in zip(parts, _slices(bias, widths), strict=True))
+    return _slices(linear(normalised(x), weight) + bias, widths)
 
 
 @functools.cache
@@ -233,9 +233,7 @@ def _embedding(parts):
 
     def back(args, kept, grads):
         x, table = args
-        by_x = sum(
-            g @ t.T for g, t in zip(grads, jnp.split(table, parts, axis=1), strict=True)
-        )  # left out where nobody asks
+        by_x = jnp.concatenate(grads, axis=-1) @ table.T  # left out where nobody asks
         return by_x, call("embed_back", (table.shape,), (x, *grads), (), (*x.shape, parts, table.shape[1] // parts))[0]
 
     return differentiable(plain, run, lambda *args: (run(*args), ()), back)

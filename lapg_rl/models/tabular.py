@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lapg_rl.config import ModelConfig
+from lapg_rl.native import draws
 
 
 class Tabular(eqx.Module):
@@ -17,7 +18,7 @@ class Tabular(eqx.Module):
     values: Float[Array, " o"]
 
     def __init__(self, observation_size: int, num_actions: int, *, spread: float = 0.0, key: Array):
-        self.logits = spread * jax.random.normal(key, (observation_size, num_actions))
+        self.logits = spread * draws.normal(key, (observation_size, num_actions))
         self.values = jnp.zeros(observation_size)
 
     def initial_state(self) -> Float[Array, " 0"]:

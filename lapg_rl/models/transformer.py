@@ -23,6 +23,7 @@ from lapg_rl.models.layers import (
     normalised,
     split_linear,
 )
+from lapg_rl.native import draws
 
 
 class Cache(NamedTuple):
@@ -46,7 +47,7 @@ class TransformerBlock(eqx.Module):
     heads: int = eqx.field(static=True)
 
     def __init__(self, width: int, heads: int, mlp_width: int, *, key: Array):
-        keys = jax.random.split(key, 3)
+        keys = draws.split(key, 3)
         self.scale = jnp.zeros(width)
         self.weight_in = fan_in(keys[0], width, width, 3 * width)
         self.weight_out = fan_in(keys[1], width, width, width)
@@ -95,7 +96,7 @@ class Transformer(eqx.Module):
         """Draw the parameters from `key`. Raises ValueError unless 2 `heads` divides `width`."""
         if width % (2 * heads):
             raise ValueError(f"width must be a multiple of 2 heads, got width {width} and heads {heads}")
-        first, *keys = jax.random.split(key, depth + 1)
+        first, *keys = draws.split(key, depth + 1)
         self.embedding = fan_in(first, 1, observation_size, width)
         self.blocks = [TransformerBlock(width, heads, mlp_width, key=k) for k in keys]
         self.readout = Readout(width, num_actions)

@@ -6,6 +6,7 @@
 namespace {
 
 // Whether so many numbers are mostly 0, as those of a one-hot are: then rows of a table are summed, else multiplied as a matrix.
+// What is no number shows in rows that are summed only.
 bool sparse(const float* x, Int size) {
   Int count = 0;
   for (Int i = 0; i < size; ++i) count += x[i] != 0;

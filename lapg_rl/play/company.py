@@ -12,6 +12,7 @@ from lapg_rl.config.groups import Members
 from lapg_rl.config.loading import load, made
 from lapg_rl.envs.build import environment
 from lapg_rl.interfaces import CoPlayer, Kind, check_protocol
+from lapg_rl.native import draws
 from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.coplayers import FixedStrategy, Group, MetaAgent, NaiveLearner
 from lapg_rl.play.rollout import Trajectory, meta_batch
@@ -64,7 +65,7 @@ def naive_copies(naive_policies: Any, agents: Any) -> Any:
 
 def _others(config: Config, company: Company, count: int, key: Array) -> Any:
     """Agents other than oneself, uniformly with replacement."""
-    shift = jax.random.randint(key, (count,), 1, config.pool.agents)
+    shift = draws.randint(key, (count,), 1, config.pool.agents)
     return jax.tree.map(lambda x: x[jnp.mod(company.index + shift, config.pool.agents)], company.agents)
 
 
@@ -74,7 +75,7 @@ def naive(config: Config) -> Kind:
     def draw(company: Company, count: int, key: Array) -> Any:
         if config.pool.naive_start == "dynamic":
             return naive_copies(company.naive_policies, _others(config, company, count, key))
-        drawn = jax.random.randint(key, (count,), 0, config.pool.naive_population)
+        drawn = draws.randint(key, (count,), 0, config.pool.naive_population)
         return jax.tree.map(lambda x: x[drawn], company.naive_policies)
 
     scale = config.learner.reward_scale / config.naive.reward_scale
@@ -115,7 +116,7 @@ def fixed(config: Config) -> Kind:
 
     def draw(company: Company, count: int, key: Array) -> Any:
         del company
-        return table[(jax.random.randint(key, (), 0, len(table)) + jnp.arange(count)) % len(table)]
+        return table[(draws.randint(key, (), 0, len(table)) + jnp.arange(count)) % len(table)]
 
     return Kind(FixedStrategy(), draw)
 
@@ -123,7 +124,7 @@ def fixed(config: Config) -> Kind:
 def memory_one(config: Config) -> Kind:
     """Memory-one strategies drawn uniformly from the cube, a new one each meta-episode."""
     entries = 2 * config.game.players + 1
-    return Kind(FixedStrategy(), lambda company, count, key: jax.random.uniform(key, (count, entries)))
+    return Kind(FixedStrategy(), lambda company, count, key: draws.uniform(key, (count, entries)))
 
 
 def frozen(config: Config) -> Kind:
@@ -131,7 +132,7 @@ def frozen(config: Config) -> Kind:
 
     def draw(company: Company, count: int, key: Array) -> Any:
         there = len(jax.tree.leaves(company.frozen)[0])
-        drawn = (jax.random.randint(key, (), 0, there) + jnp.arange(count)) % there
+        drawn = (draws.randint(key, (), 0, there) + jnp.arange(count)) % there
         return jax.tree.map(lambda x: x[drawn], company.frozen)
 
     return Kind(MetaAgent(forgets(config)), draw)
@@ -164,8 +165,8 @@ def _keys(config: Config, key: Array) -> dict[str, tuple[Array, Array]]:
     but those of the user keep the places that they had behind the first four. So a kind that is added at the end changes the
     numbers of no run without it.
     """
-    first, kinds = jax.random.split(key, 4), list(tables.COPLAYERS)
-    later = [(kind, jax.random.split(jax.random.fold_in(key, n))) for kind, n in _places(config).items() if n >= 2]
+    first, kinds = draws.split(key, 4), list(tables.COPLAYERS)
+    later = [(kind, draws.split(draws.fold_in(key, n))) for kind, n in _places(config).items() if n >= 2]
     return {kinds[0]: (first[0], first[2]), kinds[1]: (first[1], first[3])} | {kind: (k[0], k[1]) for kind, k in later}
 
 
@@ -195,10 +196,10 @@ def play_pool(config: Config, agent: Any, company: Company, key: Array) -> dict[
 
 def _play_group(config: Config, agent: Any, company: Company, members: Members, count: int, key: Array) -> Played:
     """The meta-episodes of an agent with one group of co-players, each of whom is drawn for itself, seat by seat."""
-    places, key = _places(config), jax.random.fold_in(key, 2**17)
+    places, key = _places(config), draws.fold_in(key, 2**17)
     for member in members:  # so a kind that is added at the end changes no other group
-        key = jax.random.fold_in(key, places[member])
-    play_key, *draw_keys = jax.random.split(key, 1 + len(members))
+        key = draws.fold_in(key, places[member])
+    play_key, *draw_keys = draws.split(key, 1 + len(members))
     names = list(dict.fromkeys(members))
     kinds = {name: kind_of(config, name) for name in names}
     drawn = [kinds[m].draw(company, count, k) for m, k in zip(members, draw_keys, strict=True)]

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, Num, Shaped
 
 from lapg_rl.interfaces import players_of
 from lapg_rl.machine import devices
-from lapg_rl.native.keys import quick
+from lapg_rl.native import draws
 from lapg_theory.game.show import brief
 
 
@@ -99,7 +99,7 @@ def meta_episode(
     """
     one = jax.tree.map(lambda x: x[None] if eqx.is_array(x) else x, as_arrays(identity))
     sizes = {"batch": batch, "inner_episodes": inner_episodes, "steps": steps, "forget": forget}
-    return jax.tree.map(lambda x: x[0], _side_by_side(env, ego, coplayer, one, quick(key)[None], **sizes))
+    return jax.tree.map(lambda x: x[0], _side_by_side(env, ego, coplayer, one, key[None], **sizes))
 
 
 def _side_by_side(
@@ -136,7 +136,7 @@ def _side_by_side(
         co_state, (co_logits, co_values) = coplayer.act(co_state, seen[:, rest])
         other, other_log_prob = choose(co_logits, uniforms[rest].T)
         actions = jnp.concatenate([jnp.expand_dims(x, 1) if x.ndim == 1 else x for x in (own, other)], axis=1)
-        env_state, following, rewards, *done = jax.vmap(env.step)(env_state, actions, jax.random.split(env_key, batch))
+        env_state, following, rewards, *done = jax.vmap(env.step)(env_state, actions, draws.split(env_key, batch))
         after = alive
         if ends:  # what an environment says after its end does not matter
             after = alive & ~done[0]
@@ -152,11 +152,11 @@ def _side_by_side(
     @jax.vmap
     def begin(ego_state, key):
         ego_state = broadcast_state(ego.initial_state(), batch) if forget else ego_state
-        reset_key, action_key, step_key = jax.random.split(key, 3)
-        env_state, seen = jax.vmap(env.reset)(jax.random.split(reset_key, batch))
-        uniforms = jax.random.uniform(action_key, (steps, players, batch))
+        reset_key, action_key, step_key = draws.split(key, 3)
+        env_state, seen = jax.vmap(env.reset)(draws.split(reset_key, batch))
+        uniforms = draws.uniform(action_key, (steps, players, batch))
         alive = jnp.ones(batch, bool) if ends else None
-        return (env_state, seen, ego_state, alive), (uniforms, jax.random.split(step_key, steps))
+        return (env_state, seen, ego_state, alive), (uniforms, draws.split(step_key, steps))
 
     def one_inner_episode(carry, keys):
         ego_state, co_state = carry
@@ -171,7 +171,7 @@ def _side_by_side(
         broadcast_state(ego.initial_state(), len(keys), batch),
         eqx.filter_vmap(lambda identity: as_arrays(coplayer.init(identity, batch)))(identities),
     )
-    episodes = jax.vmap(lambda key: jax.random.split(key, inner_episodes))(keys)
+    episodes = jax.vmap(lambda key: draws.split(key, inner_episodes))(keys)
     _, record = jax.lax.scan(one_inner_episode, start, jnp.moveaxis(episodes, 0, 1))
     own, others = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 2), record)  # m k b t ... -> k b m t ...
     return own, *(
@@ -208,4 +208,4 @@ def meta_batch(env: Any, ego: Any, coplayer: Any, identities: Any, key: Array, *
     """
     count = len(jax.tree.leaves(eqx.filter(identities, eqx.is_array))[0])
     play = partial(_side_by_side, env, ego, coplayer, **sizes)
-    return devices.gathered(play(*devices.own((identities, jax.random.split(quick(key), count)), "games")), "games")
+    return devices.gathered(play(*devices.own((identities, draws.split(key, count)), "games")), "games")

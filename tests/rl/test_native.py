@@ -8,9 +8,9 @@ import pytest
 
 from lapg_rl import models
 from lapg_rl.config import ModelConfig
+from lapg_rl.models.layers import embedded
 from lapg_rl.models.mixing import mixed
-from lapg_rl.native import calls, library
-from lapg_rl.native.keys import quick
+from lapg_rl.native import calls, draws, library
 
 needed = pytest.mark.skipif(library.in_use() is None, reason=library.loaded().words)
 KINDS = {
@@ -185,40 +185,68 @@ def test_a_gate_that_is_all_but_shut_is_not_below_0():
 
 
 DRAWS = {
-    "split": lambda key: jax.random.split(key, (3, 7)),
-    "fold_in": lambda key: jax.random.fold_in(key, 123),
-    "uniform": lambda key: jax.random.uniform(key, (17, 3)),
-    "one": lambda key: jax.random.uniform(key),
-    "none": lambda key: jax.random.uniform(key, (0,)),
-    "normal": lambda key: jax.random.normal(key, (100,)),
-    "permutation": lambda key: jax.random.permutation(key, 33),
-    "randint": lambda key: jax.random.randint(key, (9,), 0, 7),
-    "bytes": lambda key: jax.random.bits(key, (6,), jnp.uint8),
-    "of keys": lambda key: jax.vmap(lambda k: jax.random.uniform(k, (5,)))(jax.random.split(key, 6)),
-    "of keys of keys": lambda key: jax.vmap(jax.vmap(jax.random.uniform))(jax.random.split(key, (6, 2))),
-    "of numbers": lambda key: jax.vmap(lambda n: jax.random.fold_in(key, n))(jnp.arange(6)),
+    "split": lambda random, key: random.split(key, (3, 7)),
+    "fold_in": lambda random, key: random.fold_in(key, 123),
+    "uniform": lambda random, key: random.uniform(key, (17, 3)),
+    "one": lambda random, key: random.uniform(key),
+    "none": lambda random, key: random.uniform(key, (0,)),
+    "normal": lambda random, key: random.normal(key, (100,)),
+    "bernoulli": lambda random, key: random.bernoulli(key, 0.3, (50,)),
+    "permutation": lambda random, key: random.permutation(key, 33),
+    "randint": lambda random, key: random.randint(key, (9,), 0, 7),
+    "of keys": lambda random, key: jax.vmap(lambda k: random.uniform(k, (5,)))(random.split(key, 6)),
+    "of keys of keys": lambda random, key: jax.vmap(jax.vmap(random.uniform))(random.split(key, (6, 2))),
+    "of numbers": lambda random, key: jax.vmap(lambda n: random.fold_in(key, n))(jnp.arange(6)),
 }
 
 
 @needed
 @pytest.mark.parametrize("kind", DRAWS)
 def test_draws_are_those_of_jax_to_the_bit(kind):
-    draw = DRAWS[kind]
-    by_kernel = jax.jit(lambda key: draw(quick(key)))
-    assert ("lapg_threefry" in by_kernel.lower(jax.random.key(7)).as_text()) == (kind not in ("bytes",))
-    expected, found = draw(jax.random.key(7)), by_kernel(jax.random.key(7))
+    by_kernel = jax.jit(lambda key: DRAWS[kind](draws, key))
+    assert "lapg_threefry" in by_kernel.lower(jax.random.key(7)).as_text()
+    expected, found = DRAWS[kind](jax.random, jax.random.key(7)), by_kernel(jax.random.key(7))
+    assert found.dtype == expected.dtype  # keys, too, are JAX's own again
     if jnp.issubdtype(expected.dtype, jax.dtypes.prng_key):
         expected, found = jax.random.key_data(expected), jax.random.key_data(found)
     np.testing.assert_array_equal(found, expected)
 
 
-def test_other_keys_are_left_as_they_are():
-    for key in (jax.random.key(0, impl="rbg"), jax.random.PRNGKey(0), quick(jax.random.key(0))):
-        assert quick(key) is key
+def test_other_keys_and_ways_to_draw_are_left_to_jax():
+    def drawn(key):
+        assert "lapg_threefry" not in jax.jit(lambda key: draws.uniform(key, (3,))).lower(key).as_text()
+
+    drawn(jax.random.key(0, impl="rbg"))
+    drawn(jax.random.PRNGKey(0))
     with jax.threefry_partitionable(False):
-        assert quick(key := jax.random.key(0)) is key
+        drawn(jax.random.key(0))
     with calls.left_out():
-        assert quick(key) is key
+        drawn(jax.random.key(0))
+
+
+@needed
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("filled", ["one-hot", "some", "all", "in places"])
+def test_tables_are_looked_up_as_they_are_multiplied(filled, parts):
+    """Rows are summed in tiles of 64 tokens that are mostly 0, multiplied in others; 70 x 2 tokens are two tiles and a bit."""
+    keys = iter(jax.random.split(jax.random.key(0), 9))
+    x, shown = jax.random.normal(next(keys), (70, 2, 11)), jax.random.uniform(next(keys), (70, 2, 11))
+    x = {
+        "one-hot": jax.nn.one_hot(jax.random.randint(next(keys), (70, 2), 0, 11), 11),
+        "some": x * (shown < 0.4),
+        "all": x,
+        "in places": x * (jnp.arange(70)[:, None, None] % 64 < 30),
+    }[filled]
+    table, weights = jax.random.normal(next(keys), (11, 24)), jax.random.normal(next(keys), (70, 2, 24))
+
+    def weighed(x, table):
+        return jnp.sum(jnp.concatenate(embedded(x, table, parts), axis=-1) * weights)
+
+    assert "lapg_embed_back" in jax.jit(jax.grad(weighed, 1)).lower(x, table).as_text()
+    np.testing.assert_allclose(jnp.concatenate(embedded(x, table, parts), axis=-1), x @ table, atol=1e-5)
+    by_x, by_table = jax.grad(weighed, (0, 1))(x, table)
+    np.testing.assert_allclose(by_x, weights @ table.T, atol=1e-4)
+    np.testing.assert_allclose(by_table, jnp.einsum("tno,tne->oe", x, weights), atol=1e-4)
 
 
 @needed

@@ -30,6 +30,7 @@ from lapg_rl.learn.credit import experience, targets_of, transform
 from lapg_rl.learn.losses import Experience, loss
 from lapg_rl.machine import devices
 from lapg_rl.models import over_sequences
+from lapg_rl.native import draws
 from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.company import Company, play_pool
 from lapg_rl.play.coplayers.naive import divergence
@@ -230,7 +231,7 @@ def pola(config: Config, agent: Any, optimiser_state: Any, company: Company, key
         return (policy, state), metrics
 
     (found, optimiser_state), metrics = jax.lax.scan(
-        outer, (agent, optimiser_state), jax.random.split(key, config.learner.epochs)
+        outer, (agent, optimiser_state), draws.split(key, config.learner.epochs)
     )
     return found, optimiser_state, jax.tree.map(lambda x: x.mean(0), metrics)
 

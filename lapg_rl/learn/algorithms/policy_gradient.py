@@ -13,6 +13,7 @@ from lapg_rl.learn import beside
 from lapg_rl.learn.credit import experience, others_of
 from lapg_rl.learn.losses import Experience, loss
 from lapg_rl.machine import devices
+from lapg_rl.native import draws
 from lapg_rl.optimisers import make_optimiser, model_optimiser
 from lapg_rl.play.company import Company, Played, play_pool
 from lapg_rl.play.metrics import describe_play
@@ -62,7 +63,7 @@ def _learn(
         updates, optimiser_state = optimiser.update(gradient, optimiser_state)
         return (eqx.apply_updates(policy, updates), optimiser_state), parts
 
-    orders = jax.vmap(lambda k: jax.random.permutation(k, count))(jax.random.split(key, config.epochs))
+    orders = jax.vmap(lambda k: draws.permutation(k, count))(draws.split(key, config.epochs))
     minibatches = orders.reshape(config.epochs * config.minibatches, -1)
     (policy, optimiser_state), parts = jax.lax.scan(minibatch, (policy, optimiser_state), minibatches)
     return policy, optimiser_state, {name: value.mean() for name, value in parts.items()}
@@ -113,7 +114,7 @@ def policy_gradient(
         company: whom it can meet.
         key: a PRNG key.
     """
-    play_key, learn_key = jax.random.split(key)
+    play_key, learn_key = draws.split(key)
     played = play_pool(config, agent, company, play_key)
     learner = config.learner
     optimiser_state, held = beside.apart(learner, optimiser_state)

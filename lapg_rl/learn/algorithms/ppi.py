@@ -22,6 +22,7 @@ from lapg_rl.learn import beside
 from lapg_rl.learn.algorithms.policy_gradient import _fit
 from lapg_rl.learn.credit import in_sequences
 from lapg_rl.models import over_sequences
+from lapg_rl.native import draws
 from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.company import Company, play_pool
 from lapg_rl.play.metrics import describe_play
@@ -82,8 +83,8 @@ def action_values(
     first = jnp.broadcast_to(jnp.arange(actions)[:, None], lanes).ravel()
     left = spread(length - jnp.arange(length))
     told = spread(observations[:, size:])
-    draw_key, env_key = jax.random.split(key)
-    uniforms = jax.random.uniform(draw_key, (horizon, 2, length, 1, rollouts))
+    draw_key, env_key = draws.split(key)
+    uniforms = draws.uniform(draw_key, (horizon, 2, length, 1, rollouts))
     uniforms = jnp.broadcast_to(uniforms, (horizon, 2, *lanes)).reshape(horizon, 2, -1)
 
     def step(carry, inputs):
@@ -91,7 +92,7 @@ def action_values(
         n, (own_uniform, other_uniform), key = inputs
         own = jnp.where(n == 0, first, choose(own_logits, own_uniform)[0])
         other = choose(other_logits, other_uniform)[0]
-        joint, keys = jnp.stack([own, other], axis=1), jax.random.split(key, len(own))
+        joint, keys = jnp.stack([own, other], axis=1), draws.split(key, len(own))
         _, following, rewards = jax.vmap(lambda a, k: env.step(None, a, k))(joint, keys)
         seen = jnp.concatenate([following[:, 0], told], axis=1)
         after = [
@@ -103,7 +104,7 @@ def action_values(
         ]
         return after, gamma**n * rewards[:, 0] * (n < left)
 
-    steps = (jnp.arange(horizon), uniforms, jax.random.split(env_key, horizon))
+    steps = (jnp.arange(horizon), uniforms, draws.split(env_key, horizon))
     _, rewards = jax.lax.scan(step, start, steps)
     return rewards.sum(axis=0).reshape(lanes).mean(axis=-1)
 
@@ -134,7 +135,7 @@ def ppi(config: Config, agent: Any, optimiser_state: Any, company: Company, key:
         company: whom it can meet.
         key: a PRNG key.
     """
-    play_key, roll_key = jax.random.split(key)
+    play_key, roll_key = draws.split(key)
     played, learner, env = play_pool(config, agent, company, play_key), config.learner, bare_environment(config.game)
     optimiser_state, held = beside.apart(learner, optimiser_state)
     model = held["predicted"].model
@@ -147,7 +148,7 @@ def ppi(config: Config, agent: Any, optimiser_state: Any, company: Company, key:
     sizes = {"rollouts": learner.rollouts, "horizon": learner.horizon, "gamma": learner.gamma}
     values = jax.lax.map(
         lambda inputs: action_values(env, agent, model, *inputs, **sizes),
-        (observations, jax.random.split(roll_key, len(observations))),
+        (observations, draws.split(roll_key, len(observations))),
     )
     log_probs = jax.nn.log_softmax(over_sequences(agent, observations)[0])
     targets = improved(log_probs, values, learner.inverse_temperature)

@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from lapg_rl.config import Config
+from lapg_rl.native import draws
 from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.company import Company, play_pool
 from lapg_rl.play.metrics import describe_play
@@ -40,7 +41,7 @@ def search_gradient(
     mean over pairs of (shaped(+) - shaped(-)) / (2 noise) * e; with `shape` the identity that is an unbiased estimate of
     the gradient of E[score(centre + noise e)].
     """
-    drawn = jax.random.normal(key, (pairs, len(centre)), centre.dtype)
+    drawn = draws.normal(key, (pairs, len(centre)), centre.dtype)
     candidates = jnp.stack([centre + noise * drawn, centre - noise * drawn], axis=1)
     scores = jax.lax.map(score, candidates.reshape(2 * pairs, -1), batch_size=at_once).reshape(pairs, 2)
     shaped = shape(scores.ravel()).reshape(pairs, 2)
@@ -60,7 +61,7 @@ def shaper(config: Config, agent: Any, optimiser_state: Any, company: Company, k
         company: whom it can meet.
         key: a PRNG key.
     """
-    search_key, play_key = jax.random.split(key)
+    search_key, play_key = draws.split(key)
     parameters, static = eqx.partition(agent, eqx.is_inexact_array)
     centre, unravel = ravel_pytree(parameters)
 
