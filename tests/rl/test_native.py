@@ -6,11 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import lapg_rl as rl
+import lapg_theory as lt
 from lapg_rl import models
 from lapg_rl.config import ModelConfig
 from lapg_rl.models.layers import embedded
 from lapg_rl.models.mixing import mixed
 from lapg_rl.native import calls, draws, library
+from lapg_rl.play.coplayers import FixedStrategy
 
 needed = pytest.mark.skipif(library.in_use() is None, reason=library.loaded().words)
 KINDS = {
@@ -222,6 +225,28 @@ def test_other_keys_and_ways_to_draw_are_left_to_jax():
         drawn(jax.random.key(0))
     with calls.left_out():
         drawn(jax.random.key(0))
+
+
+@needed
+def test_users_environments_get_keys_of_jaxs_own():
+    """Others than its own `jax.random.poisson` refuses, and a loop can't carry both."""
+
+    class Counting(rl.IteratedMatrixGame):
+        def reset(self, key):
+            return (super().reset(key)[0], key), super().reset(key)[1]
+
+        def step(self, state, actions, key):
+            inner, own = state
+            inner, seen, rewards = super().step(inner, actions, key)
+            return (inner, jax.random.fold_in(own, 1)), seen, rewards + jax.random.poisson(key, 2.0)
+
+    env, sizes = Counting(lt.prisoners_dilemma()), {"batch": 2, "inner_episodes": 2, "steps": 3}
+    met, ego = jnp.array([lt.TFT]), models.memory_one(jnp.full(5, 0.5))
+    play = jax.jit(lambda key: rl.meta_batch(env, ego, FixedStrategy(), met, key, **sizes)[0].rewards)
+    assert "lapg_threefry" in play.lower(jax.random.key(0)).as_text()
+    found = play(jax.random.key(0))
+    with calls.left_out():
+        np.testing.assert_array_equal(found, jax.jit(lambda key: play.__wrapped__(key))(jax.random.key(0)))
 
 
 @needed
