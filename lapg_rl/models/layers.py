@@ -4,9 +4,8 @@ Their derivatives are written by hand where XLA's CPU code for the derived ones 
 copies, and products fused into reductions. Barriers keep such products apart; they do not change the value.
 """
 
-import functools
 import math
-from functools import partial
+from functools import cache, partial
 
 import equinox as eqx
 import jax
@@ -194,10 +193,9 @@ def normalised_linear(
 
 def embedded(x: Float[Array, "... o"], table: Float[Array, "o e"], parts: int = 1) -> tuple[Float[Array, "..."], ...]:
     """Return x @ table in equal `parts`; made for observations, which are mostly 0."""
-    width = table.shape[1] // parts
-    if not fits((x, table), width):
-        return split_linear(x, table, (width,) * parts)
-    return tuple(part.reshape(*x.shape[:-1], width) for part in _embedding(parts)(_rows(x), table))
+    if not fits((x, table), table.shape[1] // parts):
+        return _plain_embedding(parts, x, table)
+    return tuple(part.reshape(*x.shape[:-1], part.shape[-1]) for part in _embedding(parts)(_rows(x), table))
 
 
 def _rows(x):
@@ -208,7 +206,11 @@ def _plain_projection(widths, x, weight, bias):
     return _slices(linear(normalised(x), weight) + bias, widths)
 
 
-@functools.cache
+def _plain_embedding(parts, x, table):
+    return split_linear(x, table, (table.shape[1] // parts,) * parts)
+
+
+@cache
 def _projection(widths):
     def run(x, weight, bias):
         shapes = tuple((*x.shape[:2], width) for width in widths)
@@ -222,18 +224,15 @@ def _projection(widths):
     return differentiable(partial(_plain_projection, widths), run, lambda *args: (run(*args), ()), back)
 
 
-@functools.cache
+@cache
 def _embedding(parts):
     def run(x, table):
         width = table.shape[1] // parts
         return tuple(call("embed", ((*x.shape[:2], width),) * parts, (x,), (table,), (*x.shape, parts, width)))
-
-    def plain(x, table):
-        return split_linear(x, table, (table.shape[1] // parts,) * parts)
 
     def back(args, kept, grads):
         x, table = args
         by_x = jnp.concatenate(grads, axis=-1) @ table.T  # left out where nobody asks
         return by_x, call("embed_back", (table.shape,), (x, *grads), (), (*x.shape, parts, table.shape[1] // parts))[0]
 
-    return differentiable(plain, run, lambda *args: (run(*args), ()), back)
+    return differentiable(partial(_plain_embedding, parts), run, lambda *args: (run(*args), ()), back)

@@ -23,19 +23,21 @@ COMPILERS = ("c++", "g++", "clang++")
 SOURCES = ("kernels.cc", "lanes.h", "linear.h", "mlp.h", "gru.h", "hawk.h", "threefry.h", "transformer.h")
 #: What `kernels.cc` exports.
 KERNELS = (
-    *(
-        "embed",
-        "embed_back",
-        "project",
-        "project_back",
-        "gru",
-        "gru_kept",
-        "gru_back",
-        "hawk",
-        "hawk_kept",
-        "hawk_back",
-    ),
-    *("transformer", "transformer_kept", "transformer_back", "transformer_step", "threefry"),
+    "embed",
+    "embed_back",
+    "project",
+    "project_back",
+    "gru",
+    "gru_kept",
+    "gru_back",
+    "hawk",
+    "hawk_kept",
+    "hawk_back",
+    "transformer",
+    "transformer_kept",
+    "transformer_back",
+    "transformer_step",
+    "threefry",
 )
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC", "-w")
 HERE = Path(__file__).parent
