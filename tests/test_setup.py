@@ -37,8 +37,9 @@ def setup(tmp_path, monkeypatch):
     module.steps = []
     module.broken = None  # a word whose commands fail, or an exception to raise at the first install
 
-    def record(step, cwd=None):
+    def record(step, cwd=None, env=None):
         module.steps.append(" ".join(step))
+        module.variables_of_last_step = env
         if "install" in step and isinstance(module.broken, BaseException):
             raise module.broken
         if "venv" in step:
@@ -115,6 +116,18 @@ def test_what_was_asked_for_once_stays(setup, monkeypatch):
     setup.ensure("cuda13")
     assert "--python /opt/python" in setup.steps[3]
     assert setup.steps[5].endswith("[cuda13]")
+
+
+def test_bytecode_that_may_not_lie_beside_its_source_is_kept_in_the_environment(setup, monkeypatch):
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert setup.main(["--", "doctor"]) == 0
+    env = setup.variables_of_last_step
+    assert "PYTHONDONTWRITEBYTECODE" not in env
+    assert env["PYTHONPYCACHEPREFIX"] == str(setup.VENV / "bytecode")
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE")
+    assert setup.main(["--", "doctor"]) == 0
+    assert "PYTHONPYCACHEPREFIX" not in setup.variables_of_last_step
 
 
 def test_spares_a_folder_that_holds_something_else(setup, monkeypatch):
