@@ -1,6 +1,7 @@
 """The mixed-pool game of learning-aware agents: they meet naive learners with some chance, else one another."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -233,6 +234,10 @@ class MetaGame:
 
     def cooperation(self) -> cooperation.Cooperation:
         """The cooperative fixed point K (open with C, keep to it; elsewhere best for shaping), where it exists."""
+        return self._cooperation
+
+    @functools.cached_property
+    def _cooperation(self) -> Cooperation:
         return cooperation.cooperation(self.setting(), self._coarse()[1])
 
     def p_critical(self) -> float:

@@ -1,5 +1,6 @@
 """The mixed-pool game: its fixed points, their stability, and best replies."""
 
+import dataclasses
 import functools
 
 import jax
@@ -11,6 +12,7 @@ from shaping_reference import returns, shaping
 
 from lapg_theory import MetaGame, float64
 from lapg_theory.game import ALLD, TFT
+from lapg_theory.metagame import newton
 
 
 @functools.cache
@@ -81,6 +83,23 @@ def follow(meta, p, q, time, step=0.1):
 
 
 @pytest.mark.optimised
+def test_slopes_of_newtons_steps_are_those_of_the_stability():
+    p = np.array([[0.3, 0.8, 0.4, 0.6, 0.2], [0, 1, 0.5, 0.7, 1], [1, 0.9, 0, 1e-9, 0]])
+    which = np.ones_like(p, bool)
+    setting = small().setting()
+    A, B = newton.blocks(setting, p, which)  # central, and with the other players apart
+    found = newton._slopes(setting, p, newton.field(setting, p), which)
+    np.testing.assert_allclose(found, A + B, atol=2e-5 * np.abs(A + B).max())
+    which[:, 1] = False
+    assert not newton._slopes(setting, p, newton.field(setting, p), which)[:, :, 1].any()
+
+
+def test_cooperation_is_sought_once():
+    meta = small()
+    assert meta.cooperation() is meta.cooperation()
+    assert dataclasses.replace(meta, p_naive=0.5).cooperation() is not meta.cooperation()
+
+
 def test_stable_points_attract_and_a_saddle_repels():
     meta, rng = small(0.95), np.random.default_rng(4)
     for label in ("extort", "cooperate"):
