@@ -169,7 +169,8 @@ def main(arguments):
     ensure(extra)
     commands = [[PYTHON, "-m", *command] for command in TASKS[task]]
     commands[-1] += rest
-    return next(filter(None, (subprocess.run(command, cwd=ROOT, env=variables()).returncode for command in commands)), 0)
+    ends = (subprocess.run(command, cwd=ROOT, env=variables()).returncode for command in commands)
+    return next(filter(None, ends), 0)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 // The sequence models on a CPU, forwards and backwards: what lapg_rl/models says in JAX, in one pass that stays in the caches.
 
+#include "adam.h"
 #include "gru.h"
 #include "hawk.h"
 #include "lanes.h"
@@ -76,6 +77,7 @@ ffi::Error over_axes(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Span
                                     .Attr<Int>("rows"))
 #define EXPORT(name, kernel, rows) EXPORT_OF(ffi::F32, name, kernel, rows)
 
+EXPORT(adam, adam, false);
 EXPORT(gru, gru_forward<false>, true);
 EXPORT(gru_kept, gru_forward<true>, false);
 EXPORT(gru_back, gru_backward, false);

@@ -20,9 +20,10 @@ from lapg_rl.machine.cache import OFF, own_folder
 #: "off", or a C++ compiler to use instead of the first of `COMPILERS` that is found.
 SWITCH = "LAPG_NATIVE"
 COMPILERS = ("c++", "g++", "clang++")
-SOURCES = ("kernels.cc", "lanes.h", "linear.h", "mlp.h", "gru.h", "hawk.h", "threefry.h", "transformer.h")
+SOURCES = ("kernels.cc", "lanes.h", "adam.h", "linear.h", "mlp.h", "gru.h", "hawk.h", "threefry.h", "transformer.h")
 #: What `kernels.cc` exports.
 KERNELS = (
+    "adam",
     "embed",
     "embed_back",
     "project",

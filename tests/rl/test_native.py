@@ -1,18 +1,22 @@
 """The native kernels against JAX in double precision: values, derivatives, steps, what vmap makes of them; and without any."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import lapg_rl as rl
 import lapg_theory as lt
 from lapg_rl import models
-from lapg_rl.config import ModelConfig
+from lapg_rl.config import LearnerConfig, ModelConfig
 from lapg_rl.models.layers import embedded
 from lapg_rl.models.mixing import mixed
 from lapg_rl.native import calls, draws, library
+from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.coplayers import FixedStrategy
 
 needed = pytest.mark.skipif(library.in_use() is None, reason=library.loaded().words)
@@ -273,6 +277,50 @@ def test_tables_are_looked_up_as_they_are_multiplied(filled, parts):
     by_x, by_table = jax.grad(weighed, (0, 1))(x, table)
     np.testing.assert_allclose(by_x, weights @ table.T, atol=1e-4)
     np.testing.assert_allclose(by_table, jnp.einsum("tno,tne->oe", x, weights), atol=1e-4)
+
+
+@needed
+@pytest.mark.parametrize("clip", [0.1, 1e3])
+def test_adam_steps_are_those_of_optax(clip):
+    config = dataclasses.replace(LearnerConfig(), clip_norm=clip, learning_rate=0.1)
+    plain = optax.chain(optax.clip_by_global_norm(clip), optax.adam(0.1, eps=config.adam_eps))
+
+    def climb(optimiser, kernels):
+        step = jax.jit(lambda x, state: jax.vmap(optimiser.update)(jax.vmap(jax.grad(far))(x), state))
+        x, state = start, jax.vmap(optimiser.init)(start)
+        assert ("lapg_adam" in step.lower(x, state).as_text()) == kernels
+        for _ in range(5):
+            move, state = step(x, state)
+            x = optax.apply_updates(x, move)
+        return x, state
+
+    # sizes below and above the kernel's lanes, among them one number, and a place that holds nothing
+    shapes = {"one": (), "some": (3, 5), "many": (40,)}
+    keys = dict(zip(shapes, jax.random.split(jax.random.key(0), 3), strict=True))
+    start = {name: jax.random.normal(keys[name], (4, *shape)) for name, shape in shapes.items()} | {"nothing": None}
+    far = lambda x: sum(jnp.sum((y - 3) ** 4) for y in jax.tree.leaves(x))  # noqa: E731
+    found, expected = climb(make_optimiser(config), True), climb(plain, False)
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-7)
+
+
+@needed
+def test_adam_steps_are_derived_as_in_optax():
+    plain = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.1, eps=1e-5))
+    ours = make_optimiser(dataclasses.replace(LearnerConfig(), clip_norm=1.0, learning_rate=0.1, adam_eps=1e-5))
+
+    def moved(optimiser, gradient):
+        state = optimiser.init(gradient)
+        for power in (1, 2):
+            move, state = optimiser.update(jax.tree.map(lambda g: g**power, gradient), state)  # noqa: B023
+        return jnp.sum(move["some"] * jnp.arange(3.0)) + move["one"] ** 2
+
+    gradient = {"one": jnp.array(2.0), "some": jnp.array([0.1, -0.3, 0.2])}
+    found, expected = (jax.grad(moved, argnums=1)(optimiser, gradient) for optimiser in (ours, plain))
+    assert max(np.abs(x).max() for x in jax.tree.leaves(expected)) > 1e-3
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
 
 
 @needed
