@@ -26,12 +26,18 @@ void adam(const Call& call) {
   for (Int a = 0; a < k; ++a) {
     const float *grad = call.in[a], *before = call.in[k + a], *square = call.in[2 * k + a];
     float *step = call.out[a], *mean = call.out[k + a], *spread = call.out[2 * k + a];
-    for (Int i = 0; i < size[a]; ++i) {
-      const float g = scale * grad[i];
-      const float m = first[1] * g + first[0] * before[i], v = second[1] * g * g + second[0] * square[i];
-      mean[i] = m, spread[i] = v;
-      step[i] = -rate * (m / first[2]) / (std::sqrt(v / second[2]) + eps);
+    const auto one = [&](auto& g, auto& m, auto& v) {
+      g *= scale;
+      m = first[1] * g + first[0] * m, v = second[1] * g * g + second[0] * v;
+      g = -rate * (m / first[2]) / (root(v / second[2]) + eps);
+    };
+    Int i = 0;
+    for (; i + LANES <= size[a]; i += LANES) {
+      Lanes g = load(grad + i), m = load(before + i), v = load(square + i);
+      one(g, m, v);
+      store(step + i, g), store(mean + i, m), store(spread + i, v);
     }
+    for (; i < size[a]; ++i) one(step[i] = grad[i], mean[i] = before[i], spread[i] = square[i]);
   }
 }
 

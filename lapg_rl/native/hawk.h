@@ -29,10 +29,8 @@ struct Hawk {
   // a and sqrt(1 - a^2), where tanh(-log(a) / 2) = t gives (1 - t) / (1 + t) and 2 sqrt(t) / (1 + t)
   void decayed(Lanes& a, Lanes& m, Lanes rate) const {
     const Lanes t = tanh(0.5f * rate), inverse = 1.0f / (1.0f + t);
-    Lanes root;
-    for (int l = 0; l < LANES; ++l) root[l] = std::sqrt(t[l]);
     a = (1.0f - t) * inverse;
-    m = 2.0f * root * inverse;
+    m = 2.0f * root(t) * inverse;
     m = m < LEAST_INPUT ? all(LEAST_INPUT) : m;
   }
 };

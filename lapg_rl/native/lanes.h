@@ -40,6 +40,11 @@ inline Lanes load(const float* at) { return *reinterpret_cast<const Lanes*>(at);
 inline void store(float* at, Lanes value) { *reinterpret_cast<Lanes*>(at) = value; }
 inline void increase(float* at, Lanes by) { store(at, load(at) + by); }
 inline Lanes all(float x) { return Lanes{x, x, x, x, x, x, x, x}; }
+inline float root(float x) { return std::sqrt(x); }
+inline Lanes root(Lanes x) {
+  for (int l = 0; l < LANES; ++l) x[l] = std::sqrt(x[l]);
+  return x;
+}
 inline void clear(float* x, Int size) { std::fill(x, x + size, 0.f); }
 inline void copy(float* to, const float* from, Int size) { std::memcpy(to, from, size * sizeof(float)); }
 inline float sum(Lanes x) { return ((x[0] + x[4]) + (x[1] + x[5])) + ((x[2] + x[6]) + (x[3] + x[7])); }
