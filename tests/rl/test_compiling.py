@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,7 +14,7 @@ from lapg_rl.machine import compiling
 @pytest.mark.optimised
 def test_a_step_is_compiled_with_the_options_of_a_cpu(monkeypatch):
     """An option that XLA doesn't know is refused by it, so what is handed on arrives."""
-    assert compiling.options() == compiling.QUICKLY
+    assert compiling.options()[:1] == compiling.QUICKLY
     cfg = config.override(config.preset("ipd-aa-small"), ["batch=2", "meta_batch=2"])
     state = training_step.initial_state(cfg, jax.random.key(0))
     monkeypatch.setattr(compiling, "QUICKLY", (("no_such_option", 1),))
@@ -23,6 +25,22 @@ def test_a_step_is_compiled_with_the_options_of_a_cpu(monkeypatch):
     ):
         with pytest.raises(Exception, match="no_such_option"):
             what()
+
+
+@pytest.mark.optimised
+@pytest.mark.parametrize("there", [True, False])
+def test_sums_are_xlas_own_beside_kernels_where_it_knows_the_option(monkeypatch, there):
+    def sums():
+        step = compiling.jitted(lambda x: jnp.sum(x * 2, -1))
+        return step.lower(jnp.ones((10**5, 5))).compile().compiled.as_text()
+
+    monkeypatch.setattr(compiling.library, "in_use", lambda: Path() if there else None)
+    assert compiling.known(compiling.OWN_LOOPS)  # by the version of XLA that is locked
+    assert ("ynn" in sums()) == (not there)
+    unknown = (("no_such_option", ""),)
+    assert not compiling.known(unknown)
+    monkeypatch.setattr(compiling, "OWN_LOOPS", unknown)
+    assert "ynn" in sums()
 
 
 @pytest.mark.optimised
