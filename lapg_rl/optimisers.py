@@ -30,13 +30,13 @@ def _clipped_adam(rate: Any, eps: Any, clip: Any) -> optax.GradientTransformatio
     plain = optax.chain(optax.clip_by_global_norm(clip), optax.adam(rate, *DECAY, eps=eps))
 
     def update(updates, state, params=None):
-        if not calls.fits(updates):
+        leaves, tree = jax.tree.flatten(updates)
+        if not (leaves and calls.fits(leaves)):
             return plain.update(updates, state, params)
         clipped, (adam, rest) = state
         count = optax.safe_increment(adam.count)
         moments = [x for decay in DECAY for x in (decay, 1 - decay, 1 - decay**count)]
         numbers = jnp.stack([jnp.asarray(x, jnp.float32) for x in (rate, eps, clip, *moments)])
-        leaves, tree = jax.tree.flatten(updates)
         found = _steps(leaves, jax.tree.leaves(adam.mu), jax.tree.leaves(adam.nu), numbers)
         step, mu, nu = (tree.unflatten(part) for part in found)
         return step, (clipped, (adam._replace(count=count, mu=mu, nu=nu), rest))
