@@ -31,9 +31,9 @@ def _clipped_adam(rate: Any, eps: Any, clip: Any) -> optax.GradientTransformatio
 
     def update(updates, state, params=None):
         leaves, tree = jax.tree.flatten(updates)
-        if not (leaves and calls.fits(leaves)):
-            return plain.update(updates, state, params)
         clipped, (adam, rest) = state
+        if not (leaves and calls.fits((leaves, adam.mu, adam.nu))):
+            return plain.update(updates, state, params)
         count = optax.safe_increment(adam.count)
         moments = [x for decay in DECAY for x in (decay, 1 - decay, 1 - decay**count)]
         numbers = jnp.stack([jnp.asarray(x, jnp.float32) for x in (rate, eps, clip, *moments)])

@@ -46,7 +46,7 @@ ffi::Error over_axes(ffi::RemainingArgs args, ffi::RemainingRets rets, ffi::Span
     if (!fits) break;
     together *= shape[loops - 1];
   }
-  mine[1] *= together;
+  if (ROWS) mine[1] *= together;
   for (Int i = 0; i < loops; ++i) count *= shape[i];
   std::vector<const float*> from(in.size());
   std::vector<float*> to(out.size());

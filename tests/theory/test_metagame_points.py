@@ -82,7 +82,6 @@ def follow(meta, p, q, time, step=0.1):
     return pair
 
 
-@pytest.mark.optimised
 def test_slopes_of_newtons_steps_are_those_of_the_stability():
     p = np.array([[0.3, 0.8, 0.4, 0.6, 0.2], [0, 1, 0.5, 0.7, 1], [1, 0.9, 0, 1e-9, 0]])
     which = np.ones_like(p, bool)
@@ -100,6 +99,7 @@ def test_cooperation_is_sought_once():
     assert dataclasses.replace(meta, p_naive=0.5).cooperation() is not meta.cooperation()
 
 
+@pytest.mark.optimised
 def test_stable_points_attract_and_a_saddle_repels():
     meta, rng = small(0.95), np.random.default_rng(4)
     for label in ("extort", "cooperate"):
