@@ -1,25 +1,18 @@
-"""The native kernels against JAX in double precision: values, derivatives, steps, what vmap makes of them; and without any."""
-
-import dataclasses
+"""The native kernels against JAX in double precision: values, derivatives, steps, and what vmap makes of them."""
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
+from kernels import needed
 
-import lapg_rl as rl
-import lapg_theory as lt
 from lapg_rl import models
-from lapg_rl.config import LearnerConfig, ModelConfig
+from lapg_rl.config import ModelConfig
 from lapg_rl.models.layers import embedded
 from lapg_rl.models.mixing import mixed
-from lapg_rl.native import calls, draws, library
-from lapg_rl.optimisers import make_optimiser
-from lapg_rl.play.coplayers import FixedStrategy
+from lapg_rl.native import calls
 
-needed = pytest.mark.skipif(library.in_use() is None, reason=library.loaded().words)
 KINDS = {
     "gru": ModelConfig(kind="gru", width=16),
     "hawk": ModelConfig(kind="hawk", width=16, mlp_width=8, depth=2),
@@ -192,68 +185,6 @@ def test_a_gate_that_is_all_but_shut_is_not_below_0():
     assert error(slopes, policy, observations, weights) <= 1e-3
 
 
-DRAWS = {
-    "split": lambda random, key: random.split(key, (3, 7)),
-    "fold_in": lambda random, key: random.fold_in(key, 123),
-    "uniform": lambda random, key: random.uniform(key, (17, 3)),
-    "one": lambda random, key: random.uniform(key),
-    "none": lambda random, key: random.uniform(key, (0,)),
-    "normal": lambda random, key: random.normal(key, (100,)),
-    "bernoulli": lambda random, key: random.bernoulli(key, 0.3, (50,)),
-    "permutation": lambda random, key: random.permutation(key, 33),
-    "randint": lambda random, key: random.randint(key, (9,), 0, 7),
-    "of keys": lambda random, key: jax.vmap(lambda k: random.uniform(k, (5,)))(random.split(key, 6)),
-    "of keys of keys": lambda random, key: jax.vmap(jax.vmap(random.uniform))(random.split(key, (6, 2))),
-    "of numbers": lambda random, key: jax.vmap(lambda n: random.fold_in(key, n))(jnp.arange(6)),
-}
-
-
-@needed
-@pytest.mark.parametrize("kind", DRAWS)
-def test_draws_are_those_of_jax_to_the_bit(kind):
-    by_kernel = jax.jit(lambda key: DRAWS[kind](draws, key))
-    assert "lapg_threefry" in by_kernel.lower(jax.random.key(7)).as_text()
-    expected, found = DRAWS[kind](jax.random, jax.random.key(7)), by_kernel(jax.random.key(7))
-    assert found.dtype == expected.dtype  # keys, too, are JAX's own again
-    if jnp.issubdtype(expected.dtype, jax.dtypes.prng_key):
-        expected, found = jax.random.key_data(expected), jax.random.key_data(found)
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_other_keys_and_ways_to_draw_are_left_to_jax():
-    def drawn(key):
-        assert "lapg_threefry" not in jax.jit(lambda key: draws.uniform(key, (3,))).lower(key).as_text()
-
-    drawn(jax.random.key(0, impl="rbg"))
-    drawn(jax.random.PRNGKey(0))
-    with jax.threefry_partitionable(False):
-        drawn(jax.random.key(0))
-    with calls.left_out():
-        drawn(jax.random.key(0))
-
-
-@needed
-def test_users_environments_get_keys_of_jaxs_own():
-    """Others than its own `jax.random.poisson` refuses, and a loop can't carry both."""
-
-    class Counting(rl.IteratedMatrixGame):
-        def reset(self, key):
-            return (super().reset(key)[0], key), super().reset(key)[1]
-
-        def step(self, state, actions, key):
-            inner, own = state
-            inner, seen, rewards = super().step(inner, actions, key)
-            return (inner, jax.random.fold_in(own, 1)), seen, rewards + jax.random.poisson(key, 2.0)
-
-    env, sizes = Counting(lt.prisoners_dilemma()), {"batch": 2, "inner_episodes": 2, "steps": 3}
-    met, ego = jnp.array([lt.TFT]), models.memory_one(jnp.full(5, 0.5))
-    play = jax.jit(lambda key: rl.meta_batch(env, ego, FixedStrategy(), met, key, **sizes)[0].rewards)
-    assert "lapg_threefry" in play.lower(jax.random.key(0)).as_text()
-    found = play(jax.random.key(0))
-    with calls.left_out():
-        np.testing.assert_array_equal(found, jax.jit(lambda key: play.__wrapped__(key))(jax.random.key(0)))
-
-
 @needed
 @pytest.mark.parametrize("parts", [1, 3])
 @pytest.mark.parametrize("filled", ["one-hot", "some", "all", "in places"])
@@ -280,63 +211,6 @@ def test_tables_are_looked_up_as_they_are_multiplied(filled, parts):
 
 
 @needed
-@pytest.mark.parametrize("clip", [0.1, 1e5])
-def test_adam_steps_are_those_of_optax(clip):
-    config = dataclasses.replace(LearnerConfig(), clip_norm=clip, learning_rate=0.1)
-    plain = optax.chain(optax.clip_by_global_norm(clip), optax.adam(0.1, eps=config.adam_eps))
-
-    def climb(optimiser, kernels):
-        step = jax.jit(lambda x, state: jax.vmap(optimiser.update)(jax.vmap(jax.grad(far))(x), state))
-        x, state = start, jax.vmap(optimiser.init)(start)
-        assert ("lapg_adam" in step.lower(x, state).as_text()) == kernels
-        for _ in range(5):
-            move, state = step(x, state)
-            x = optax.apply_updates(x, move)
-        return x, state
-
-    # sizes below and above the kernel's lanes, among them one number, and a place that holds nothing
-    shapes = {"one": (), "some": (3, 5), "many": (40,)}
-    keys = dict(zip(shapes, jax.random.split(jax.random.key(0), 3), strict=True))
-    start = {name: jax.random.normal(keys[name], (4, *shape)) for name, shape in shapes.items()} | {"nothing": None}
-    far = lambda x: sum(jnp.sum((y - 3) ** 4) for y in jax.tree.leaves(x))  # noqa: E731
-    found, expected = climb(make_optimiser(config), True), climb(plain, False)
-    assert jax.tree.structure(found) == jax.tree.structure(expected)
-    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-7)
-
-
-@needed
-def test_adam_steps_are_derived_as_in_optax():
-    plain = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.1, eps=1e-5))
-    ours = make_optimiser(dataclasses.replace(LearnerConfig(), clip_norm=1.0, learning_rate=0.1, adam_eps=1e-5))
-
-    def moved(optimiser, gradient):
-        state = optimiser.init(gradient)
-        for power in (1, 2):
-            move, state = optimiser.update(jax.tree.map(lambda g: g**power, gradient), state)  # noqa: B023
-        return jnp.sum(move["some"] * jnp.arange(3.0)) + move["one"] ** 2
-
-    gradient = {"one": jnp.array(2.0), "some": jnp.array([0.1, -0.3, 0.2])}
-
-    def squared(optimiser, gradient):
-        return sum(jnp.sum(g**2) for g in jax.tree.leaves(jax.grad(moved, argnums=1)(optimiser, gradient)))
-
-    for function in (moved, squared):
-        found, expected = (jax.grad(function, argnums=1)(optimiser, gradient) for optimiser in (ours, plain))
-        largest = max(np.abs(x).max() for x in jax.tree.leaves(expected))
-        assert largest > 1e-3
-        for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3 * largest)
-
-
-@needed
-def test_adam_with_moments_of_another_precision_is_left_to_optax():
-    optimiser, gradient = make_optimiser(LearnerConfig()), {"some": jnp.arange(3.0)}
-    state = jax.tree.map(lambda x: x.astype(jnp.bfloat16) if eqx.is_inexact_array(x) else x, optimiser.init(gradient))
-    assert np.isfinite(optimiser.update(gradient, state)[0]["some"]).all()
-
-
-@needed
 def test_other_widths_and_precisions_are_left_to_jax():
     single, half = jnp.zeros(3), jnp.zeros(3, jnp.bfloat16)
     assert calls.fits((single, single), 16, 8)
@@ -345,88 +219,3 @@ def test_other_widths_and_precisions_are_left_to_jax():
     policy, observations, _ = example("gru")
     found = policy(observations.astype(jnp.bfloat16))[1]
     np.testing.assert_allclose(found, policy(observations)[1], atol=0.1)
-
-
-@pytest.fixture
-def anew(monkeypatch):
-    """As if nothing had been loaded yet, nor were after the test, and nothing were switched."""
-    library.loaded.cache_clear()
-    monkeypatch.delenv(library.SWITCH, raising=False)
-    yield monkeypatch
-    library.loaded.cache_clear()
-
-
-def test_without_a_compiler_jax_does_it_and_says_so(anew):
-    anew.setattr(library, "COMPILERS", ("no-such-compiler",))
-    assert library.loaded() == (
-        None,
-        "no C++ compiler (no-such-compiler) was found; with one sequence models learn faster",
-    )
-    assert not calls.fits(jnp.zeros(3), 16)
-
-
-def test_they_can_be_switched_off(anew):
-    anew.setenv("LAPG_NATIVE", "off")
-    assert library.loaded() == (None, "switched off by LAPG_NATIVE")
-
-
-@pytest.mark.parametrize(
-    ("named", "said"), [("no-such-compiler", r"no C\+\+ compiler"), ("false", "doesn't build them")]
-)
-def test_a_compiler_that_is_named_must_work(anew, named, said):
-    anew.setenv("LAPG_NATIVE", named)
-    with pytest.raises(
-        ValueError, match=f"LAPG_NATIVE={named}: .*{said}.*; name another compiler, or off, or unset it"
-    ):
-        library.loaded()
-
-
-@needed
-def test_what_a_compiler_says_is_passed_on(anew, tmp_path):
-    anew.setattr(library, "HERE", tmp_path)
-    for name in library.SOURCES:
-        (tmp_path / name).write_text('#include "lanes.h"' if name == "kernels.cc" else "#error this is wrong\n")
-    assert "this is wrong" in library.loaded().words
-    assert library.loaded().path is None
-
-
-@pytest.fixture
-def stubs(anew, tmp_path):
-    """Sources that take no time to build, an empty folder for what is built, and kernels in use that stay."""
-    (sources := tmp_path / "sources").mkdir()
-    for name in library.SOURCES:
-        (sources / name).touch()
-    (sources / "kernels.cc").write_text("".join(f'extern "C" void lapg_{name}() {{}}\n' for name in library.KERNELS))
-    (kept := tmp_path / "kept").mkdir()
-    anew.setattr(library, "HERE", sources)
-    anew.setattr(library, "own_folder", lambda purpose: kept)
-    anew.setattr(jax.ffi, "register_ffi_target", lambda *names, platform: None)
-    return kept
-
-
-@needed
-def test_a_damaged_file_is_built_again(stubs):
-    path = library.built(library.first_of(library.COMPILERS))
-    path.write_bytes(b"")
-    assert library.loaded().path == path
-    assert path.stat().st_size > 0
-
-
-def test_where_no_cache_folder_can_be_had_nothing_is_left_behind(monkeypatch):
-    at_end = []
-    monkeypatch.setattr(library.atexit, "register", lambda call, *args, **more: at_end.append((call, args, more)))
-    folder = library._temporary()
-    (folder / "some.so").touch()
-    for call, args, more in at_end:
-        call(*args, **more)
-    assert not folder.exists()
-
-
-@needed
-def test_they_are_built_once(stubs):
-    compiler = library.first_of(library.COMPILERS)
-    first = library.built(compiler)
-    written = first.stat().st_mtime_ns
-    assert library.built(compiler) == first
-    assert first.stat().st_mtime_ns == written
-    assert list(stubs.iterdir()) == [first]
