@@ -130,7 +130,7 @@ def collected(sample: Callable[[Array, int], Any], key: Array, count: int, batch
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`jax.jit`, for each simulation, game, co-player, count and sizes apart, with `compiling.options`."""
-    constants = {"simulation", "game", "coplayer", "count", "sizes"}
+    constants = {"simulation", "game", "coplayer", "count", "sizes", "at_once", "slopes"}
     static = sorted(constants & set(inspect.signature(function).parameters))
     jitted = functools.cache(lambda options: jax.jit(function, static_argnames=static, compiler_options=dict(options)))
 

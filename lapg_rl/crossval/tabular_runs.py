@@ -6,7 +6,6 @@ weighted with the share of naive learners, which may thus be any number.
 """
 
 import dataclasses
-import functools
 import hashlib
 import json
 from pathlib import Path
@@ -20,7 +19,7 @@ from jaxtyping import Array, Float
 
 from lapg_rl.config import Config
 from lapg_rl.config.schedule import with_numbers
-from lapg_rl.crossval.simulation import HONEST, PLAIN, Simulation, learner, plain_learner, play
+from lapg_rl.crossval.simulation import HONEST, PLAIN, Simulation, compiled, learner, plain_learner, play
 from lapg_rl.learn.credit import experience
 from lapg_rl.learn.losses import loss
 from lapg_rl.models import Tabular
@@ -183,7 +182,7 @@ def _update(
     return jnp.stack(found)
 
 
-@functools.partial(jax.jit, static_argnames=("simulation", "game", "sizes", "at_once"))
+@compiled
 def _advance(
     simulation: Simulation, game: MatrixGame, sizes: tuple[int, ...], at_once: int, theta: Array, course: Any, eta: Array,
     rate: Array, key: Array, done: Array,
@@ -207,7 +206,7 @@ def _advance(
     return jax.lax.scan(update, theta, (done + jnp.arange(len(course[0])), course))[0]
 
 
-@functools.partial(jax.jit, static_argnames=("game", "sizes", "slopes"))
+@compiled
 def _spread(game: MatrixGame, sizes: tuple[int, ...], slopes: int, theta: Array, eta: Array, keys: Array) -> Array:
     def one(case):
         theta, key = case

@@ -37,8 +37,12 @@ def known(options: Options) -> bool:
 
 class _Jitted:
     def __init__(self, function: Callable[..., Any], donate: Literal["all", "none"]):
-        told: dict[str, Any] = {"donate": donate, "compiler_options": dict(options())}
-        self._function, self._compiled = function, eqx.filter_jit(function, **told)
+        self._function, self._donate = function, donate
+
+    @functools.cached_property
+    def _compiled(self) -> Any:
+        told: dict[str, Any] = {"donate": self._donate, "compiler_options": dict(options())}
+        return eqx.filter_jit(self._function, **told)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((arguments, named)))

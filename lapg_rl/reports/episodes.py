@@ -8,7 +8,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +19,7 @@ from lapg_rl.envs import CleanUp, IteratedGroupGame, IteratedMatrixGame
 from lapg_rl.envs.build import bare_environment, environment
 from lapg_rl.envs.cleanup import ACTIONS, ZAP
 from lapg_rl.interop.axelrod_players import PREFIX
+from lapg_rl.machine import compiling
 from lapg_rl.play.company import sizes
 from lapg_rl.play.rollout import meta_batch
 from lapg_rl.reports.courses import Course, course_of
@@ -104,7 +104,7 @@ def record(
     meeting = entrants.meeting(pool[agent], others if cfg.game.players > 2 else others[0][0], 1, key)
     env, coplayer = environment(cfg, others[0][0].kind), coplayer_of(cfg, meeting.kind)
 
-    @eqx.filter_jit
+    @compiling.jitted
     def play(policy, identities, key):
         sides = meta_batch(env, policy, coplayer, identities, key, **sizes(cfg))
         return [(s.observations[0, 0, chosen], s.actions[0, 0, chosen], s.rewards[0, 0, chosen]) for s in sides]

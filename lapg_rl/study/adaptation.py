@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +14,7 @@ from lapg_rl.config import Config
 from lapg_rl.config.checks import check_draws
 from lapg_rl.envs.build import bare_environment, environment, matrix_game
 from lapg_rl.interfaces import Kind
+from lapg_rl.machine import compiling
 from lapg_rl.play.company import Company, kind_of, sizes
 from lapg_rl.play.coplayers import FixedStrategy
 from lapg_rl.play.rollout import meta_batch as play
@@ -129,7 +129,7 @@ def _strategy(name: str, cfg: Config) -> entrants.Entrant:
     return found
 
 
-@eqx.filter_jit
+@compiling.jitted
 def _curves(env: Any, agent: Any, coplayer: Any, identities: Any, key: Array, sized: Any) -> Float[Array, "4 t"]:
     """Cooperation and rewards of an agent and its co-players by step."""
     sides = play(env, agent, coplayer, identities, key, **sized)

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 from lapg_rl import estimators
 from lapg_rl.config import Config, PoolConfig
 from lapg_rl.config.loading import Yours
+from lapg_rl.machine import compiling
 from lapg_rl.models import over_sequences
 from lapg_rl.play.company import Company, play_pool
 from lapg_rl.play.rollout import Trajectory, log_prob
@@ -112,7 +113,7 @@ def describe(estimator: str, batch: int, parts: Any) -> Balance:
 
 @functools.cache
 def _measure(config: Config, _: Yours) -> Any:
-    @eqx.filter_jit
+    @compiling.jitted
     def measure(policy: Any, naive_policies: Any, key: Array) -> dict[str, Parts]:
         company = Company(jnp.array(0), None, naive_policies)
         return gradient_parts(policy, play_pool(config, policy, company, key)["naive"].own, config)

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from lapg_rl.crossval.setting import Setting
 from lapg_rl.crossval.simulation import HONEST, learner, plain_learner
 from lapg_rl.crossval.tabular_runs import Sweep
 from lapg_rl.crossval.verdict import Majority
+from lapg_rl.machine import compiling
 from lapg_rl.play.rollout import Trajectory
 from lapg_rl.study.results import Result
 from lapg_theory import defection_certificate
@@ -82,9 +84,10 @@ def test_a_run_that_was_cut_off_ends_where_an_uninterrupted_one_does(tmp_path, m
     np.testing.assert_allclose(at_once[-1], whole[-1], rtol=1e-5)  # no update repeats the draws of another
 
 
-def test_a_sweep_compiles_once_and_runs_do_not_depend_on_their_company(tmp_path):
+def test_a_sweep_compiles_once_and_runs_do_not_depend_on_their_company(tmp_path, monkeypatch):
     whole = tabular_runs.train(tiny(), GAME, tmp_path / "a", quiet=True)
-    size = tabular_runs._advance._cache_size()
+    traced, update = [], tabular_runs._update
+    monkeypatch.setattr(tabular_runs, "_update", lambda *given: (traced.append(given), update(*given))[1])
     start = tiny().start.copy()
     start[1:] += 1
     other = dataclasses.replace(tiny(), start=start, share=np.array([0.0, 0.1, 0.2]))
@@ -92,7 +95,18 @@ def test_a_sweep_compiles_once_and_runs_do_not_depend_on_their_company(tmp_path)
     np.testing.assert_array_equal(found[:, 0], whole[:, 0])
     assert np.abs(np.diff(found, axis=0) - np.diff(whole, axis=0))[:, 1:].max(axis=(0, 2, 3)).min() > 1e-3
     tabular_runs.train(dataclasses.replace(other, rate=0.5, seed=6), GAME, tmp_path / "c", quiet=True)
-    assert tabular_runs._advance._cache_size() == size
+    assert not traced
+    tabular_runs.train(dataclasses.replace(other, games=5), GAME, tmp_path / "d", quiet=True)
+    assert traced
+
+
+@pytest.mark.optimised
+def test_sweeps_are_compiled_with_the_options_of_a_cpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiling, "QUICKLY", (("no_such_option", 1),))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
+        tabular_runs.train(tiny(), GAME, tmp_path, quiet=True)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
+        tabular_runs.sampled_spread(tiny(), GAME, tiny().start, 2)
 
 
 def test_a_folder_of_another_sweep_is_refused(tmp_path):
