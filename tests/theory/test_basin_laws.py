@@ -118,6 +118,15 @@ def test_extortion_is_left_above_its_fold_and_kept_below():
     assert ends[0] < 0.05 < 0.8 < ends[1]
 
 
+def test_without_naive_learners_defection_outlasts_any_bonus():
+    """Where answers depend on nothing, defecting gains T - R = P - S = 1 everywhere: p = 1 / (1 + exp(1 / temperature))."""
+    given = logit(np.array([[0.01, 0.05, 0.01, 0.05, 0.01]])) + np.zeros((1, 2, 1))
+    for temperature in (0.2, 0.4):
+        found = integrate(small_pool(), [Stage(0.0, entropy=temperature)], given, steps=2000, every=500)
+        np.testing.assert_allclose(found.policies[-1], 1 / (1 + np.exp(1 / temperature)), rtol=0.02)
+    assert np.max(folds(small_pool(), 0.0)["cooperate"].folds) == pytest.approx(0.306, abs=1e-3)
+
+
 def test_brackets_that_hysteresis_found():
     assert 0.1 < branches(0.5)["extort"].fold.value < 0.2
     assert np.isinf(branches(0.5)["cooperate"].fold.value)
