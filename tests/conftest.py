@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 CACHE = Path(__file__).parents[1] / ".cache"
-# Where Python is told to keep no byte code, every process that tests start compiles all of JAX; then it is kept here.
+# As `run.py` does for its tasks: without bytecode every process that tests start compiles all of JAX.
 if sys.dont_write_bytecode:
     sys.dont_write_bytecode, sys.pycache_prefix = False, str(CACHE / "python")
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix

@@ -1,9 +1,8 @@
 """Zeros of the self-play field F(p, p) on a face of the cube of policies, and Karush-Kuhn-Tucker points near them.
 
-Why differences and least squares: the field averages over hundreds of courses of learning, each with its own kinks, whose
-exact second derivatives would cost more than the fields of a difference; and where a state is never visited the block is
-singular by nature, so that a plain solve would jump. For a step of Newton's method forward differences do, of half as many
-fields; for eigenvalues they are central.
+Why central differences and least squares: the field averages over hundreds of courses of learning, each with its own kinks,
+whose exact second derivatives would cost more than the ten fields of a difference; and where a state is never visited the block
+is singular by nature, so that a plain solve would jump.
 """
 
 from collections.abc import Callable
@@ -18,7 +17,6 @@ Blocks = Float[np.ndarray, "n 5 5"]
 Free = Bool[np.ndarray, "n 5"]
 
 STEP = 1e-5  # of the central differences; their error is of order 1e-10
-SHORT_STEP = 1e-7  # of the forward differences; theirs is of that order
 REACH = 0.25  # longest step in any coordinate
 
 
@@ -54,16 +52,6 @@ def _differences(slopes: Callable, p: Policies, which: Free) -> Blocks:
     return result
 
 
-def _slopes(setting: Setting, p: Policies, F: Policies, which: Free) -> Blocks:
-    """Derivatives of the field F at p in the coordinates `which`, [n, component, coordinate], by differences into the cube."""
-    point, coordinate = np.nonzero(which)
-    shift = SHORT_STEP * np.eye(5)[coordinate] * np.where(p[point] > 0.5, -1, 1)
-    result = np.zeros((len(p), 5, 5))
-    ahead = field(setting.at(point), p[point] + shift)
-    result[point, :, coordinate] = (ahead - F[point]) / shift.sum(1, keepdims=True)
-    return result
-
-
 def _step(F: Policies, J: Blocks, free: Free, drag: Values) -> Policies:
     """(drag I - J)^-1 F in the free coordinates, at most REACH long; least squares where the block is singular.
 
@@ -89,8 +77,8 @@ def on_faces(
         active, F = active[go], F[go]
         if not len(active):
             break
-        J = _slopes(setting.at(active), p[active], F, free[active])
-        moved = p[active] + _step(F, J, free[active], np.zeros(len(active)))
+        A, B = blocks(setting.at(active), p[active], free[active])
+        moved = p[active] + _step(F, A + B, free[active], np.zeros(len(active)))
         p[active] = np.clip(moved, 0, 1)
         pinned[active] = np.where((moved != p[active]).any(1), pinned[active] + 1, 0)
     return p, found & (~free | ((p > 1e-7) & (p < 1 - 1e-7))).all(1)
@@ -132,7 +120,7 @@ def settle(
         active, F = active[go], F[go]
         if not len(active):
             break
-        J = _slopes(setting.at(active), p[active], F, free[active])
+        A, B = blocks(setting.at(active), p[active], free[active])
         damping = drag * residual[active] ** 2 / first[active]
-        p[active] = np.clip(p[active] + _step(F, J, free[active], damping), 0, 1)
+        p[active] = np.clip(p[active] + _step(F, A + B, free[active], damping), 0, 1)
     return p, free, residual

@@ -12,7 +12,6 @@ from shaping_reference import returns, shaping
 
 from lapg_theory import MetaGame, float64
 from lapg_theory.game import ALLD, TFT
-from lapg_theory.metagame import newton
 
 
 @functools.cache
@@ -20,7 +19,7 @@ def atlas(p_naive, nash=False):
     return pool(p_naive=p_naive, nodes=1024).fixed_points(nash=nash)
 
 
-@pytest.mark.slow
+@pytest.mark.optimised
 def test_fixed_points_of_the_pool():
     """Numbers of an independent prototype at gamma .99, eta 1, 20 updates: attractors E, K and A, and a saddle."""
     extort, cooperate = atlas(0.95).labelled("extort"), atlas(0.95).labelled("cooperate")
@@ -80,17 +79,6 @@ def follow(meta, p, q, time, step=0.1):
     for _ in range(round(time / step)):
         pair = np.clip(pair + step * meta.field(pair, pair[::-1]), 0, 1)
     return pair
-
-
-def test_slopes_of_newtons_steps_are_those_of_the_stability():
-    p = np.array([[0.3, 0.8, 0.4, 0.6, 0.2], [0, 1, 0.5, 0.7, 1], [1, 0.9, 0, 1e-9, 0]])
-    which = np.ones_like(p, bool)
-    setting = small().setting()
-    A, B = newton.blocks(setting, p, which)  # central, and with the other players apart
-    found = newton._slopes(setting, p, newton.field(setting, p), which)
-    np.testing.assert_allclose(found, A + B, atol=2e-5 * np.abs(A + B).max())
-    which[:, 1] = False
-    assert not newton._slopes(setting, p, newton.field(setting, p), which)[:, :, 1].any()
 
 
 def test_cooperation_is_sought_once():
