@@ -148,7 +148,7 @@ CHANGED = {
     # LOLA-DiCE as in the exact game: tables of logits, plain gradient steps on returns
     *("batch", "inner_episodes", "steps", "model.spread", "pool.naive_start", "naive.optimiser", "naive.gamma"),
     *("naive.normalize_advantages", "naive.reward_scale", "naive.clip_norm", "learner.algorithm", "learner.epochs"),
-    *("learner.minibatches", "learner.reward_scale", "learner.clip_norm", "learner.advantages"),
+    *("learner.minibatches", "learner.reward_scale", "learner.clip_norm", "learner.advantages", "learner.entropy_coef"),
     "schedule",
     # an earlier size of cleanup-shaping-small, and CleanUp with cleaning worth while for one
     *("game.cleanup.rows", "game.cleanup.columns", "game.cleanup.alone", "game.cleanup.dirt_rate"),
