@@ -108,7 +108,7 @@ def zero_determinant(
     nodes: int = 64,
     seed: int = 0,
     random_policies: int = 2000,
-    optima: Sequence[tuple[float, int]] = ((1, 20), (2, 20), (5, 20), (10, 20), (20, 20), (50, 20), (10, 100)),
+    optima: Sequence[tuple[float | int, int]] = ((1, 20), (2, 20), (5, 20), (10, 20), (20, 20), (50, 20), (10, 100)),
 ) -> Numbers:
     """Distance from zero-determinant strategies: of learned extortion policies, random ones, and exact optima.
 

@@ -63,7 +63,7 @@ def _curves(game: AnonymousGame, horizon: Horizon, policies: Any, theta: Any, et
 
 
 def group_curves(
-    game: AnonymousGame, policies: Any, horizon: Horizon, *, eta: float, episodes: int, starts: Any
+    game: AnonymousGame, policies: Any, horizon: Horizon, *, eta: float | int, episodes: int, starts: Any
 ) -> Float[np.ndarray, "2 episodes"]:
     """Rewards per step of an agent, and the mean of n - 1 naive learners, in each inner episode.
 
@@ -89,7 +89,7 @@ def group_optimum(
     game: AnonymousGame,
     horizon: Horizon,
     *,
-    eta: float,
+    eta: float | int,
     episodes: int,
     spread: float = 0.0,
     nodes: int = 1,

@@ -49,7 +49,7 @@ def train_shaper(
     game: MatrixGame,
     horizon: Horizon | Discount,
     *,
-    eta: float,
+    eta: float | int,
     updates: int,
     learners: Any = None,
     starts: Sequence[Any] = STARTS,
