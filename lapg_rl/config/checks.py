@@ -144,12 +144,12 @@ def check_folder_name(field: str, name: str) -> None:
 
 
 def check_run(field: str, text: str) -> tuple[str, int | str | None]:
-    """(folder, agent) of `RUN`, `RUN:agent` or `RUN:max(METRIC)`; None stands for all. Raises ValueError for anything else."""
+    """(folder, agent) of `RUN`, `RUN:agent` or `RUN:max(METRIC+...)`; None stands for all. Raises ValueError for anything else."""
     folder, _, agent = text.rpartition(":")
     whole, which = text, None
     if re.fullmatch("[0-9]{1,4}", agent):
         whole, which = folder, int(agent)
-    elif re.fullmatch(r"(max|min)\([^\W\d]\w*\)", agent):
+    elif re.fullmatch(r"(max|min)\([^\W\d]\w*(\+[^\W\d]\w*)*\)", agent):
         whole, which = folder, agent
     good = bool(whole.strip()) and whole.isprintable() and len(whole) <= 1000
     remedy = "as in runs/extorters, runs/extorters:0 or 'runs/extorters:max(reward_vs_naive)'"

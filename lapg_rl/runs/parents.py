@@ -63,13 +63,14 @@ def read(cfg: Config, field: str) -> Parent:
 
 
 def _outstanding(run: RunFolder, done: int, which: str) -> int:
-    """The agent with the most (max), or the least (min), of a metric in the mean over the last `WINDOW` of `done` updates."""
-    order, metric = which.rstrip(")").split("(")
+    """The agent with the most (max), or the least (min), of a sum of metrics in the mean over the last `WINDOW` of `done` updates."""
+    order, total = which.rstrip(")").split("(")
     rows = [row for row in run.metrics() if row["update"] < done][-WINDOW:]
-    if not rows or not all(isinstance(row.get(metric), list) for row in rows):
-        known = sorted({key for row in rows for key, value in row.items() if isinstance(value, list)})
-        raise ValueError(f"{run.path}: {unknown('metric of agents', metric, known)}")
-    means = np.mean([row[metric] for row in rows], axis=0)
+    for metric in total.split("+"):
+        if not rows or not all(isinstance(row.get(metric), list) for row in rows):
+            known = sorted({key for row in rows for key, value in row.items() if isinstance(value, list)})
+            raise ValueError(f"{run.path}: {unknown('metric of agents', metric, known)}")
+    means = np.mean([[row[metric] for metric in total.split("+")] for row in rows], axis=0).sum(0)
     return int(np.argmax(means) if order == "max" else np.argmin(means))
 
 

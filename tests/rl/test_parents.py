@@ -192,7 +192,18 @@ def test_the_agent_that_stands_out_is_copied_to_all(parent, tmp_path):
         assert (record["agent"], record["by"]) == (agent, f"{which}(entropy)")
 
 
+def test_the_agent_that_stands_out_in_a_sum_is_copied(parent, tmp_path):
+    run = told(parent, tmp_path / "parent", [[0.5, 0.2]] * 5)
+    rows = [json.loads(line) | {"reward_vs_naive": [0.1, 0.6]} for line in RunFolder(run).metrics_file.read_text().splitlines()]
+    RunFolder(run).metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for which, policy in (("max(entropy+reward_vs_naive)", ALLC), ("max(entropy)", ALLD)):
+        cfg = dataclasses.replace(begun(agents_from=f"{run}:{which}"), updates=1)
+        loop.train(cfg, tmp_path / which, quiet=True)
+        np.testing.assert_array_equal(started(tmp_path / which, cfg).agents.logits, jnp.stack([logits(policy)] * 2))
+
+
 OTHER = {
+    "no part of a sum": ({"agents_from": "PARENT:max(entropy+entropi)"}, {}, r"parent: unknown metric of agents"),
     "no metric": ({"agents_from": "PARENT:max(entropi)"}, {}, r"parent: unknown metric of agents"),
     "no run": ({"agents_from": "nowhere"}, {}, r"nowhere holds no run"),
     "no such agent": ({"naive_from": "PARENT:2"}, {}, r"names agent 2 of .*, which has 2; count from 0"),
