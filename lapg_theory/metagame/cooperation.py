@@ -87,13 +87,20 @@ class Cooperation:
         return boundary if slope > 0 else -np.inf
 
 
+def _read_only(values: Five) -> Five:
+    """A copy that nobody can change: who asks for K twice is given the same one."""
+    values = np.array(values)
+    values.flags.writeable = False
+    return values
+
+
 def at(setting: Setting, policy: Five) -> Cooperation:
     """What the fate of `policy` as a cooperative fixed point depends on."""
     opening = policy[None] * [0, 1, 1, 1, 1]
     return Cooperation(
-        policy=policy,
-        shaping=shaping(setting, policy[None])[1][0],
-        partial=partial(setting, policy[None], policy[None])[1][0],
+        policy=_read_only(policy),
+        shaping=_read_only(shaping(setting, policy[None])[1][0]),
+        partial=_read_only(partial(setting, policy[None], policy[None])[1][0]),
         temptation=float(partial(setting, opening, opening)[1][0, 0]),
     )
 

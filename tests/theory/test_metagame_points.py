@@ -83,7 +83,11 @@ def follow(meta, p, q, time, step=0.1):
 
 def test_cooperation_is_sought_once():
     meta = small()
-    assert meta.cooperation() is meta.cooperation()
+    found = meta.cooperation()
+    assert found is meta.cooperation()
+    for values in (found.policy, found.shaping, found.partial):
+        with pytest.raises(ValueError, match="read-only"):
+            values[0] = 0.5
     assert dataclasses.replace(meta, p_naive=0.5).cooperation() is not meta.cooperation()
 
 
