@@ -143,13 +143,17 @@ def check_folder_name(field: str, name: str) -> None:
     )  # fmt: skip
 
 
+#: The agent with the most, or the least, of a sum of metrics.
+OUTSTANDING = re.compile(r"(max|min)\([^\W\d]\w*(\+[^\W\d]\w*)*\)")
+
+
 def check_run(field: str, text: str) -> tuple[str, int | str | None]:
-    """(folder, agent) of `RUN`, `RUN:agent` or `RUN:max(METRIC+...)`; None stands for all. Raises ValueError for anything else."""
+    """(folder, agent) of `RUN`, `RUN:agent` or `RUN:max(METRIC+METRIC)`; None stands for all. Raises ValueError for others."""
     folder, _, agent = text.rpartition(":")
     whole, which = text, None
     if re.fullmatch("[0-9]{1,4}", agent):
         whole, which = folder, int(agent)
-    elif re.fullmatch(r"(max|min)\([^\W\d]\w*(\+[^\W\d]\w*)*\)", agent):
+    elif OUTSTANDING.fullmatch(agent):
         whole, which = folder, agent
     good = bool(whole.strip()) and whole.isprintable() and len(whole) <= 1000
     remedy = "as in runs/extorters, runs/extorters:0 or 'runs/extorters:max(reward_vs_naive)'"

@@ -58,8 +58,7 @@ class PoolConfig:
         p_frozen: share of the agents of `frozen`, each met equally often.
         frozen: trained agents that learn no more, of the run RUN or of its agent RUN:0; a copy is kept in the run folder.
         agents_from: where agents start: the trained agents of a run, one each, or for all of them the one of RUN:0 or
-            RUN:max(METRIC), which has the most of a metric, or of a sum of them as in max(A+B) (min: the least), over the last 5
-            updates.
+            RUN:max(METRIC+METRIC), which has the most of a metric or of a sum of them (min: the least) over the last 5 updates.
         naive_from: what naive learners start from: the trained agents of a run in turn, or the one of RUN:0.
         reveal: tell the agents, by a one-hot beside every observation, which kind of co-player they face (an ablation).
         reveal_kinds: what the entries of that one-hot stand for; stored, so that it stays what it was when kinds are added.

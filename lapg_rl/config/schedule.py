@@ -4,10 +4,10 @@ import copy
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lapg_rl.config.checks import MANY, check, shown, unknown
+from lapg_rl.config.checks import MANY, OUTSTANDING, check, shown, unknown
 from lapg_rl.config.pool import also_given
 
 #: Keys that may change: whom the agents meet, and numbers that the shapes of a run's state don't depend on.
@@ -20,6 +20,8 @@ NUMBERS = tuple(
     }.items()
     for name in names
 )
+#: What makes all agents copies of one at the start of a stage.
+COPIES = "agents"
 #: A condition looks at the mean of a metric over the agents and this many updates.
 WINDOW = 5
 MOST_STAGES = 100
@@ -56,8 +58,10 @@ class Stage:
     number: float
     changes: tuple[tuple[str, str], ...]
 
-    def starts(self, done: int, rows: Iterable[Mapping[str, Any]]) -> bool:
+    def starts(self, done: int, rows: Sequence[Mapping[str, Any]]) -> bool:
         """Whether it starts after `done` updates, whose last WINDOW rows of metrics are `rows`."""
+        if self.copied and sum(set(summed(self.copied)) <= set(row) for row in rows) < WINDOW:
+            return False
         if not self.metric:
             return done >= self.number
         values = [sum(row[self.metric]) / len(row[self.metric]) for row in rows if self.metric in row]
@@ -70,6 +74,11 @@ class Stage:
     def ramps(self) -> dict[str, Ramp]:
         """The ramps by key."""
         return {key: _ramp(key, text) for key, text in self.changes if ".." in text}
+
+    @property
+    def copied(self) -> str:
+        """Whom all agents become copies of when it starts, such as `max(reward_vs_naive)`; empty if they go on as they are."""
+        return dict(self.changes).get(COPIES, "")
 
 
 def _number(text: str) -> float:
@@ -111,6 +120,8 @@ def parse(text: str) -> tuple[Stage, ...]:
     updates of the stage before. A key keeps its value until a later stage changes it. It is one of `SHARES` or `NUMBERS`, or
     its last part where that is unambiguous; the value of a number may be a straight line, `LOW..HIGH@UPDATES`, from the start
     of the stage on: it ends at HIGH, or where the next stage starts, which then goes on from HIGH. Lines need no compilation.
+    `agents=max(METRIC+METRIC)` makes all agents copies, with the optimiser's state, of the one that has most of a sum of
+    metrics (min: least) over the last 5 updates of the stage before, which takes 5 at least.
 
     Raises:
         ValueError: for what is no stage, or a key that can't change in a run.
@@ -144,13 +155,17 @@ def _stage(part: str) -> Stage:
         )
     keys = [(resolve(key), value) for key, _, value in pairs]
     given = [one for key, value in keys for one in (key, *also_given(key, value))]
-    for key, _ in keys:
-        if key not in SHARES + NUMBERS:
+    for key, value in keys:
+        if key == COPIES:
+            one = "max(METRIC) or min(METRIC), or of a sum of metrics"
+            good = bool(OUTSTANDING.fullmatch(value))
+            check(good, "schedule: agents", value, one, "as in agents=max(reward_vs_naive)")
+        elif key not in SHARES + NUMBERS:
             several = [k for k in NUMBERS if k.split(".")[-1] == key]
             raise ValueError(
                 f"schedule: key {key} is ambiguous: write {' or '.join(several)}"
                 if several
-                else f"schedule can't change {shown(key)}; it changes {', '.join(SHARES + NUMBERS)}"
+                else f"schedule can't change {shown(key)}; it changes {', '.join(SHARES + NUMBERS + (COPIES,))}"
             )
         if given.count(key) > 1:
             raise ValueError(f"schedule: {shown(part)} gives {key} twice; give it once")
@@ -178,7 +193,7 @@ def stage_configs(config: Any) -> tuple[Any, ...]:
     found = [whole()]
     for stage in parse(config.schedule):
         ramps = stage.ramps
-        steps = {key: text for key, text in stage.changes if key not in ramps}
+        steps = {key: text for key, text in stage.changes if key not in ramps and key != COPIES}
         values = {key: text if key == "pool.coplayers" else _value(key, text) for key, text in steps.items()}
         try:
             for end in ("low", "high"):  # what is in between is sound, too
@@ -201,12 +216,16 @@ def _changed(sections: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
 
 
 def check_metric(stage: Stage, known: Iterable[str]) -> None:
-    """Refuse a stage that waits for a metric that there is not. Raises ValueError with near matches."""
+    """Refuse a stage that looks at a metric that there is not. Raises ValueError with near matches."""
     names = [name for name in known if name != "update"]
-    if stage.metric and stage.metric not in names:
-        raise ValueError(
-            f"schedule: {unknown(f'metric {stage.metric}', stage.metric, names)}: the stage could never start"
-        )
+    for metric in (stage.metric, *summed(stage.copied)):
+        if metric and metric not in names:
+            raise ValueError(f"schedule: {unknown(f'metric {metric}', metric, names)}: the stage could never start")
+
+
+def summed(which: str) -> list[str]:
+    """The metrics of `max(METRIC+METRIC)`."""
+    return which[4:-1].split("+") if which else []
 
 
 def with_numbers(config: Any, numbers: Mapping[str, Any]) -> Any:

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from lapg_rl.config import Config
-from lapg_rl.config.schedule import WINDOW, check_metric, parse, stage_configs
+from lapg_rl.config.schedule import WINDOW, check_metric, parse, stage_configs, summed
 from lapg_rl.learn.rehearsal import stand_in
-from lapg_rl.learn.training_step import make_train_step, run_key
+from lapg_rl.learn.training_step import TrainState, make_train_step, run_key
 
 
 class Course:
@@ -21,11 +23,13 @@ class Course:
     Attributes:
         stage: 0 before the first stage of the schedule has started.
         began: after how many updates the stage started.
+        copied: the agent that all are to become copies of before the next update, or None.
     """
 
     def __init__(self, cfg: Config, rows: Iterable[Mapping[str, Any]] = ()):
         self.stages, self.configs = parse(cfg.schedule), stage_configs(cfg)
         self.stage = self.began = self.done = 0
+        self.copied: int | None = None
         self.rows: deque[Mapping[str, Any]] = deque(maxlen=WINDOW)
         self._advance()
         for row in rows:
@@ -35,10 +39,13 @@ class Course:
         """Take note of the metrics of the next update."""
         self.rows.append(row)
         self.done += 1
+        self.copied = None
         self._advance()
 
     def _advance(self) -> None:
         while self.stage < len(self.stages) and self.stages[self.stage].starts(self.done, self.rows):
+            if which := self.stages[self.stage].copied:
+                self.copied = outstanding(which, self.rows)
             self.stage, self.began = self.stage + 1, self.done
             self.rows.clear()  # the next condition looks at updates of this stage
 
@@ -63,6 +70,18 @@ class Course:
         return f"{stage.metric}{sign}{stage.number:g}" if stage.metric else f"update {stage.number:g}"
 
 
+def outstanding(which: str, rows: Iterable[Mapping[str, Any]]) -> int:
+    """The agent with the most (`max(METRIC+METRIC)`), or the least (min), of a sum of metrics in the mean over rows."""
+    totals = np.mean([[row[metric] for metric in summed(which)] for row in rows], axis=0).sum(0)
+    return int(np.argmax(totals) if which.startswith("max") else np.argmin(totals))
+
+
+def copies(state: TrainState, agent: int) -> TrainState:
+    """The state with all agents, and their optimisers' states, those of one of them."""
+    spread = lambda x: jnp.broadcast_to(x[agent], x.shape) if eqx.is_array(x) else x  # noqa: E731
+    return state._replace(agents=jax.tree.map(spread, state.agents), optimisers=jax.tree.map(spread, state.optimisers))
+
+
 def all_configs(cfg: Config) -> tuple[Config, ...]:
     """Every config that the updates of a run are made with, but for ramps."""
     return tuple(dict.fromkeys(stage_configs(cfg))) if cfg.schedule else (dataclasses.replace(cfg, schedule=""),)
@@ -77,5 +96,5 @@ def metrics_of(cfg: Config) -> list[str]:
 def check_metrics(cfg: Config) -> None:
     """Refuse a schedule that waits for a metric that the stage before has not. Raises ValueError with near matches."""
     for stage, before in zip(parse(cfg.schedule), stage_configs(cfg), strict=False):
-        if stage.metric:
+        if stage.metric or stage.copied:
             check_metric(stage, metrics_of(before))

@@ -26,7 +26,7 @@ from lapg_rl.machine.cache import make_room
 from lapg_rl.runs import folder as on_disk
 from lapg_rl.runs import state as states_of
 from lapg_rl.runs import trust
-from lapg_rl.runs.course import Course, all_configs, check_metrics
+from lapg_rl.runs.course import Course, all_configs, check_metrics, copies
 from lapg_rl.runs.folder import RunFolder as RunFolder
 from lapg_rl.runs.folder import open_run as open_run
 from lapg_rl.runs.loggers import Logs, Opens, openers
@@ -150,9 +150,9 @@ def train_together(
 
 def _check_stages(cfg: Config, seeds: int, count: int | Literal["all"] | None) -> Mesh | None:
     """The mesh; refuse a schedule whose stages take too much memory, don't fit the devices, can't start or part the runs."""
-    if any(stage.metric for stage in parse(cfg.schedule)) and (seeds > 1 or jax.process_count() > 1):
+    if any(stage.metric or stage.copied for stage in parse(cfg.schedule)) and (seeds > 1 or jax.process_count() > 1):
         raise ValueError(
-            "the schedule waits for metrics, which can't be told alike to several seeds or processes in one program; train the "
+            "the schedule looks at metrics, which can't be told alike to several seeds or processes in one program; train the "
             "runs one by one, or start stages at given updates"
         )
     if cfg.pool.frozen and jax.process_count() > 1:
@@ -189,6 +189,9 @@ def _train(
     progress.first_step()
     for update in range(start, cfg.updates):
         key = devices.place(_stack([jax.random.fold_in(key, update) for key in keys]), mesh)
+        if course.copied is not None:
+            state = devices.place(copies(state, course.copied), mesh)
+            _note(folders, {"update": update, "agents_are_copies_of": course.copied})
         numbers = course.numbers
         state, metrics = step(course.config)(state, key, *([numbers] if numbers else []))
         rows = _rows_of(update, metrics, count)

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from lapg_rl import config
 from lapg_rl.config import Config, ModelConfig
 from lapg_rl.config.checks import check_run, unknown
-from lapg_rl.config.schedule import WINDOW
+from lapg_rl.config.schedule import WINDOW, summed
 from lapg_rl.learn.training_step import TrainState
 from lapg_rl.play.company import naive_copies
 from lapg_rl.runs import checkpoint, files
+from lapg_rl.runs.course import outstanding
 from lapg_rl.runs.folder import RunFolder
 
 #: Where the copy of the frozen co-players lies in a run folder: a checkpoint of one entry.
@@ -63,15 +63,13 @@ def read(cfg: Config, field: str) -> Parent:
 
 
 def _outstanding(run: RunFolder, done: int, which: str) -> int:
-    """The agent with the most (max), or the least (min), of a sum of metrics in the mean over the last `WINDOW` of `done` updates."""
-    order, total = which.rstrip(")").split("(")
+    """The agent that `which` names, by the last `WINDOW` of `done` updates."""
     rows = [row for row in run.metrics() if row["update"] < done][-WINDOW:]
-    for metric in total.split("+"):
+    for metric in summed(which):
         if not rows or not all(isinstance(row.get(metric), list) for row in rows):
             known = sorted({key for row in rows for key, value in row.items() if isinstance(value, list)})
             raise ValueError(f"{run.path}: {unknown('metric of agents', metric, known)}")
-    means = np.mean([[row[metric] for metric in total.split("+")] for row in rows], axis=0).sum(0)
-    return int(np.argmax(means) if order == "max" else np.argmin(means))
+    return outstanding(which, rows)
 
 
 def _differences(parent: Config, cfg: Config, field: str) -> str:

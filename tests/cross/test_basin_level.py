@@ -135,6 +135,7 @@ def test_a_runs_schedule_becomes_stages_of_the_exact_pool():
     ("text", "pool", "message"),
     [
         ("30: learner.entropy_coef=0.01..0@50", {}, "knows no ramps"),
+        ("30: agents=max(entropy)", {}, "knows no ramps and no copies"),
         ("reward_vs_naive<=0.6: p_naive=0.5", {}, "reward_vs_naive or reward_vs_meta >= a number only"),
         ("reward_vs_naive>=0.6: p_naive=0.5; 90: p_naive=0.25", {}, "must come before those that wait for a metric"),
         ("", {"p_naive": 0.5, "p_fixed": 0.25, "fixed": "tft"}, "naive learners and agents only"),

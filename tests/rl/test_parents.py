@@ -194,7 +194,10 @@ def test_the_agent_that_stands_out_is_copied_to_all(parent, tmp_path):
 
 def test_the_agent_that_stands_out_in_a_sum_is_copied(parent, tmp_path):
     run = told(parent, tmp_path / "parent", [[0.5, 0.2]] * 5)
-    rows = [json.loads(line) | {"reward_vs_naive": [0.1, 0.6]} for line in RunFolder(run).metrics_file.read_text().splitlines()]
+    rows = [
+        json.loads(line) | {"reward_vs_naive": [0.1, 0.6]}
+        for line in RunFolder(run).metrics_file.read_text().splitlines()
+    ]
     RunFolder(run).metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     for which, policy in (("max(entropy+reward_vs_naive)", ALLC), ("max(entropy)", ALLD)):
         cfg = dataclasses.replace(begun(agents_from=f"{run}:{which}"), updates=1)

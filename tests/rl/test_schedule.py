@@ -55,7 +55,10 @@ REFUSED = {
     "infinite threshold": ("entropy>=1e400: p_naive=0.5", r"holds no finite number"),
     "two signs": ("entropy>=--1: p_naive=0.5", r"holds no finite number"),
     "back in time": ("9: p_naive=0.5; 9: p_naive=0", r"integer above 9, got 9"),
-    "unknown key": ("9: agents=3", r"can't change 'agents'; it changes pool.p_naive"),
+    "unknown key": ("9: updates=3", r"can't change 'updates'; it changes pool.p_naive.* agents$"),
+    "copies of a number": ("9: agents=3", r"schedule: agents must be max\(METRIC\).*got '3'; as in agents=max"),
+    "copies of nothing": ("9: agents=max()", r"schedule: agents must be max\(METRIC\)"),
+    "copies twice": ("9: agents=max(entropy) agents=min(entropy)", r"gives agents twice"),
     "ambiguous key": ("9: learning_rate=1", r"write learner.learning_rate or naive.learning_rate"),
     "a key twice": ("9: p_naive=0.5 pool.p_naive=1", r"gives pool.p_naive twice"),
     "no number": ("9: p_naive=half", r"pool.p_naive must be a finite number, got 'half'"),
@@ -220,7 +223,7 @@ def test_one_compilation_for_each_distinct_stage_however_long_its_ramp(tmp_path,
 
 
 #: Rewards of a tiny run are noise, so this threshold is passed as soon as there are five rows.
-WAITS = "reward_vs_naive>=-2: p_naive=0.5 learner.entropy_coef=0.1..0@4"
+WAITS = "reward_vs_naive>=-2: p_naive=0.5 agents=max(entropy+reward_vs_naive) learner.entropy_coef=0.1..0@4"
 
 
 @pytest.fixture(scope="module")
@@ -246,10 +249,26 @@ def test_a_run_that_is_killed_in_any_stage_ends_as_the_uninterrupted_one(whole, 
     assert (folder / "metrics.jsonl").read_bytes() == (reference / "metrics.jsonl").read_bytes()
 
 
+@pytest.mark.parametrize("which", ["max(entropy+gradient_norm)", "min(entropy)"])
+def test_agents_become_copies_of_the_one_that_stands_out_over_five_updates(which, tmp_path):
+    """From update 5 on, not 2: five are looked at. The next update is the one made by hand of a state copied by NumPy."""
+    state = loop.train(scheduled(f"2: agents={which}", updates=6), tmp_path, quiet=True)
+    _, before = by_hand(TINY, [with_share(1.0)] * 5)
+    rows = RunFolder(tmp_path).metrics()[:5]
+    sums = [sum(row["entropy"][n] + ("+" in which) * row["gradient_norm"][n] for row in rows) for n in (0, 1)]
+    chosen = sums.index(max(sums) if which[:3] == "max" else min(sums))
+    twice = lambda x: np.stack([np.asarray(x)[chosen]] * 2) if eqx.is_array(x) else x  # noqa: E731
+    copied = before._replace(**{name: jax.tree.map(twice, getattr(before, name)) for name in ("agents", "optimisers")})
+    expected, _ = made(with_share(1.0))(copied, jax.random.fold_in(run_key(TINY), 5))
+    assert leaves_equal(state, expected) and not leaves_equal(copied, before)
+    assert {"update": 5, "agents_are_copies_of": chosen}.items() <= RunFolder(tmp_path).provenance()[-2].items()
+
+
 def test_seeds_together_change_at_updates_but_not_at_metrics(tmp_path):
     pair = lambda text: [(scheduled(text, seed=n, updates=3), tmp_path / str(n)) for n in (0, 1)]  # noqa: E731
-    with pytest.raises(ValueError, match=r"the schedule waits for metrics, .* train the runs one by one"):
-        loop.train_together(pair(WAITS), quiet=True)
+    for text in (WAITS, "2: agents=max(entropy)"):
+        with pytest.raises(ValueError, match=r"the schedule looks at metrics, .* train the runs one by one"):
+            loop.train_together(pair(text), quiet=True)
     assert not list(tmp_path.iterdir())
     loop.train_together(pair("2: p_naive=0.5"), quiet=True)
     rows, _ = by_hand(dataclasses.replace(TINY, seed=1), [with_share(1.0)] * 2 + [with_share(0.5)])
@@ -262,6 +281,7 @@ def test_seeds_together_change_at_updates_but_not_at_metrics(tmp_path):
         ("reward_vs_nave>=0: p_naive=0.5", "unknown metric reward_vs_nave; did you mean reward_vs_naive"),
         ("reward_vs_meta>=0: p_naive=0.5", "unknown metric reward_vs_meta; .*: the stage could never start"),
         ("2: p_naive=0.5; update>=5: p_naive=1", "unknown metric update"),
+        ("2: agents=max(entropy+reward_vs_meta)", "unknown metric reward_vs_meta"),
     ],
 )
 def test_a_stage_that_could_never_start_is_refused_before_there_is_a_folder(text, says, tmp_path):

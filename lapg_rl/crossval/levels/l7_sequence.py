@@ -48,10 +48,10 @@ def stages_of(cfg: Config) -> list[Stage]:
             )
         stage = Stage(now.pool.p_naive, entropy=now.learner.entropy_coef / now.learner.reward_scale)
         if later is not None:
-            if later.ramps or (later.metric and not (later.above and later.metric in METRICS)):
+            if later.ramps or later.copied or (later.metric and not (later.above and later.metric in METRICS)):
                 raise ValueError(
-                    f"the exact pool knows no ramps, and stages that wait for {' or '.join(METRICS)} >= a number only; "
-                    f"the schedule is {cfg.schedule}"
+                    "the exact pool knows no ramps and no copies, and stages that wait for "
+                    f"{' or '.join(METRICS)} >= a number only; the schedule is {cfg.schedule}"
                 )
             if later.metric:
                 stage, before = dataclasses.replace(stage, **{METRICS[later.metric]: later.number}), np.nan
