@@ -60,7 +60,7 @@ class Stage:
 
     def starts(self, done: int, rows: Sequence[Mapping[str, Any]]) -> bool:
         """Whether it starts after `done` updates, whose last WINDOW rows of metrics are `rows`."""
-        if self.copied and sum(set(summed(self.copied)) <= set(row) for row in rows) < WINDOW:
+        if self.copied and len(rows) < WINDOW:
             return False
         if not self.metric:
             return done >= self.number
@@ -79,6 +79,11 @@ class Stage:
     def copied(self) -> str:
         """Whom all agents become copies of when it starts, such as `max(reward_vs_naive)`; empty if they go on as they are."""
         return dict(self.changes).get(COPIES, "")
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What the stage before has to measure for it to start."""
+        return (self.metric,) * bool(self.metric) + tuple(summed(self.copied))
 
 
 def _number(text: str) -> float:
@@ -157,7 +162,7 @@ def _stage(part: str) -> Stage:
     given = [one for key, value in keys for one in (key, *also_given(key, value))]
     for key, value in keys:
         if key == COPIES:
-            one = "max(METRIC) or min(METRIC), or of a sum of metrics"
+            one = "max(METRIC), min(METRIC), or either of a sum of metrics, max(A+B)"
             good = bool(OUTSTANDING.fullmatch(value))
             check(good, "schedule: agents", value, one, "as in agents=max(reward_vs_naive)")
         elif key not in SHARES + NUMBERS:
@@ -218,8 +223,8 @@ def _changed(sections: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
 def check_metric(stage: Stage, known: Iterable[str]) -> None:
     """Refuse a stage that looks at a metric that there is not. Raises ValueError with near matches."""
     names = [name for name in known if name != "update"]
-    for metric in (stage.metric, *summed(stage.copied)):
-        if metric and metric not in names:
+    for metric in stage.metrics:
+        if metric not in names:
             raise ValueError(f"schedule: {unknown(f'metric {metric}', metric, names)}: the stage could never start")
 
 

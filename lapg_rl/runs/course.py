@@ -23,7 +23,7 @@ class Course:
     Attributes:
         stage: 0 before the first stage of the schedule has started.
         began: after how many updates the stage started.
-        copied: the agent that all are to become copies of before the next update, or None.
+        copied: the agent that all become copies of after the update just seen, or None.
     """
 
     def __init__(self, cfg: Config, rows: Iterable[Mapping[str, Any]] = ()):
@@ -78,8 +78,8 @@ def outstanding(which: str, rows: Iterable[Mapping[str, Any]]) -> int:
 
 def copies(state: TrainState, agent: int) -> TrainState:
     """The state with all agents, and their optimisers' states, those of one of them."""
-    spread = lambda x: jnp.broadcast_to(x[agent], x.shape) if eqx.is_array(x) else x  # noqa: E731
-    return state._replace(agents=jax.tree.map(spread, state.agents), optimisers=jax.tree.map(spread, state.optimisers))
+    learners = jax.tree.map(lambda x: x[jnp.full(len(x), agent)], (state.agents, state.optimisers))
+    return state._replace(agents=learners[0], optimisers=learners[1])
 
 
 def all_configs(cfg: Config) -> tuple[Config, ...]:
@@ -96,5 +96,5 @@ def metrics_of(cfg: Config) -> list[str]:
 def check_metrics(cfg: Config) -> None:
     """Refuse a schedule that waits for a metric that the stage before has not. Raises ValueError with near matches."""
     for stage, before in zip(parse(cfg.schedule), stage_configs(cfg), strict=False):
-        if stage.metric or stage.copied:
+        if stage.metrics:
             check_metric(stage, metrics_of(before))

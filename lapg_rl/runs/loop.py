@@ -150,10 +150,10 @@ def train_together(
 
 def _check_stages(cfg: Config, seeds: int, count: int | Literal["all"] | None) -> Mesh | None:
     """The mesh; refuse a schedule whose stages take too much memory, don't fit the devices, can't start or part the runs."""
-    if any(stage.metric or stage.copied for stage in parse(cfg.schedule)) and (seeds > 1 or jax.process_count() > 1):
+    if any(stage.metrics for stage in parse(cfg.schedule)) and (seeds > 1 or jax.process_count() > 1):
         raise ValueError(
             "the schedule looks at metrics, which can't be told alike to several seeds or processes in one program; train the "
-            "runs one by one, or start stages at given updates"
+            "runs one by one, or start stages at given updates and copy no agents"
         )
     if cfg.pool.frozen and jax.process_count() > 1:
         raise ValueError(
@@ -189,9 +189,6 @@ def _train(
     progress.first_step()
     for update in range(start, cfg.updates):
         key = devices.place(_stack([jax.random.fold_in(key, update) for key in keys]), mesh)
-        if course.copied is not None:
-            state = devices.place(copies(state, course.copied), mesh)
-            _note(folders, {"update": update, "agents_are_copies_of": course.copied})
         numbers = course.numbers
         state, metrics = step(course.config)(state, key, *([numbers] if numbers else []))
         rows = _rows_of(update, metrics, count)
@@ -205,6 +202,9 @@ def _train(
         if update == start:
             _note(folders, {"first_update_after_s": elapsed()})
         done, stop = update + 1, devices.any_process(asked())
+        if course.copied is not None:
+            state = devices.place(copies(state, course.copied), mesh)
+            _note(folders, {"update": done, "agents_are_copies_of": course.copied})
         if done % cfg.checkpoint_every == 0 or done == cfg.updates or stop:
             states_of.save(folders, configs, _unstack(state, count))
         progress.show(done, _headline(rows))

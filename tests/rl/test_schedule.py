@@ -259,8 +259,10 @@ def test_agents_become_copies_of_the_one_that_stands_out_over_five_updates(which
     chosen = sums.index(max(sums) if which[:3] == "max" else min(sums))
     twice = lambda x: np.stack([np.asarray(x)[chosen]] * 2) if eqx.is_array(x) else x  # noqa: E731
     copied = before._replace(**{name: jax.tree.map(twice, getattr(before, name)) for name in ("agents", "optimisers")})
+    ended = loop.train(scheduled(f"2: agents={which}", updates=5), tmp_path / "ends there", quiet=True)
+    assert leaves_equal(ended, copied) and not leaves_equal(copied, before)  # who starts from it gets copies
     expected, _ = made(with_share(1.0))(copied, jax.random.fold_in(run_key(TINY), 5))
-    assert leaves_equal(state, expected) and not leaves_equal(copied, before)
+    assert leaves_equal(state, expected)
     assert {"update": 5, "agents_are_copies_of": chosen}.items() <= RunFolder(tmp_path).provenance()[-2].items()
 
 
