@@ -143,8 +143,10 @@ def check_folder_name(field: str, name: str) -> None:
     )  # fmt: skip
 
 
+#: A metric, or a sum of them. Those of mixed groups, such as `reward_vs_naive+2meta`, hold a "+" themselves.
+SUM = r"[^\W\d]\w*(?:\+\w+)*"
 #: The agent with the most, or the least, of a sum of metrics.
-OUTSTANDING = re.compile(r"(max|min)\([^\W\d]\w*(\+[^\W\d]\w*)*\)")
+OUTSTANDING = re.compile(rf"(max|min)\({SUM}\)")
 
 
 def check_run(field: str, text: str) -> tuple[str, int | str | None]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lapg_rl.config.checks import MANY, OUTSTANDING, check, shown, unknown
+from lapg_rl.config.checks import MANY, OUTSTANDING, SUM, check, shown, unknown
 from lapg_rl.config.pool import also_given
 
 #: Keys that may change: whom the agents meet, and numbers that the shapes of a run's state don't depend on.
@@ -25,7 +25,9 @@ COPIES = "agents"
 #: A condition looks at the mean of a metric over the agents and this many updates.
 WINDOW = 5
 MOST_STAGES = 100
-_WHEN = re.compile(r"(?:(?P<metric>[^\W\d]\w*)\s*(?P<sign>>=|<=)\s*)?(?P<number>[-+0-9.eE]+)")
+_WHEN = re.compile(rf"(?:(?P<metric>{SUM})\s*(?P<sign>>=|<=)\s*)?(?P<number>[-+0-9.eE]+)")
+#: Blanks inside of `max( A + B )`.
+_BLANKS = re.compile(r"(?<=[+(])\s+|\s+(?=[+)])")
 _RAMP = re.compile(r"(?P<low>[^.]+(?:\.[^.]+)?)\.\.(?P<high>[^@]+)@(?P<over>[0-9]+)")
 
 
@@ -81,9 +83,13 @@ class Stage:
         return dict(self.changes).get(COPIES, "")
 
     @property
-    def metrics(self) -> tuple[str, ...]:
-        """What the stage before has to measure for it to start."""
-        return (self.metric,) * bool(self.metric) + tuple(summed(self.copied))
+    def measures(self) -> bool:
+        """Whether it looks at metrics: when to start, or whom to copy."""
+        return bool(self.metric or self.copied)
+
+    def metrics(self, known: Iterable[str]) -> list[str]:
+        """What the stage before has to measure for it to start, read by the names of metrics that are known."""
+        return [self.metric] * bool(self.metric) + summed(self.copied, known)
 
 
 def _number(text: str) -> float:
@@ -152,6 +158,7 @@ def parse(text: str) -> tuple[Stage, ...]:
 
 def _stage(part: str) -> Stage:
     when, colon, changes = part.partition(":")
+    changes = _BLANKS.sub("", changes)
     found, pairs = _WHEN.fullmatch(when.strip()), [change.partition("=") for change in changes.split()]
     if not (found and colon and pairs and all(value for _, _, value in pairs)):
         raise ValueError(
@@ -223,14 +230,19 @@ def _changed(sections: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
 def check_metric(stage: Stage, known: Iterable[str]) -> None:
     """Refuse a stage that looks at a metric that there is not. Raises ValueError with near matches."""
     names = [name for name in known if name != "update"]
-    for metric in stage.metrics:
+    for metric in stage.metrics(names):
         if metric not in names:
             raise ValueError(f"schedule: {unknown(f'metric {metric}', metric, names)}: the stage could never start")
 
 
-def summed(which: str) -> list[str]:
-    """The metrics of `max(METRIC+METRIC)`."""
-    return which[4:-1].split("+") if which else []
+def summed(which: str, known: Iterable[str]) -> list[str]:
+    """The metrics of `max(METRIC+METRIC)`; a name that holds a "+" itself is one that is known, the longest if several are."""
+    names, parts, found = set(known), which[4:-1].split("+") if which else [], []
+    while parts:
+        long = next((n for n in range(len(parts), 1, -1) if "+".join(parts[:n]) in names), 1)
+        found.append("+".join(parts[:long]))
+        del parts[:long]
+    return found
 
 
 def with_numbers(config: Any, numbers: Mapping[str, Any]) -> Any:

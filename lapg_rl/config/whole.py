@@ -7,7 +7,7 @@ from lapg_rl.config.checks import LAST_SEED, MANY, check, check_counts, check_fo
 from lapg_rl.config.game import GameConfig
 from lapg_rl.config.groups import Members, least_multiple, name_of, shares_of_groups
 from lapg_rl.config.pool import NAMES, PoolConfig
-from lapg_rl.config.schedule import stage_configs
+from lapg_rl.config.schedule import parse, stage_configs
 from lapg_rl.config.sections import LearnerConfig, ModelConfig, NaiveConfig, check_required
 from lapg_rl.config.tables import ALGORITHMS, COPLAYERS, ESTIMATORS, KEYED
 
@@ -90,6 +90,9 @@ class Config:
         self._check_look_ahead()
         self._check_signal()
         stages = stage_configs(self) if self.schedule else (self,)
+        copied = next((stage.copied for stage in parse(self.schedule) if stage.copied), "")
+        several = f"2 or more with agents={copied} in the schedule"
+        check(self.pool.agents > 1 or not copied, "pool.agents", self.pool.agents, several, "one has no copies")
         for kind in NAMES:
             if getattr(self.pool, kind) and not any(getattr(stage.pool, f"p_{kind}") for stage in stages):
                 raise ValueError(self.pool.unmet(kind))

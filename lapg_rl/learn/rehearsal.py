@@ -43,7 +43,7 @@ def rehearse(config: Config) -> None:
     everything = ", ".join(config.addresses)
     key = run_key(config)
     state = _tried("the run that names", everything, lambda: eqx.filter_eval_shape(lambda: stand_in(config)))
-    _tried("the run that names", everything, lambda: eqx.filter_eval_shape(make_train_step(config), state, key))
+    _tried("the run that names", everything, lambda: _update(config, state, key))
 
 
 def rehearse_coplayer(config: Config, name: str, what: str = "pool.coplayers", can: str = "be trained with") -> None:
@@ -59,6 +59,12 @@ def rehearse_coplayer(config: Config, name: str, what: str = "pool.coplayers", c
         ValueError: as `rehearse`.
     """
     _tried(what, name, lambda: _coplayer(config, name), can)
+
+
+def _update(config: Config, state: TrainState, key: jax.Array) -> None:
+    _, metrics = eqx.filter_eval_shape(make_train_step(config), state, key)
+    for name, values in metrics.items():
+        _due(f"the metric {name} of all agents", values, (config.pool.agents,))
 
 
 def stand_in(config: Config) -> TrainState:

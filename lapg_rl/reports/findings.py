@@ -16,6 +16,7 @@ import numpy as np
 
 from lapg_rl import config
 from lapg_rl.config import Config
+from lapg_rl.config.schedule import parse
 from lapg_rl.runs import files
 from lapg_rl.study import archive, intervals
 from lapg_rl.study import markdown as md
@@ -81,10 +82,20 @@ def _shaping(r: Result, *names: str) -> bool:
 
 
 def _mixed(r: Result) -> bool:
-    """Whether agents meet naive learners and each other; on a schedule, whether they did in the end."""
+    """Whether agents meet naive learners and each other; on a schedule, whether they did in the end.
+
+    Not where they were given what they know: the claim is of agents that come to it each by itself.
+    """
+    if _given(r.config):
+        return False
     if r.config.schedule:
         return {"reward_vs_naive", "reward_vs_meta"} <= r.last.keys()
     return 0 < r.config.pool.p_naive < 1 and r.config.pool.p_meta > 0
+
+
+def _given(cfg: Config) -> bool:
+    """Whether agents began as another run's, or became copies of one at a stage."""
+    return bool(cfg.pool.agents_from) or any(stage.copied for stage in parse(cfg.schedule))
 
 
 def _balance(r: Result) -> dict[str, float]:
@@ -144,7 +155,8 @@ FINDINGS = (
     ),
     Finding(
         "f", "LAPG and M-FOS agents in one pool cooperate", "LAPG 0.850 ± 0.037, M-FOS 0.853 ± 0.017",
-        lambda r: "reward_vs_meta" in r.last and set(r.config.estimators) == {"lapg", "mfos"}, _by_estimator,
+        lambda r: "reward_vs_meta" in r.last and set(r.config.estimators) == {"lapg", "mfos"} and not _given(r.config),
+        _by_estimator,
         lambda r: r.pool_verdict == "cooperate",
     ),
 )  # fmt: skip

@@ -66,13 +66,14 @@ class Course:
         if self.stage == len(self.stages):
             return ""
         stage = self.stages[self.stage]
-        sign = ">=" if stage.above else "<="
-        return f"{stage.metric}{sign}{stage.number:g}" if stage.metric else f"update {stage.number:g}"
+        if stage.metric:
+            return f"{stage.metric}{'>=' if stage.above else '<='}{stage.number:g}"
+        return f"update {max(stage.number, self.began + WINDOW * bool(stage.copied)):g}"
 
 
 def outstanding(which: str, rows: Iterable[Mapping[str, Any]]) -> int:
     """The agent with the most (`max(METRIC+METRIC)`), or the least (min), of a sum of metrics in the mean over rows."""
-    totals = np.mean([[row[metric] for metric in summed(which)] for row in rows], axis=0).sum(0)
+    totals = np.mean([[row[metric] for metric in summed(which, row)] for row in rows], axis=0).sum(0)
     return int(np.argmax(totals) if which.startswith("max") else np.argmin(totals))
 
 
@@ -96,5 +97,5 @@ def metrics_of(cfg: Config) -> list[str]:
 def check_metrics(cfg: Config) -> None:
     """Refuse a schedule that waits for a metric that the stage before has not. Raises ValueError with near matches."""
     for stage, before in zip(parse(cfg.schedule), stage_configs(cfg), strict=False):
-        if stage.metrics:
+        if stage.measures:
             check_metric(stage, metrics_of(before))

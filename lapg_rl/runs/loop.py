@@ -150,7 +150,7 @@ def train_together(
 
 def _check_stages(cfg: Config, seeds: int, count: int | Literal["all"] | None) -> Mesh | None:
     """The mesh; refuse a schedule whose stages take too much memory, don't fit the devices, can't start or part the runs."""
-    if any(stage.metrics for stage in parse(cfg.schedule)) and (seeds > 1 or jax.process_count() > 1):
+    if any(stage.measures for stage in parse(cfg.schedule)) and (seeds > 1 or jax.process_count() > 1):
         raise ValueError(
             "the schedule looks at metrics, which can't be told alike to several seeds or processes in one program; train the "
             "runs one by one, or start stages at given updates and copy no agents"

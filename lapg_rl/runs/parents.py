@@ -65,10 +65,15 @@ def read(cfg: Config, field: str) -> Parent:
 def _outstanding(run: RunFolder, done: int, which: str) -> int:
     """The agent that `which` names, by the last `WINDOW` of `done` updates."""
     rows = [row for row in run.metrics() if row["update"] < done][-WINDOW:]
-    for metric in summed(which):
-        if not rows or not all(isinstance(row.get(metric), list) for row in rows):
-            known = sorted({key for row in rows for key, value in row.items() if isinstance(value, list)})
-            raise ValueError(f"{run.path}: {unknown('metric of agents', metric, known)}")
+    known = sorted({key for row in rows for key, value in row.items() if isinstance(value, list)})
+    for metric in summed(which, known):
+        if metric not in known:
+            raise ValueError(f"{run.path}: {unknown(f'metric of agents {metric}', metric, known)}")
+        if (there := sum(metric in row for row in rows)) < len(rows):
+            raise ValueError(
+                f"{run.path}: only {there} of its last {len(rows)} updates have {metric}; train it on, as in "
+                f"`lapg train --resume {run.path} updates={done + len(rows) - there}`, or name another metric"
+            )
     return outstanding(which, rows)
 
 

@@ -271,6 +271,7 @@ def wide(config): return rl.Kind(Wide(), lambda company, count, key: jnp.zeros(c
 def few(config): return rl.Kind(Copycat(), lambda company, count, key: jnp.zeros(1))
 def naive(config): return wide(config)
 FOUR = (1.0, 0.0, 1.0, 0.0)
+def pairs(config, agent, optimiser, company, key): return agent, optimiser, {"pair": jnp.zeros(2)}
 """
 
 
@@ -290,6 +291,7 @@ FOUR = (1.0, 0.0, 1.0, 0.0)
         ("pool.coplayers=naive=0.5,wrong:few=0.5", "the leading axis count"),
         ("pool.coplayers=naive=0.5,wrong:naive=0.5", "give your function another name"),
         ("pool.fixed=wrong:FOUR", "five probabilities"),
+        ("learner.algorithm=wrong:pairs", "the metric pair of all agents must have the shape [1], got (1, 2)"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_there_is_a_folder(here, setting, says, capsys):

@@ -205,6 +205,18 @@ def test_the_agent_that_stands_out_in_a_sum_is_copied(parent, tmp_path):
         np.testing.assert_array_equal(started(tmp_path / which, cfg).agents.logits, jnp.stack([logits(policy)] * 2))
 
 
+def test_a_metric_that_came_late_is_not_read_from_fewer_updates(parent, tmp_path):
+    run = told(parent, tmp_path / "parent", [[0.5, 0.2]] * 4)
+    *lines, last = RunFolder(run).metrics_file.read_text().splitlines()
+    late = json.dumps(json.loads(last) | {"reward_vs_meta": [0.1, 0.6]})
+    RunFolder(run).metrics_file.write_text("\n".join([*lines, late]) + "\n")
+    says = (
+        rf"only 1 of its last 4 updates have reward_vs_meta; train it on, as in `lapg train --resume {run} updates=7`"
+    )
+    with pytest.raises(ValueError, match=says):
+        loop.train(begun(agents_from=f"{run}:max(reward_vs_meta)"), tmp_path / "run", quiet=True)
+
+
 OTHER = {
     "no part of a sum": ({"agents_from": "PARENT:max(entropy+entropi)"}, {}, r"parent: unknown metric of agents"),
     "no metric": ({"agents_from": "PARENT:max(entropi)"}, {}, r"parent: unknown metric of agents"),

@@ -23,17 +23,18 @@ from lapg_theory.game import ALLD, TFT, look
 POOL = PoolConfig(p_naive=0.5, agents=2, naive_population=2)
 
 
-def pool_run(folder, rewards, cooperation, estimator="lapg", seed=0, p_naive=0.5, **learner):
+def pool_run(folder, rewards, cooperation, estimator="lapg", seed=0, p_naive=0.5, schedule="", start="", **learner):
     """A run of two agents with constant metrics; `rewards` among agents, of each."""
     pool = dataclasses.replace(POOL, p_naive=p_naive)
-    cfg = dataclasses.replace(
-        TABULAR, name="ipd-mixed", pool=pool, seed=seed, learner=LearnerConfig(estimator=estimator, **learner)
-    )
+    learner = LearnerConfig(estimator=estimator, **learner)
+    cfg = dataclasses.replace(TABULAR, name="ipd-mixed", pool=pool, seed=seed, schedule=schedule, learner=learner)
     met = {"reward_vs_meta": list(rewards), "meta_reward": list(rewards), "cooperation_vs_meta": [cooperation] * 2}
     if p_naive:
         met |= {"reward_vs_naive": [0.9, 0.8], "naive_reward": [0.1, 0.2], "cooperation_vs_naive": [0.4, 0.5]}
     rows = [{"update": n, **met} for n in range(cfg.updates)]
-    open_run(cfg, folder).metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = open_run(cfg, folder)
+    run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config.save(dataclasses.replace(cfg, pool=dataclasses.replace(pool, agents_from=start)), run.config_file)
     return folder
 
 
@@ -80,6 +81,19 @@ def test_runs_are_sorted_into_findings_and_seeds_into_intervals(tmp_path):
     f = next(row for (key, _), row in rows.items() if key == "f")
     assert f.ours == "lapg 0.900, mfos 0.800"
     assert rows["d", ""].ours == NO_RUN
+
+
+def test_agents_that_were_given_what_they_know_are_no_evidence(tmp_path):
+    """A schedule of company leaves each to learn for itself; copies, and agents of another run, don't."""
+    given = {"schedule": "9: agents=max(entropy)"}, {"start": "elsewhere"}, {"start": "elsewhere:0"}
+    for n, (kind, estimator) in enumerate((kind, e) for kind in given for e in ("lapg", "mfos", "lapg,mfos")):
+        pool_run(tmp_path / f"given{n}", (0.9, 0.8), 0.9, estimator=estimator, **kind)
+    own = [
+        pool_run(tmp_path / e, (0.9, 0.8), 0.9, e, schedule="9: p_naive=1; 20: p_naive=0.5")
+        for e in ("lapg", "lapg,mfos")
+    ]
+    counted = [row for row in findings.rows(map(collect, runs_in([tmp_path]))) if row.folders]
+    assert [(row.finding[1], row.folders) for row in counted] == [("b", own[:1]), ("f", own[1:])]
 
 
 def test_lola_dice_is_no_lapg_and_is_to_cooperate_with_few_look_aheads_only(tmp_path):

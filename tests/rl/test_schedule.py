@@ -19,12 +19,12 @@ from lapg_rl.commands import train, training
 from lapg_rl.commands.main import main
 from lapg_rl.config import Config, ModelConfig, PoolConfig
 from lapg_rl.config.checks import FOLDER
-from lapg_rl.config.schedule import NUMBERS, Ramp, parse, stage_configs
+from lapg_rl.config.schedule import NUMBERS, Ramp, check_metric, parse, stage_configs
 from lapg_rl.config.tables import ALGORITHMS
 from lapg_rl.learn.algorithms import policy_gradient
 from lapg_rl.learn.training_step import initial_state, make_train_step, run_key
 from lapg_rl.runs import checkpoint, loop
-from lapg_rl.runs.course import Course
+from lapg_rl.runs.course import Course, outstanding
 from lapg_rl.runs.loop import RunFolder
 from lapg_rl.runs.state import fresh_state
 from lapg_rl.study.comparison import compare
@@ -266,6 +266,28 @@ def test_agents_become_copies_of_the_one_that_stands_out_over_five_updates(which
     assert {"update": 5, "agents_are_copies_of": chosen}.items() <= RunFolder(tmp_path).provenance()[-2].items()
 
 
+def test_metrics_of_mixed_groups_are_looked_at_and_summed():
+    group = "reward_vs_naive+2meta"
+    text = f"{group}>=0.5: agents=max( entropy + {group}+reward_vs_naive ) p_naive=0.5"
+    cfg = dataclasses.replace(TINY, pool=PoolConfig(agents=2, p_naive=0.5))
+    (stage,) = parse(scheduled(text, cfg).schedule)
+    known = [group, "entropy", "reward_vs_naive"]
+    assert (stage.metric, stage.metrics(known)) == (group, [group, *known[1:2], group, "reward_vs_naive"])
+    check_metric(stage, known)
+    with pytest.raises(ValueError, match=r"unknown metric reward_vs_naive\+2meta; did you mean reward_vs_naive\+meta"):
+        check_metric(stage, ["reward_vs_naive+meta", *known[1:]])
+    rows = [{group: [1.0, 3.0], "entropy": [0.9, 0.1], "reward_vs_naive": [2.0, 1.0]}]
+    assert outstanding(stage.copied, rows) == 1  # 4.1 for 3.9
+    assert outstanding("max(entropy+reward_vs_naive)", rows) == 0
+
+
+def test_one_agent_has_no_copies():
+    with pytest.raises(
+        ValueError, match=r"pool.agents must be 2 or more with agents=max\(entropy\) in the schedule, got 1"
+    ):
+        scheduled("9: agents=max(entropy)", pool=PoolConfig(agents=1))
+
+
 def test_seeds_together_change_at_updates_but_not_at_metrics(tmp_path):
     pair = lambda text: [(scheduled(text, seed=n, updates=3), tmp_path / str(n)) for n in (0, 1)]  # noqa: E731
     for text in (WAITS, "2: agents=max(entropy)"):
@@ -296,6 +318,8 @@ def test_a_stage_that_could_never_start_is_refused_before_there_is_a_folder(text
 def test_a_run_that_ends_before_its_last_stage_says_what_it_waited_for(tmp_path, capsys):
     loop.train(scheduled("reward_vs_naive>=9: p_naive=0.5", updates=1), tmp_path)
     assert "ended after 0 of 1 stages: it waited for reward_vs_naive>=9" in capsys.readouterr().err
+    loop.train(scheduled("2: agents=max(entropy)", updates=3), tmp_path / "copies")
+    assert "ended after 0 of 1 stages: it waited for update 5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
