@@ -387,7 +387,7 @@ def test_the_commands_of_the_page_on_steering_are_sound():
     parser = argparse.ArgumentParser()
     train.configure(parser)
     made = [training.fresh(parser.parse_args(command))[0][0] for command in COMMANDS]
-    assert len(made) == 28 and sum(bool(cfg.schedule) for cfg in made) == 13
+    assert len(made) == 29 and sum(bool(cfg.schedule) for cfg in made) == 14
     assert [cfg.shares for cfg in stage_configs(made[0])] == [{"naive": 24}] + [{"naive": 6, "meta": 18}] * 2
     assert [cfg.learner.entropy_coef for cfg in stage_configs(made[0])] == [0, 0.01, 0]
     named = {key for cfg in made for key in cfg.pool.parents}
