@@ -13,8 +13,9 @@ from jaxtyping import Float, Int
 from scipy.special import expit
 from scipy.stats import norm
 
-from lapg_theory.basin.exact_pool import Numbers, Pool, among_agents, product, with_naive
+from lapg_theory.basin.exact_pool import Meeting, Numbers, Pool, among_agents, product, with_naive
 from lapg_theory.basin.stages import Stage, plan
+from lapg_theory.exact.chain import from_logits, stacked
 from lapg_theory.game import check_count
 from lapg_theory.game.words import words
 from lapg_theory.metagame.labels import LABELS
@@ -74,8 +75,10 @@ def _now(plan: Any, stage: Any, spent: Any) -> Any:
     return jnp.moveaxis(ramps[..., 0] + (ramps[..., 1] - ramps[..., 0]) * done[:, None], -1, 0)
 
 
-def field(numbers: Numbers, theta: Any, quantities: Any, updates: int, noise: Any = None) -> tuple[Any, Any, Any]:
-    """Slope in logits of agents [5, runs, n], and both rewards, [runs, n]; `quantities` as of `_now`.
+def field(
+    numbers: Numbers, theta: Any, quantities: Any, updates: int, noise: Any = None
+) -> tuple[Any, Meeting, Meeting]:
+    """Slope in logits of agents [5, runs, n], and their meetings with each other and naive learners; `quantities` as of `_now`.
 
     `noise` are (standard deviations of a sampled slope, standard normal numbers [2, 5, runs, n]); see `integrate`.
     """
@@ -90,7 +93,20 @@ def field(numbers: Numbers, theta: Any, quantities: Any, updates: int, noise: An
         parts = (share, naive.visits), (1 - share, own.visits)
         for size, draw, (weight, visits) in zip(sizes, draws, parts, strict=True):
             slope = slope + size * weight * jnp.sqrt(visits * product(theta)) * draw
-    return slope, own.value, naive.value
+    return slope, own, naive
+
+
+def _measures(theta: Any, own: Meeting, naive: Meeting) -> Any:
+    """The MEASURES of each agent, [measure, runs, n]. Visits are shares of its decisions, so they weigh its cooperation."""
+    cooperate = stacked(from_logits(theta).cooperate)
+    return jnp.stack([x for meeting in (naive, own) for x in (meeting.value, (meeting.visits * cooperate).sum(0))])
+
+
+def _copied(learners: Any, measures: Any, weights: Any) -> Any:
+    """Arrays [k, runs, n] in which all agents of a run are the one with the most, where its weights [runs, measure] are any."""
+    best = jnp.einsum("rm,mrn->rn", weights, measures).argmax(-1)[None, :, None]
+    alike = jax.tree.map(lambda x: jnp.broadcast_to(jnp.take_along_axis(x, best, -1), x.shape), learners)
+    return jax.tree.map(lambda x, y: jnp.where(weights.any(-1)[:, None], x, y), alike, learners)
 
 
 def logits(table: Any) -> Any:
@@ -98,8 +114,9 @@ def logits(table: Any) -> Any:
     return table[:5] + table[5:] if len(table) == 6 else table
 
 
-def _advance(plan: Any, stage: Any, spent: Any, among: Any, naive: Any) -> tuple[Any, Any]:
-    over = (spent + 1 >= plan["steps"][stage]) | (among >= plan["among"][stage]) | (naive >= plan["naive"][stage])
+def _advance(plan: Any, stage: Any, spent: Any, t: Any, among: Any, naive: Any) -> tuple[Any, Any]:
+    over = (spent + 1 >= plan["steps"][stage]) | (t >= plan["until"][stage])
+    over |= (among >= plan["among"][stage]) | (naive >= plan["naive"][stage])
     return jnp.where(over, stage + 1, stage), jnp.where(over, 0.0, spent + 1)
 
 
@@ -113,7 +130,8 @@ def _integrate(
         if noise is not None:
             sizes, key = noise
             drawn = sizes, jax.random.normal(jax.random.fold_in(key, t.astype(int)), (2, *theta.shape), theta.dtype)
-        slope, among, naive = field(numbers, theta, now, updates, drawn)
+        slope, own, met = field(numbers, theta, now, updates, drawn)
+        among, naive = own.value.mean(-1), met.value.mean(-1)
         slope = jnp.concatenate([slope, slope.sum(0, keepdims=True)])[: len(table)]
         rate = now[2][:, None]
         if adam:
@@ -121,10 +139,12 @@ def _integrate(
             move = first / (1 - FIRST**t) / (jnp.sqrt(second / (1 - SECOND**t)) + TINY) - DECAY * table
         else:
             move = slope
-        new, later = _advance(plan, stage, spent, among.mean(-1), naive.mean(-1))
+        new, later = _advance(plan, stage, spent, t, among, naive)
         passed = jnp.arange(left.shape[1]) == stage[:, None]
         left = jnp.where(passed & (new > stage)[:, None], t.astype(left.dtype), left)
-        return (table + rate * move, first, second, new, later, left), (theta, among.mean(-1), naive.mean(-1))
+        weights = plan["copies"][new] * (new > stage)[:, None]
+        learners = _copied((table + rate * move, first, second), _measures(theta, own, met), weights)
+        return (*learners, new, later, left), (theta, among, naive)
 
     def stretch(carry, t):
         carry, seen = jax.lax.scan(step, carry, t)
@@ -136,8 +156,8 @@ def _integrate(
     times = jnp.arange(1, records * every + 1, dtype=table.dtype).reshape(records, every)
     carry, seen = jax.lax.scan(stretch, carry, times)
     theta = logits(carry[0])
-    _, among, naive = field(numbers, theta, _now(plan, carry[3], carry[4]), updates)
-    last = theta, among.mean(-1), naive.mean(-1)
+    _, own, met = field(numbers, theta, _now(plan, carry[3], carry[4]), updates)
+    last = theta, own.value.mean(-1), met.value.mean(-1)
     return jax.tree.map(lambda x, y: jnp.concatenate([x, y[None]]), seen, last), carry[5]
 
 

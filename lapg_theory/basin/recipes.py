@@ -14,6 +14,8 @@ from lapg_theory.learning import sobol_logits
 
 #: Entropy coefficient .01 on rewards scaled by .05.
 BONUS = 0.2
+#: Whoever has most of this sum lives on answers, and opens.
+OPENS_AND_ANSWERS = ("reward_vs_naive", "cooperation_vs_meta")
 
 #: Schedules by name. Naive learners yield .6 a step where the window is open.
 RECIPES: Mapping[str, tuple[Stage, ...]] = types.MappingProxyType(
@@ -27,6 +29,8 @@ RECIPES: Mapping[str, tuple[Stage, ...]] = types.MappingProxyType(
         "entropy at .5": (Stage(0.5, entropy=BONUS),),
         "entropy at .75": (Stage(0.75, entropy=BONUS),),
         "recipe": (Stage(1.0, naive=0.6), Stage(0.25, entropy=BONUS, among=0.9), Stage(0.25)),
+        "copies": (Stage(1.0, naive=0.6), Stage(0.25, entropy=BONUS, among=0.5), Stage(0.25, copies=OPENS_AND_ANSWERS)),
+        "copies of extorters": (Stage(1.0, naive=1.0), Stage(0.25, copies=OPENS_AND_ANSWERS)),
     }
 )
 

@@ -127,17 +127,23 @@ def test_a_runs_schedule_becomes_stages_of_the_exact_pool():
     )
     bonus = 0.01 / 0.05
     assert l7_sequence.stages_of(cfg) == [Stage(1.0, naive=0.6), Stage(0.25, entropy=bonus, among=0.9), Stage(0.25)]
-    assert l7_sequence.stages_of(schedule("30: p_naive=0.5", p_naive=1)) == [Stage(1.0, steps=81), Stage(0.5)]
+    assert l7_sequence.stages_of(schedule("30: p_naive=0.5", p_naive=1)) == [Stage(1.0, until=81), Stage(0.5)]
     assert l7_sequence.stages_of(schedule("", p_naive=0.5)) == [Stage(0.5)]
+    copied = "reward_vs_naive>=0.6: p_naive=0.25; 150: p_naive=0.25; reward_vs_meta>=0.5: agents=max(SUM) p_naive=0.5"
+    most = ("reward_vs_naive", "cooperation_vs_meta")
+    assert l7_sequence.stages_of(schedule(copied.replace("SUM", "+".join(most)), p_naive=1)) == [
+        Stage(1.0, naive=0.6), Stage(0.25, until=405), Stage(0.25, among=0.5), Stage(0.5, copies=most),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("text", "pool", "message"),
     [
         ("30: learner.entropy_coef=0.01..0@50", {}, "knows no ramps"),
-        ("30: agents=max(entropy)", {}, "knows no ramps and no copies"),
+        ("30: agents=max(entropy+reward_vs_meta)", {}, "copies of the agent with the most of reward_vs_naive, "),
+        ("30: agents=min(reward_vs_meta)", {}, "copies of the agent with the most of reward_vs_naive, "),
+        ("", {"p_naive": 0.5, "agents_from": "runs/first"}, "began from runs/first; the exact pool starts at random"),
         ("reward_vs_naive<=0.6: p_naive=0.5", {}, "reward_vs_naive or reward_vs_meta >= a number only"),
-        ("reward_vs_naive>=0.6: p_naive=0.5; 90: p_naive=0.25", {}, "must come before those that wait for a metric"),
         ("", {"p_naive": 0.5, "p_fixed": 0.25, "fixed": "tft"}, "naive learners and agents only"),
     ],
 )

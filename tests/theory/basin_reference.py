@@ -39,22 +39,31 @@ def visits(p, q, steps):
     return jnp.stack([jnp.asarray(x) for x in found])
 
 
+def cooperation(p, q, steps):
+    """Share of own decisions for C."""
+    return sum(chance * (1 - sum(own) / steps) for chance, own, _, _ in play(p, q, steps))
+
+
+def course(game, p, learner, eta, updates, steps):
+    """A naive learner's policies in each inner episode."""
+    logits, path = learner, []
+    for _ in range(updates + 1):
+        path.append(jax.nn.sigmoid(logits))
+        logits = logits + eta * jax.grad(lambda x: reward(game, p, jax.nn.sigmoid(x), steps, side=1))(logits)
+    return path
+
+
 @functools.partial(jax.jit, static_argnames=("game", "updates", "steps"))
 def _slope(theta, other, learner, eta, share, bonus, *, game, updates, steps):
-    def course(p):
-        logits, path = learner, []
-        for _ in range(updates + 1):
-            path.append(jax.nn.sigmoid(logits))
-            logits = logits + eta * jax.grad(lambda x: reward(game, p, jax.nn.sigmoid(x), steps, side=1))(logits)
-        return path
+    learned = functools.partial(course, game, learner=learner, eta=eta, updates=updates, steps=steps)
 
     def value(theta):
         p = jax.nn.sigmoid(theta)
-        shaped = sum(reward(game, p, q, steps) for q in course(p))
+        shaped = sum(reward(game, p, q, steps) for q in learned(p))
         return share * shaped / (updates + 1) + (1 - share) * reward(game, p, jax.nn.sigmoid(other), steps)
 
     p = jax.nn.sigmoid(theta)
-    naive = jnp.stack([visits(p, q, steps) for q in course(p)]).mean(0)
+    naive = jnp.stack([visits(p, q, steps) for q in learned(p)]).mean(0)
     seen = share * naive + (1 - share) * visits(p, jax.nn.sigmoid(other), steps)
     falling = -theta * p * (1 - p)  # slope of the entropy of a coin with log-odds theta
     return jax.grad(value)(theta) + bonus * seen * falling

@@ -1,17 +1,21 @@
 """Schedules and the dynamics of the exact pool under them."""
 
+import dataclasses
+import functools
+
+import basin_reference
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from basin_reference import slope
+from basin_reference import cooperation, reward, slope
 from metagame_reference import PD, reference_field, small
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from lapg_theory import float64
 from lapg_theory.basin import Pool, Stage, integrate, pool_of, random_starts, small_pool
 from lapg_theory.basin.course import field, wilson
-from lapg_theory.basin.stages import plan
+from lapg_theory.basin.stages import MEASURES, plan
 from lapg_theory.game import FiniteHorizon
 from lapg_theory.metagame.ascent import learn
 
@@ -96,6 +100,52 @@ def test_stages_end_by_time_or_by_reward_for_each_run_by_itself():
     assert not moved[4:].any()
 
 
+def test_a_stage_may_end_at_a_step_of_the_whole_schedule():
+    stages = [Stage(1.0, naive=9.0, until=4), Stage(0.5, steps=2), Stage(0.25, until=3), Stage(0.0)]
+    run = integrate(SHORT, stages, random_starts(2, 2), steps=9, every=1)
+    assert run.switched.tolist() == [[4, 6, 7]] * 2
+
+
+@functools.cache
+def measured(runs):
+    """MEASURES of each agent at the third step of the runs below, by every course of play listed."""
+    found = dict.fromkeys(MEASURES, ())
+    for agents in runs:
+        for k, p in enumerate(agents):
+            path = basin_reference.course(PD, jnp.array(p), jnp.array(LEARNER[0]), 1.5, 1, 2)
+            others = [q for n, q in enumerate(agents) if n != k]
+            means = [
+                float(np.mean([of(q) for q in company]))
+                for company in (path, others)
+                for of in (lambda q, p=p: reward(PD, p, q, 2), lambda q, p=p: cooperation(p, q, 2))
+            ]
+            found = {name: (*found[name], mean) for name, mean in zip(MEASURES, means, strict=True)}
+    return {name: np.reshape(values, np.shape(runs)[:2]) for name, values in found.items()}
+
+
+@pytest.mark.parametrize("copies", [*((name,) for name in MEASURES), ("reward_vs_naive", "cooperation_vs_meta")])
+def test_copies_are_of_the_agent_that_stands_out_in_its_run(copies):
+    starts, kind = random_starts(12, 3, seed=14, spread=2.0), {"every": 1, "optimiser": "ascent"}
+    first, then = Stage(1.0, rate=0.5, steps=3), Stage(0.5, rate=0.5)
+    whole = integrate(SHORT, [first, dataclasses.replace(then, copies=copies)], starts, steps=5, **kind)
+    before = integrate(SHORT, [first], starts, steps=3, **kind)
+    table = measured(tuple(tuple(map(tuple, agents)) for agents in before.policies[2].tolist()))
+    best = sum(table[name] for name in copies).argmax(-1)
+    assert len({tuple(table[name].argmax(-1)) for name in MEASURES}) == len(MEASURES)  # each tells another
+    alike = np.repeat(before.policies[3][np.arange(12), best][:, None], 3, 1)
+    np.testing.assert_allclose(whole.policies[3], alike, atol=1e-6)
+    after = integrate(SHORT, [then], logit(alike), steps=2, **kind)
+    np.testing.assert_allclose(whole.policies[3:], after.policies, atol=1e-5)
+
+
+def test_copies_keep_the_optimisers_state_so_they_stay_alike():
+    starts = random_starts(3, 3, seed=13)
+    stages = [Stage(0.5, steps=3, rate=0.1), Stage(0.5, rate=0.1, copies=("reward_vs_meta",))]
+    path = integrate(SHORT, stages, starts, steps=6, every=1).policies
+    assert np.ptp(path[:3], axis=2).max((1, 2)).min() > 0.1
+    np.testing.assert_allclose(path[3:], path[3:, :, :1].repeat(3, 2), atol=1e-6)
+
+
 def test_ramps_are_linear_over_their_stage():
     theta = random_starts(1, 2, seed=10)
     ramp = integrate(SHORT, [Stage(0.5, rate=(0.2, 0.0), steps=4)], theta, steps=6, every=1, optimiser="ascent")
@@ -162,7 +212,10 @@ def test_ends_have_the_words_of_the_atlas():
         (lambda: Stage(1, steps=2.5), "steps must be an integer"),
         (lambda: Stage(1, entropy=-0.1), "entropy must be"),
         (lambda: plan([]), "at least one stage"),
-        (lambda: plan([Stage(1), Stage(0.5)]), "stage 0 never ends"),
+        (lambda: plan([Stage(1), Stage(0.5)]), "stage 0 never ends: give it steps or until or naive or among"),
+        (lambda: plan([Stage(1, copies=("reward_vs_meta",))]), "the first stage can't begin with copies"),
+        (lambda: Stage(1, copies=("entropy",)), "copies must be a tuple of some of reward_vs_naive, "),
+        (lambda: Stage(1, until=0), "until must be an integer"),
         (lambda: Pool(PD, FiniteHorizon(2), -1, 2, LEARNER), "eta must be"),
         (lambda: Pool(PD, FiniteHorizon(2), 1, 2, LEARNER[:, :4]), "learners must be"),
         (lambda: integrate(SHORT, [Stage(1)], np.zeros((3, 1, 5))), "agents >= 2"),

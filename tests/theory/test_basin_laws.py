@@ -194,5 +194,7 @@ def test_the_command(capsys):
     assert [x["T_E"]["value"] == "inf" for x in printed["folds"]] == [False, True]
     assert printed["recipes"]["recipe"]["shares"]["cooperate"][0] == 1
     assert printed["recipes"]["entropy at .75"]["shares"]["cooperate"][0] == 0
+    assert printed["recipes"]["copies"]["shares"]["cooperate"][0] == 1
+    assert printed["recipes"]["copies of extorters"]["shares"]["extort"][0] == 1
     assert main(["theory", "basin", *options]) == 0
     assert "none below 1" in capsys.readouterr().out

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from lapg_rl.config import Config
-from lapg_rl.config.schedule import parse, stage_configs
+from lapg_rl.config import Config, schedule
+from lapg_rl.config.schedule import parse, stage_configs, summed
 from lapg_rl.crossval.levels.l5_sequence import SURE, outcome_of
 from lapg_rl.crossval.phases import MARGIN, PHASES, at_odds, tallied
 from lapg_rl.crossval.prediction import predict
@@ -23,6 +23,7 @@ from lapg_rl.crossval.simulation import HONEST, Simulation
 from lapg_rl.crossval.verdict import Level, Majority
 from lapg_rl.study.results import Result, by_setting, collect, runs_in
 from lapg_theory.basin import Pool, Stage, integrate, random_starts
+from lapg_theory.basin.stages import MEASURES
 from lapg_theory.game import FiniteHorizon
 
 #: Random starts of the exact pool, its steps of AdamW, and how many of them an update of networks amounts to: pure shaping
@@ -36,34 +37,40 @@ def stages_of(cfg: Config) -> list[Stage]:
     """What the agents of a run go through, as the exact pool does.
 
     Raises:
-        ValueError: for company other than naive learners and agents, and for ramps, other metrics, or an update as the
-            start of a stage after one that waits for a metric, none of which the exact pool knows.
+        ValueError: for company other than naive learners and agents, agents that began as another run's, and for ramps and
+            other metrics, none of which the exact pool knows.
     """
-    made, before = [], 0.0
-    starts = parse(cfg.schedule)
-    for now, later in zip(stage_configs(cfg), [*starts, None], strict=True):
+    if cfg.pool.agents_from:
+        raise ValueError(
+            f"{cfg.name} began from {cfg.pool.agents_from}; the exact pool starts at random, so name a run that did, too"
+        )
+    made, copies = [], ()
+    for now, later in zip(stage_configs(cfg), [*parse(cfg.schedule), None], strict=True):
         if set(now.shares) - {"naive", "meta"}:
             raise ValueError(
                 f"{cfg.name} meets {', '.join(now.shares)}; the exact pool has naive learners and agents only"
             )
-        stage = Stage(now.pool.p_naive, entropy=now.learner.entropy_coef / now.learner.reward_scale)
+        bonus = now.learner.entropy_coef / now.learner.reward_scale
+        made.append(Stage(now.pool.p_naive, entropy=bonus, copies=copies))
         if later is not None:
-            if later.ramps or later.copied or (later.metric and not (later.above and later.metric in METRICS)):
-                raise ValueError(
-                    "the exact pool knows no ramps and no copies, and stages that wait for "
-                    f"{' or '.join(METRICS)} >= a number only; the schedule is {cfg.schedule}"
-                )
-            if later.metric:
-                stage, before = dataclasses.replace(stage, **{METRICS[later.metric]: later.number}), np.nan
-            else:
-                steps, before = STEPS_AN_UPDATE * (later.number - before), later.number
-                if not steps >= 1:
-                    raise ValueError(
-                        f"stages at given updates must come before those that wait for a metric, got {cfg.schedule}"
-                    )
-                stage = dataclasses.replace(stage, steps=round(steps))
-        made.append(stage)
+            copies = tuple(summed(later.copied, MEASURES))
+            _check(later, copies, cfg.schedule)
+            end = (METRICS[later.metric], later.number) if later.metric else ("until", _steps(later.number))
+            made[-1] = dataclasses.replace(made[-1], **dict([end]))
     return made
+
+
+def _check(stage: schedule.Stage, copies: Sequence[str], text: str) -> None:
+    waits = not stage.metric or (stage.above and stage.metric in METRICS)
+    if stage.ramps or not waits or stage.copied.startswith("min") or set(copies) - set(MEASURES):
+        raise ValueError(
+            f"the exact pool knows no ramps, stages that wait for {' or '.join(METRICS)} >= a number only, and copies of the "
+            f"agent with the most of {', '.join(MEASURES)}, or a sum of them; the schedule is {text}"
+        )
+
+
+def _steps(updates: float) -> int:
+    return round(STEPS_AN_UPDATE * updates)
 
 
 def told(cfg: Config, rate: float) -> list[tuple[str, ...]]:
