@@ -104,6 +104,7 @@ ABOUT = {
     "ipd-mixed": "published: four agents among naive learners",
     "ipd-shaping-small": "ipd-shaping in minutes on two CPU cores: the demo's",
     "ipd-mixed-small": "ipd-mixed in half an hour on a core: LAPG cooperates",
+    "ipd-steered-small": "the same on a schedule that leads to cooperation",
     "ipd-aa-small": "Advantage Alignment in seconds: two memory-one agents",
     "stag-hunt-small": "in minutes on a core: a risky meeting, mixed pool",
     "chicken-small": "in minutes on a core: who gives way, mixed pool",
@@ -148,6 +149,15 @@ PRESETS: Mapping[str, Config] = _Presets(
             meta_batch=24,
             learner=LearnerConfig(learning_rate=1e-3),
             pool=PoolConfig(p_naive=0.5, agents=4),
+        ),
+        "ipd-steered-small": Config(
+            name="ipd-steered-small",
+            updates=300,
+            meta_batch=24,
+            schedule="reward_vs_naive>=0.6: p_naive=0.25 learner.entropy_coef=0.01; 150: p_naive=0.25; reward_vs_meta>=0.5: "
+            "agents=max(reward_vs_naive+cooperation_vs_meta) learner.entropy_coef=0 learner.learning_rate=3e-4",
+            learner=LearnerConfig(learning_rate=1e-3),
+            pool=PoolConfig(p_naive=1.0, agents=4),
         ),
         "ipd-aa-small": Config(
             name="ipd-aa-small",
