@@ -155,8 +155,8 @@ def check_run(field: str, text: str) -> tuple[str, int | str | None]:
     whole, which = text, None
     if re.fullmatch("[0-9]{1,4}", agent):
         whole, which = folder, int(agent)
-    elif OUTSTANDING.fullmatch(agent):
-        whole, which = folder, agent
+    elif OUTSTANDING.fullmatch(most := agent.replace(" ", "")):
+        whole, which = folder, most
     good = bool(whole.strip()) and whole.isprintable() and len(whole) <= 1000
     remedy = "as in runs/extorters, runs/extorters:0 or 'runs/extorters:max(reward_vs_naive)'"
     check(good, field, text, "a run folder, or folder:agent", remedy)

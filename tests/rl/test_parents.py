@@ -199,7 +199,7 @@ def test_the_agent_that_stands_out_in_a_sum_is_copied(parent, tmp_path):
         for line in RunFolder(run).metrics_file.read_text().splitlines()
     ]
     RunFolder(run).metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    for which, policy in (("max(entropy+reward_vs_naive)", ALLC), ("max(entropy)", ALLD)):
+    for which, policy in (("max( entropy + reward_vs_naive )", ALLC), ("max(entropy)", ALLD)):
         cfg = dataclasses.replace(begun(agents_from=f"{run}:{which}"), updates=1)
         loop.train(cfg, tmp_path / which, quiet=True)
         np.testing.assert_array_equal(started(tmp_path / which, cfg).agents.logits, jnp.stack([logits(policy)] * 2))

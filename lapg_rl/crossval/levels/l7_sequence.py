@@ -55,8 +55,9 @@ def stages_of(cfg: Config) -> list[Stage]:
         if later is not None:
             copies = tuple(summed(later.copied, MEASURES))
             _check(later, copies, cfg.schedule)
-            end = (METRICS[later.metric], later.number) if later.metric else ("until", _steps(later.number))
-            made[-1] = dataclasses.replace(made[-1], **dict([end]))
+            update = round(STEPS_AN_UPDATE * later.number)
+            end = {METRICS[later.metric]: later.number} if later.metric else {"until": update}
+            made[-1] = dataclasses.replace(made[-1], **end)
     return made
 
 
@@ -67,10 +68,6 @@ def _check(stage: schedule.Stage, copies: Sequence[str], text: str) -> None:
             f"the exact pool knows no ramps, stages that wait for {' or '.join(METRICS)} >= a number only, and copies of the "
             f"agent with the most of {', '.join(MEASURES)}, or a sum of them; the schedule is {text}"
         )
-
-
-def _steps(updates: float) -> int:
-    return round(STEPS_AN_UPDATE * updates)
 
 
 def told(cfg: Config, rate: float) -> list[tuple[str, ...]]:
