@@ -26,8 +26,8 @@ COPIES = "agents"
 WINDOW = 5
 MOST_STAGES = 100
 _WHEN = re.compile(rf"(?:(?P<metric>{SUM})\s*(?P<sign>>=|<=)\s*)?(?P<number>[-+0-9.eE]+)")
-#: Blanks inside of `max( A + B )`.
-_BLANKS = re.compile(r"(?<=[+(])\s+|\s+(?=[+)])")
+#: Inside of it blanks don't count.
+_SUM = re.compile(r"(?:max|min)\([^()]*\)")
 _RAMP = re.compile(r"(?P<low>[^.]+(?:\.[^.]+)?)\.\.(?P<high>[^@]+)@(?P<over>[0-9]+)")
 
 
@@ -158,7 +158,7 @@ def parse(text: str) -> tuple[Stage, ...]:
 
 def _stage(part: str) -> Stage:
     when, colon, changes = part.partition(":")
-    changes = _BLANKS.sub("", changes)
+    changes = _SUM.sub(lambda found: "".join(found[0].split()), changes)
     found, pairs = _WHEN.fullmatch(when.strip()), [change.partition("=") for change in changes.split()]
     if not (found and colon and pairs and all(value for _, _, value in pairs)):
         raise ValueError(

@@ -64,7 +64,7 @@ def rehearse_coplayer(config: Config, name: str, what: str = "pool.coplayers", c
 def _update(config: Config, state: TrainState, key: jax.Array) -> None:
     _, metrics = eqx.filter_eval_shape(make_train_step(config), state, key)
     for name, values in metrics.items():
-        _due(f"the metric {name} of all agents", values, (config.pool.agents,))
+        _due(f"the metric {name}, a number of each agent,", values, (config.pool.agents,))
 
 
 def stand_in(config: Config) -> TrainState:

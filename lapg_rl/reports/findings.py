@@ -21,7 +21,7 @@ from lapg_rl.runs import files
 from lapg_rl.study import archive, intervals
 from lapg_rl.study import markdown as md
 from lapg_rl.study.intervals import Estimate
-from lapg_rl.study.results import Result, by_setting, training_settings
+from lapg_rl.study.results import LAST, Result, by_setting, training_settings
 from lapg_theory.game.words import LITTLE, MUCH
 
 NO_RUN = "no run yet"
@@ -196,7 +196,19 @@ def _of_one_length(groups: Iterable[list[Result]]) -> list[list[Result]]:
         if {r.config.seed for r in group} & {r.config.seed for r in found.get(key, ())}:
             key = number  # the same seeds at another length are another experiment
         found[key] = sorted([*found.get(key, ()), *group], key=lambda r: r.config.seed)
-    return [[r.until(min(r.config.updates for r in group)) for r in group] for group in found.values()]
+    return [part for group in found.values() for part in _cut(group)]
+
+
+def _cut(group: list[Result]) -> list[list[Result]]:
+    """Runs cut to the shortest; or by length where a thinned one has not all of its last updates there."""
+    lengths = sorted({r.config.updates for r in group})
+    shortest = lengths[0]
+    if len(lengths) == 1:
+        return [group]
+    cut = [r.until(shortest) for r in group]
+    if all((np.diff(r.metrics["update"][-LAST:]) == 1).all() and r.metrics["update"][-1] == shortest - 1 for r in cut):
+        return [cut]
+    return [[r for r in group if r.config.updates == n] for n in lengths]
 
 
 def _missing(name: str, paper: str) -> Row:

@@ -70,9 +70,10 @@ def _outstanding(run: RunFolder, done: int, which: str) -> int:
         if metric not in known:
             raise ValueError(f"{run.path}: {unknown(f'metric of agents {metric}', metric, known)}")
         if (there := sum(metric in row for row in rows)) < len(rows):
+            on = f"train it on, as in `lapg train --resume {run.path} updates={done + len(rows) - there}`, or "
             raise ValueError(
-                f"{run.path}: only {there} of its last {len(rows)} updates have {metric}; train it on, as in "
-                f"`lapg train --resume {run.path} updates={done + len(rows) - there}`, or name another metric"
+                f"{run.path}: only {there} of its last {len(rows)} updates have {metric}; {on * (metric in rows[-1])}name "
+                "another metric"
             )
     return outstanding(which, rows)
 

@@ -64,7 +64,7 @@ class Stage:
         for name in ("steps", "until"):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
-        if set(self.copies) - set(MEASURES):
+        if len(set(self.copies) & set(MEASURES)) < len(self.copies):
             raise ValueError(f"copies must be a tuple of some of {', '.join(MEASURES)}, got {self.copies!r}")
         self.row()
 
@@ -94,7 +94,7 @@ def plan(stages: Sequence[Stage]) -> dict[str, np.ndarray]:
         raise ValueError("the first stage can't begin with copies: give it a stage before, or starts that are alike")
     for k, stage in enumerate(stages[:-1]):
         if all(getattr(stage, name) is None for name in ENDS):
-            raise ValueError(f"stage {k} never ends: give it {' or '.join(ENDS)}")
+            raise ValueError(f"stage {k} never ends: give it {', '.join(ENDS[:-1])} or {ENDS[-1]}")
     last, padding = len(stages) - 1, max(PADDED - len(stages), 0)
     stages = [*stages, *[stages[-1]] * padding]
     found = {"length": [stage.steps for stage in stages]}

@@ -141,8 +141,9 @@ def test_a_runs_schedule_becomes_stages_of_the_exact_pool():
     [
         ("30: learner.entropy_coef=0.01..0@50", {}, "knows no ramps"),
         ("30: agents=max(entropy+reward_vs_meta)", {}, "copies of the agent with the most of reward_vs_naive, "),
+        ("30: agents=max(reward_vs_meta+reward_vs_meta)", {}, "copies of the agent with the most of reward_vs_naive, "),
         ("30: agents=min(reward_vs_meta)", {}, "copies of the agent with the most of reward_vs_naive, "),
-        ("", {"p_naive": 0.5, "agents_from": "runs/first"}, "began from runs/first; the exact pool starts at random"),
+        ("", {"p_naive": 0.5, "agents_from": "runs/first"}, "began from runs/first; the exact pool starts anew"),
         ("reward_vs_naive<=0.6: p_naive=0.5", {}, "reward_vs_naive or reward_vs_meta >= a number only"),
         ("", {"p_naive": 0.5, "p_fixed": 0.25, "fixed": "tft"}, "naive learners and agents only"),
     ],

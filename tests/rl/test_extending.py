@@ -291,7 +291,10 @@ def pairs(config, agent, optimiser, company, key): return agent, optimiser, {"pa
         ("pool.coplayers=naive=0.5,wrong:few=0.5", "the leading axis count"),
         ("pool.coplayers=naive=0.5,wrong:naive=0.5", "give your function another name"),
         ("pool.fixed=wrong:FOUR", "five probabilities"),
-        ("learner.algorithm=wrong:pairs", "the metric pair of all agents must have the shape [1], got (1, 2)"),
+        (
+            "learner.algorithm=wrong:pairs",
+            "the metric pair, a number of each agent, must have the shape [1], got (1, 2)",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_before_there_is_a_folder(here, setting, says, capsys):

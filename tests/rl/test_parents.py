@@ -215,6 +215,9 @@ def test_a_metric_that_came_late_is_not_read_from_fewer_updates(parent, tmp_path
     )
     with pytest.raises(ValueError, match=says):
         loop.train(begun(agents_from=f"{run}:max(reward_vs_meta)"), tmp_path / "run", quiet=True)
+    RunFolder(run).metrics_file.write_text("\n".join([*lines[:2], late.replace(": 3", ": 2"), last]) + "\n")
+    with pytest.raises(ValueError, match=r"only 1 of its last 4 updates have reward_vs_meta; name another metric$"):
+        loop.train(begun(agents_from=f"{run}:max(reward_vs_meta)"), tmp_path / "run", quiet=True)
 
 
 OTHER = {

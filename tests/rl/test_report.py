@@ -234,6 +234,11 @@ def test_runs_that_only_went_on_for_longer_count_with_the_others_at_the_others_l
     (b,) = [row for (key, _), row in table(*runs).items() if key == "b" and row.folders]
     assert (b.holds, b.seeds) == ("1 of 2", "2 (seeds 0, 1)")
     assert b.ours.startswith("among agents 0.700 [") and f"updates={cfg.updates} " in f"{b.command} "
+    thinned = [row for row in rows if row["update"] % 4 == 0 or row["update"] >= len(rows) - 20]
+    longer.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in thinned))
+    apart = [(row.seeds, row.holds) for (key, _), row in table(*runs).items() if key == "b" and row.folders]
+    assert apart == [("1 (seed 0)", "1 of 1"), ("1 (seed 1)", "1 of 1")]  # its last 20 at that length aren't there
+    longer.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     again = pool_run(tmp_path / "again", (0.5, 0.5), 0.9, seed=1)
     held = [(row.seeds, row.holds) for (key, _), row in table(runs[1], again).items() if key == "b" and row.folders]
     assert sorted(held) == [("1 (seed 1)", "0 of 1"), ("1 (seed 1)", "1 of 1")]

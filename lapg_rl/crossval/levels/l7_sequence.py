@@ -2,7 +2,7 @@
 
 The exact pool is of memory-one agents at the naive rate that is calibrated for the config, from random starts, by AdamW. An
 agent with a memory need not follow it, whether it does is the question. A setting counts where SURE of the exact runs end
-alike, also at MARGIN times smaller and larger odds of every share.
+alike, also at MARGIN times smaller and larger odds of every share. It learns at a rate of its own, whatever the run does.
 """
 
 import dataclasses
@@ -40,10 +40,8 @@ def stages_of(cfg: Config) -> list[Stage]:
         ValueError: for company other than naive learners and agents, agents that began as another run's, and for ramps and
             other metrics, none of which the exact pool knows.
     """
-    if cfg.pool.agents_from:
-        raise ValueError(
-            f"{cfg.name} began from {cfg.pool.agents_from}; the exact pool starts at random, so name a run that did, too"
-        )
+    if parent := cfg.pool.agents_from or cfg.pool.naive_from:
+        raise ValueError(f"{cfg.name} began from {parent}; the exact pool starts anew, so name a run that did, too")
     made, copies = [], ()
     for now, later in zip(stage_configs(cfg), [*parse(cfg.schedule), None], strict=True):
         if set(now.shares) - {"naive", "meta"}:
@@ -63,7 +61,12 @@ def stages_of(cfg: Config) -> list[Stage]:
 
 def _check(stage: schedule.Stage, copies: Sequence[str], text: str) -> None:
     waits = not stage.metric or (stage.above and stage.metric in METRICS)
-    if stage.ramps or not waits or stage.copied.startswith("min") or set(copies) - set(MEASURES):
+    if (
+        stage.ramps
+        or not waits
+        or stage.copied.startswith("min")
+        or sorted(set(copies) & set(MEASURES)) != sorted(copies)
+    ):
         raise ValueError(
             f"the exact pool knows no ramps, stages that wait for {' or '.join(METRICS)} >= a number only, and copies of the "
             f"agent with the most of {', '.join(MEASURES)}, or a sum of them; the schedule is {text}"
