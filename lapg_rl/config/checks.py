@@ -143,10 +143,13 @@ def check_folder_name(field: str, name: str) -> None:
     )  # fmt: skip
 
 
-#: A metric, or a sum of them. Those of mixed groups, such as `reward_vs_naive+2meta`, hold a "+" themselves.
-SUM = r"[^\W\d]\w*(?:\+\w+)*"
-#: The agent with the most, or the least, of a sum of metrics.
-OUTSTANDING = re.compile(rf"(max|min)\({SUM}\)")
+#: The agent with most, or least, of a sum of metrics. Those of mixed groups, as `reward_vs_naive+2meta`, hold a "+", too.
+OUTSTANDING = re.compile(r"(max|min)\(\s*[^\W\d]\w*(?:\s*\+\s*\w+)*\s*\)")
+
+
+def without_blanks(text: str) -> str:
+    """A text in which `max( A + B )` is written `max(A+B)`, wherever it stands."""
+    return OUTSTANDING.sub(lambda found: "".join(found[0].split()), text)
 
 
 def check_run(field: str, text: str) -> tuple[str, int | str | None]:
@@ -155,8 +158,8 @@ def check_run(field: str, text: str) -> tuple[str, int | str | None]:
     whole, which = text, None
     if re.fullmatch("[0-9]{1,4}", agent):
         whole, which = folder, int(agent)
-    elif OUTSTANDING.fullmatch(most := agent.replace(" ", "")):
-        whole, which = folder, most
+    elif OUTSTANDING.fullmatch(agent):
+        whole, which = folder, without_blanks(agent)
     good = bool(whole.strip()) and whole.isprintable() and len(whole) <= 1000
     remedy = "as in runs/extorters, runs/extorters:0 or 'runs/extorters:max(reward_vs_naive)'"
     check(good, field, text, "a run folder, or folder:agent", remedy)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lapg_rl.config.checks import MANY, OUTSTANDING, SUM, check, shown, unknown
+from lapg_rl.config.checks import MANY, OUTSTANDING, check, shown, unknown, without_blanks
 from lapg_rl.config.pool import also_given
 
 #: Keys that may change: whom the agents meet, and numbers that the shapes of a run's state don't depend on.
@@ -25,9 +25,7 @@ COPIES = "agents"
 #: A condition looks at the mean of a metric over the agents and this many updates.
 WINDOW = 5
 MOST_STAGES = 100
-_WHEN = re.compile(rf"(?:(?P<metric>{SUM})\s*(?P<sign>>=|<=)\s*)?(?P<number>[-+0-9.eE]+)")
-#: Inside of it blanks don't count.
-_SUM = re.compile(r"(?:max|min)\([^()]*\)")
+_WHEN = re.compile(r"(?:(?P<metric>[^\W\d]\w*(?:\+\w+)*)\s*(?P<sign>>=|<=)\s*)?(?P<number>[-+0-9.eE]+)")
 _RAMP = re.compile(r"(?P<low>[^.]+(?:\.[^.]+)?)\.\.(?P<high>[^@]+)@(?P<over>[0-9]+)")
 
 
@@ -158,8 +156,8 @@ def parse(text: str) -> tuple[Stage, ...]:
 
 def _stage(part: str) -> Stage:
     when, colon, changes = part.partition(":")
-    changes = _SUM.sub(lambda found: "".join(found[0].split()), changes)
-    found, pairs = _WHEN.fullmatch(when.strip()), [change.partition("=") for change in changes.split()]
+    pairs = [change.partition("=") for change in without_blanks(changes).split()]
+    found = _WHEN.fullmatch(when.strip())
     if not (found and colon and pairs and all(value for _, _, value in pairs)):
         raise ValueError(
             "schedule takes stages WHEN: key=value key=value; ..., as in `reward_vs_naive>=0.6: p_naive=0.25; 300: "

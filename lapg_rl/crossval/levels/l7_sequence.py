@@ -37,8 +37,8 @@ def stages_of(cfg: Config) -> list[Stage]:
     """What the agents of a run go through, as the exact pool does.
 
     Raises:
-        ValueError: for company other than naive learners and agents, agents that began as another run's, and for ramps and
-            other metrics, none of which the exact pool knows.
+        ValueError: for company other than naive learners and agents, agents or naive learners of another run, and for
+            ramps and other metrics, none of which the exact pool knows.
     """
     if parent := cfg.pool.agents_from or cfg.pool.naive_from:
         raise ValueError(f"{cfg.name} began from {parent}; the exact pool starts anew, so name a run that did, too")
@@ -61,12 +61,8 @@ def stages_of(cfg: Config) -> list[Stage]:
 
 def _check(stage: schedule.Stage, copies: Sequence[str], text: str) -> None:
     waits = not stage.metric or (stage.above and stage.metric in METRICS)
-    if (
-        stage.ramps
-        or not waits
-        or stage.copied.startswith("min")
-        or sorted(set(copies) & set(MEASURES)) != sorted(copies)
-    ):
+    known = len(set(copies) & set(MEASURES)) == len(copies) and not stage.copied.startswith("min")
+    if stage.ramps or not waits or not known:
         raise ValueError(
             f"the exact pool knows no ramps, stages that wait for {' or '.join(METRICS)} >= a number only, and copies of the "
             f"agent with the most of {', '.join(MEASURES)}, or a sum of them; the schedule is {text}"
