@@ -387,7 +387,7 @@ def test_the_commands_of_the_page_on_steering_are_sound():
     parser = argparse.ArgumentParser()
     train.configure(parser)
     made = [training.fresh(parser.parse_args(command))[0][0] for command in COMMANDS]
-    assert len(made) == 30 and sum(bool(cfg.schedule) for cfg in made) == 15
+    assert len(made) == 33 and sum(bool(cfg.schedule) for cfg in made) == 17
     assert [cfg.shares for cfg in stage_configs(made[1])] == [{"naive": 24}] + [{"naive": 6, "meta": 18}] * 2
     assert [cfg.learner.entropy_coef for cfg in stage_configs(made[1])] == [0, 0.01, 0]
     tried = [dataclasses.replace(cfg, name=made[0].name, seed=0) for cfg in made if cfg.seed == 56]
