@@ -27,6 +27,8 @@ from lapg_theory.exact.precision import float64
 #: Policies near the two ends, from which their branches are found.
 NEAR = {"extort": (1e-6, 0.95, 1e-3, 0.35, 1e-6), "cooperate": (0.98, 0.98, 0.02, 0.35, 0.02)}
 DIFFERENCE = 1e-5
+#: Where a branch is begun, the first of these T from which it can be followed. Below the last one chances underflow.
+STARTS = (0.03, 0.02, 0.015, 0.01)
 Branch = Literal["extort", "cooperate"]
 
 
@@ -35,6 +37,10 @@ def _advantages(numbers: Numbers, theta: Any, share: Any, *, updates: int) -> tu
     own, naive = like_oneself(numbers, theta), with_naive(numbers, theta, updates)
     slope = share * naive.slope + (1 - share) * own.slope
     return slope / (share * naive.visits + (1 - share) * own.visits), own.value
+
+
+class NoEndError(ValueError):
+    """Raised for an end that doesn't exist where its branch should begin."""
 
 
 class _System:
@@ -111,8 +117,8 @@ class Branching:
 
     @property
     def fold(self) -> Estimate:
-        """The mean fold with half of its interval over the runs; infinite if the branch of one run has none."""
-        return estimate(self.folds) if np.isfinite(self.folds).all() else Estimate(np.inf, np.nan)
+        """The mean fold with half of its interval over the runs; NaN if one was lost, infinite if one has none."""
+        return estimate(self.folds) if np.isfinite(self.folds).all() else Estimate(float(np.max(self.folds)), np.nan)
 
 
 def follow(
@@ -120,7 +126,7 @@ def follow(
     share: float | int,
     end: Branch,
     *,
-    start: float | int = 0.03,
+    start: float | int | None = None,
     stop: float | int = 1.0,
     stride: float | int = 0.15,
     points: Any = 200,
@@ -131,29 +137,35 @@ def follow(
         pool: with learners [runs, n, 5] every run has its own, which makes an error bar.
         share: effective share of naive learners, in [0, 1].
         end: "extort" or "cooperate".
-        start: T to start from; the end must exist there.
+        start: T to start from, where the end must exist; by default `STARTS` are tried one after the other.
         stop: T at which to stop looking for a fold.
         stride: length of a step.
         points: the most steps.
 
     Raises:
         ValueError: for a share outside [0, 1], another end, T that is not positive, or where the end doesn't exist at
-            `start` (what settles from near it is another rest point).
+            `start` (what settles from near it is another rest point; a `NoEndError`).
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share must lie in [0, 1], got {share}")
     if end not in NEAR:
         raise ValueError(f"end must be one of {', '.join(NEAR)}, got {end!r}")
-    if not 0 < start < stop:
+    starts = [T for T in STARTS if stop > T] if start is None else [start]
+    if not starts or not 0 < starts[-1] < stop:
         raise ValueError(f"T must rise from above 0, got start {start} and stop {stop}")
     with float64():
         system = _System(pool, share)
-        theta = system.settle(np.tile(logit(NEAR[end]), (system.runs, 1)), start)
-        among = system.among_at(theta)
         low, high = sorted((pool.game.trps[2], pool.game.trps[1]))
-        if ((among > (low + high) / 2) != (end == "cooperate")).any():
-            raise ValueError(f"at T = {start} there is no rest point near the end {end!r}; start lower")
-        return _continued(system, theta, start, stop, stride, points)
+        found = None
+        for first in starts:
+            theta = system.settle(np.tile(logit(NEAR[end]), (system.runs, 1)), first)
+            if ((system.among_at(theta) > (low + high) / 2) == (end == "cooperate")).all():
+                found = _continued(system, theta, first, stop, stride, points)
+                if not np.isnan(found.folds).any():
+                    break
+    if found is None:
+        raise NoEndError(f"at T = {starts[-1]} there is no rest point near the end {end!r}; start lower")
+    return found
 
 
 @dataclasses.dataclass

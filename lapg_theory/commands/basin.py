@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lapg_theory.basin import RECIPES, Pool, folds, pool_of, predict, shaping_path, small_pool
+from lapg_theory.basin import RECIPES, Pool, pool_of, predict, shaping_path, small_pool
+from lapg_theory.basin.entropy import STARTS, Branch, NoEndError, follow
 from lapg_theory.basin.shaping_path import Estimate, estimate
 from lapg_theory.commands.options import add_quiet, five, game, numbers, renamed, show, stages
 from lapg_theory.commands.pool_options import add_pool, pool
@@ -71,8 +72,15 @@ def _path(sets: Pool) -> dict[str, Any]:
 
 
 def _folds(sets: Pool, share: float) -> dict[str, Any]:
-    both = folds(sets, share)
-    return {"share": share, "T_E": vars(both["extort"].fold), "T_K": vars(both["cooperate"].fold)}
+    return {"share": share, "T_E": vars(_fold(sets, share, "extort")), "T_K": vars(_fold(sets, share, "cooperate"))}
+
+
+def _fold(sets: Pool, share: float, end: Branch) -> Estimate:
+    """Where an end ceases to exist: 0 where it isn't there at the least T that is tried, either."""
+    try:
+        return follow(sets, share, end).fold
+    except NoEndError:
+        return Estimate(0.0, np.nan)
 
 
 def _ends(course: Any) -> dict[str, Any]:
@@ -86,13 +94,15 @@ def _ends(course: Any) -> dict[str, Any]:
     }
 
 
-def _fold(found: dict[str, float]) -> str:
-    return "none below 1" if np.isinf(found["value"]) else str(Estimate(**found))
+def _fold_text(found: dict[str, float]) -> str:
+    if not np.isfinite(found["value"]):
+        return "lost on the way" if np.isnan(found["value"]) else "none below 1"
+    return str(Estimate(**found)) if found["value"] else f"not there at {STARTS[-1]}"
 
 
 def _text(report: dict[str, Any]) -> str:
     path = report["path"]
-    lines = [f"edge: forgiveness grows on the path of pure shaping only below a share of {path['edge']}"]
+    lines = [f"edge: forgiveness grows on the path of pure shaping only below a share of {Estimate(**path['edge'])}"]
     for moment in ("opens", "closes"):
         seen = [window[moment] for window in path["windows"] if window[moment] is not None]
         if seen:
@@ -108,7 +118,7 @@ def _text(report: dict[str, Any]) -> str:
         "folds: the ends E (extort) and K (cooperate) exist below T, entropy coefficient / reward scale",
         f"share   {'E: T':<20}  K: T",
     ]
-    lines += [f"{x['share']:5.3g}   {_fold(x['T_E']):<20}  {_fold(x['T_K'])}" for x in report["folds"]]
+    lines += [f"{x['share']:5.3g}   {_fold_text(x['T_E']):<20}  {_fold_text(x['T_K'])}" for x in report["folds"]]
     lines += ["", f"{'recipe':<24} {'cooperate (95%)':<20} {'extort':>6} {'other':>6}   steps to 0.75: median, last"]
     for name, found in report["recipes"].items():
         share, low, high = found["shares"]["cooperate"]

@@ -25,8 +25,9 @@ from lapg_theory.basin import (
     shaping_path,
     small_pool,
 )
+from lapg_theory.basin.entropy import Branching
 from lapg_theory.basin.shaping_path import estimate
-from lapg_theory.game import CD, Discounted, FiniteHorizon
+from lapg_theory.game import CD, Discounted, FiniteHorizon, prisoners_dilemma
 
 LEARNER = np.array([[0.3, -0.5, 0.2, 0.8, -0.1]])
 SHORT = Pool(PD, FiniteHorizon(2), 1.5, 1, LEARNER)
@@ -138,6 +139,32 @@ def test_brackets_that_hysteresis_found():
 def test_a_branch_that_starts_at_the_wrong_end_is_refused():
     with pytest.raises(ValueError, match="no rest point near the end 'extort'"):
         follow(small_pool(eta=3.0), 0.5, "extort", start=0.5, stop=1.0)
+
+
+def test_a_fold_is_found_where_the_end_cannot_be_begun_from_at_the_usual_temperature(capsys):
+    """Axelrod's payoffs, (5, 3, 1, 0) in units of R - P: tables begun a little to each side of the fold stay and leave."""
+    pool = small_pool(game=prisoners_dilemma(2, 1, 0, -0.5))
+    found = follow(pool, 0.25, "extort")
+    (fold,) = found.folds
+    k = int(np.abs(found.temperatures[:, 0] - 0.95 * fold).argmin())
+    start = np.tile(logit(found.policies[k, 0]), (1, 2, 1))
+    stays, leaves = (
+        integrate(pool, [Stage(0.25, entropy=T)], start, steps=1500, every=100).among[-1, 0]
+        for T in (0.9 * fold, 1.2 * fold)
+    )
+    assert stays < 0.05 < 0.8 < leaves
+
+    assert (
+        main(["theory", "basin", "--payoffs", "2,1,0,-0.5", "--shares", "0.25", "--runs", "1", "--agent-updates", "1"])
+        == 0
+    )
+    said = capsys.readouterr().out
+    assert f"0.25   {fold:.3f}" in said and "below a share of 0." in said
+
+
+def test_a_branch_that_was_lost_is_not_one_without_a_fold():
+    lost = Branching(np.ones((1, 2)), np.ones((1, 2, 5)), np.ones((1, 2)), np.array([np.nan, np.inf]))
+    assert np.isnan(lost.fold.value)
 
 
 def test_the_pull_at_extortion_is_what_the_other_answers_to_a_first_cooperation():
