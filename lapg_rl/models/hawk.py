@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from lapg_rl.config import ModelConfig
 from lapg_rl.models.layers import GatedMLP, Readout, embedded, fan_in, folded, norm_linear
-from lapg_rl.models.mixing import Weights, mixed, mixed_step
+from lapg_rl.models.mixing import Weights, entered, mixed, mixed_step
 from lapg_rl.models.recurrence import Route
 from lapg_rl.native import draws
 
@@ -105,13 +105,16 @@ class Hawk(eqx.Module):
         zeros = jnp.zeros(self.embedding.shape[1], self.embedding.dtype)
         return tuple((zeros,) * len(block.conv) for block in self.blocks)
 
+    def _table(self):
+        """What the first block reads for each observation, one-hot: x, gate and value."""
+        return jnp.concatenate([self.embedding, *self.blocks[0].branches(self.embedding)], axis=1)
+
     def _enter(self, observations):
         """The embedded tokens and the branches of the first block: looked up in tables where observations are one-hot."""
         if not self.one_hot:
             (x,) = embedded(observations, self.embedding)
             return x, *self.blocks[0].branches(x)
-        tables = (self.embedding, *self.blocks[0].branches(self.embedding))
-        return embedded(observations, jnp.concatenate(tables, axis=1), len(tables))
+        return embedded(observations, self._table(), 3)
 
     def step(
         self, state: State, observation: Float[Array, " o"]
@@ -128,10 +131,14 @@ class Hawk(eqx.Module):
 
     def __call__(self, observations: Float[Array, "t ... o"]) -> tuple[Float[Array, "t ... a"], Float[Array, "t ..."]]:
         """(logits, values) of every token of a sequence that starts in the initial state."""
-        x, gate, value = self._enter(observations)
-        for n, block in enumerate(self.blocks):
-            if n:
-                gate, value = block.branches(x)
+        first, *others = self.blocks
+        if self.one_hot:
+            x = entered(observations, self._table(), first.weights(), self.route)
+        else:
+            x, gate, value = self._enter(observations)
+            x = mixed(x, gate, value, first.weights(), self.route)
+        for block in others:
+            gate, value = block.branches(x)
             x = mixed(x, gate, value, block.weights(), self.route)
         return self.readout(x)
 

@@ -21,7 +21,8 @@ void gru_forward(const Call& call) {
         for (Int j = 0; j < d; j += LANES) {
           const float *x = inputs + 3 * (at + r * d) + j, *p = made.data() + r * e + j;
           const Int here = at + r * d + j;
-          const Lanes reset = sigmoid(load(x) + load(p)), z = sigmoid(load(x + d) + load(p + d));
+          Lanes reset, z;
+          sigmoids(reset, z, load(x) + load(p), load(x + d) + load(p + d));
           const Lanes c = load(p + 2 * d) + load(bias + j), fresh = tanh(load(x + 2 * d) + reset * c);
           store(h + here, fresh + z * (load(past + r * d + j) - fresh));
           if (SAVE) {

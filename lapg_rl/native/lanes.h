@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <new>
 #include <vector>
@@ -22,6 +23,19 @@ typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias
 #define IN_REGISTER(x)
 #endif
 
+// Memory that calls of this thread gave back, by size: calls are many, and need the same again and again.
+struct Spare {
+  std::map<size_t, std::vector<void*>> pieces;
+  ~Spare() {
+    for (auto& of_size : pieces)
+      for (void* piece : of_size.second) ::operator delete(piece, std::align_val_t(64));
+  }
+};
+inline Spare& spare() {
+  static thread_local Spare here;
+  return here;
+}
+
 template <class T>
 struct Aligned : std::allocator<T> {
   template <class U>
@@ -31,8 +45,14 @@ struct Aligned : std::allocator<T> {
   void construct(T*) {}  // unlike a vector's own, which fills with 0
   template <class... Args>
   void construct(T* p, Args&&... args) { *p = T(args...); }
-  T* allocate(size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t(64))); }
-  void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t(64)); }
+  T* allocate(size_t n) {
+    auto& pieces = spare().pieces[n];
+    if (pieces.empty()) return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t(64)));
+    void* piece = pieces.back();
+    pieces.pop_back();
+    return static_cast<T*>(piece);
+  }
+  void deallocate(T* p, size_t n) { spare().pieces[n].push_back(p); }
 };
 typedef std::vector<float, Aligned<float>> Floats;
 
@@ -49,17 +69,33 @@ inline void clear(float* x, Int size) { std::fill(x, x + size, 0.f); }
 inline void copy(float* to, const float* from, Int size) { std::memcpy(to, from, size * sizeof(float)); }
 inline float sum(Lanes x) { return ((x[0] + x[4]) + (x[1] + x[5])) + ((x[2] + x[6]) + (x[3] + x[7])); }
 
-// x P(x^2) / Q(x^2), by least squares of the relative error on |x| < 8.3, where it is below 1e-8; exactly 1 beyond, since the slope of
-// `gelu` multiplies what is left to 1 by x^3, and nowhere more, by rounding, since a sigmoid must not be negative. NaN stays NaN.
-inline Lanes tanh(Lanes x) {
-  const Lanes u = x * x;
+// Lower and upper bounds; NaN stays NaN.
+inline Lanes at_most(Lanes x, Lanes most) { return most < x ? most : x; }
+inline Lanes at_least(Lanes x, Lanes least) { return least > x ? least : x; }
+
+// tanh(x) = over / under: x P(x^2) and Q(x^2), by least squares of the relative error on |x| < 8.3, where it is below 1e-8. Beyond it
+// the quotient grows past 1, where it is cut off: exactly 1 from 9 on, since the slope of `gelu` multiplies what is left to 1 by x^3,
+// and nowhere more, since a sigmoid must not be negative. NaN stays NaN.
+struct Ratio {
+  Lanes over, under;
+};
+inline Ratio tanh_ratio(Lanes x) {
+  const Lanes u = at_most(x * x, all(81.0f));
   const Lanes p = (((1.4648201e-08f * u + 2.15084525e-05f) * u + 0.00354916646f) * u + 0.134258682f) * u + 0.999999991f;
   const Lanes q = (((8.29508434e-07f * u + 0.000337394611f) * u + 0.0260799394f) * u + 0.46759193f) * u + 1.0f;
-  Lanes y = x * p / q;
-  y = (x > 8.3f) | (y > 1.0f) ? all(1.0f) : y;
-  return (x < -8.3f) | (y < -1.0f) ? all(-1.0f) : y;
+  return {at_least(at_most(x * p, q), -q), q};
 }
-inline Lanes sigmoid(Lanes x) { return 0.5f + 0.5f * tanh(0.5f * x); }
+inline Lanes tanh(Lanes x) {
+  const Ratio t = tanh_ratio(x);
+  return t.over / t.under;
+}
+// The logistic function of two numbers, by one division.
+inline void sigmoids(Lanes& a, Lanes& b, Lanes x, Lanes y) {
+  const Ratio s = tanh_ratio(0.5f * x), t = tanh_ratio(0.5f * y);
+  const Lanes inverse = 0.5f / (s.under * t.under);
+  a = (s.under + s.over) * t.under * inverse;
+  b = (t.under + t.over) * s.under * inverse;
+}
 
 constexpr float GELU = 0.7978845608028654f, CUBIC = 0.044715f, LEAST_INPUT = 1e-3f;
 inline Lanes gelu(Lanes x, Lanes* slope = nullptr) {

@@ -31,13 +31,12 @@ struct MlpBack {
       : d(d), m(m), in(transposed(in, d, 2 * m)), out(transposed(out, m, d)), normal(TILE * d), scale(TILE), by_normal(TILE * d),
         q(TILE * m), by_q(TILE * m), by_branches(TILE * 2 * m) {}
 
-  // grad [tokens, d] of the output becomes that of the input x; `branches` finds those of a token
-  template <class Find>
-  void operator()(float* grad, const float* x, Find branches, float* by_in, float* by_out, Int tokens) {
+  // grad [tokens, d] of the output becomes that of the input x; `stride` lies between the branches of two tokens
+  void operator()(float* grad, const float* x, const float* branches, Int stride, float* by_in, float* by_out, Int tokens) {
     normalise(normal.data(), scale.data(), x, tokens, d);
     times(by_q.data(), grad, out.data(), tokens, d, m);
     for (Int i = 0; i < tokens; ++i) {
-      const float* branch = branches(i);
+      const float* branch = branches + i * stride;
       for (Int j = 0; j < m; j += LANES) {
         Lanes slope;
         const Lanes open = gelu(load(branch + j), &slope), up = load(branch + m + j), s = load(by_q.data() + i * m + j);

@@ -151,7 +151,7 @@ void transformer_backward(const Call& call) {
         copy(grad.data() + i * d, call.in[6] + ((begin + i) * N + n) * d, d);
         copy(rows.data() + i * d, saved + part + ((begin + i) * N + n) * d, d);
       }
-      mlp(grad.data(), rows.data(), [&](Int i) { return branches + ((begin + i) * N + n) * 2 * m; }, by[5], by[6], tokens);
+      mlp(grad.data(), rows.data(), branches + (begin * N + n) * 2 * m, N * 2 * m, by[5], by[6], tokens);
       for (Int i = 0; i < tokens; ++i) {
         copy(by[0] + ((begin + i) * N + n) * d, grad.data() + i * d, d);
         copy(rows.data() + i * d, saved + ((begin + i) * N + n) * d, d);

@@ -26,11 +26,11 @@ EACH = ["gru", "hawk", "transformer", pytest.param("wide hawk", marks=pytest.mar
 COUNTS = [(1, 1), (70, 2), (9, 37), pytest.param(5, 3, marks=pytest.mark.slow)]
 
 
-def example(kind, steps=5, count=3, seed=0, scale=None):
+def example(kind, steps=5, count=3, seed=0, scale=None, one_hot=False):
     """A policy none of whose parameters is 0, with observations and weights of what it gives."""
     scale = scale or (0.3 if "transformer" in kind else 0.5)  # more would leave its attention to one token
     keys = iter(jax.random.split(jax.random.key(seed), 99))
-    drawn = models.build(KINDS[kind], 5, 2, steps, next(keys))
+    drawn = models.build(KINDS[kind], 5, 2, steps, next(keys), one_hot)
     moved = lambda x: x + scale * jax.random.normal(next(keys), x.shape)  # noqa: E731
     policy = jax.tree.map(lambda x: moved(x) if eqx.is_inexact_array(x) else x, drawn)
     return policy, jax.random.normal(next(keys), (steps, count, 5)), jax.random.normal(next(keys), (steps, count, 3))
@@ -62,7 +62,7 @@ def error(function, *arguments):
     """
     call = eqx.filter_jit(function)
     used = call.lower(*arguments).as_text()
-    assert "lapg_embed" in used
+    assert "lapg_embed" in used or getattr(arguments[0], "one_hot", False)
     assert "lapg_project" in used
     assert any(f"lapg_{kind}" in used for kind in ("gru", "hawk", "transformer"))
     found = jax.tree.map(np.asarray, call(*arguments))
@@ -208,6 +208,48 @@ def test_tables_are_looked_up_as_they_are_multiplied(filled, parts):
     by_x, by_table = jax.grad(weighed, (0, 1))(x, table)
     np.testing.assert_allclose(by_x, weights @ table.T, atol=1e-4)
     np.testing.assert_allclose(by_table, jnp.einsum("tno,tne->oe", x, weights), atol=1e-4)
+
+
+def looking_up(steps=5, count=3, filled="one-hot"):
+    """`example` of Hawk where observations are promised to be one-hot, and are or are not."""
+    policy, anything, weights = example("hawk", steps, count, one_hot=True)
+    seen = jax.nn.one_hot(jax.random.randint(jax.random.key(1), (steps, count), 0, 5), 5)
+    gone = jax.random.bernoulli(jax.random.key(2), 0.3, (steps, count, 1))
+    return policy, {"one-hot": seen, "gone": jnp.where(gone, 0.0, seen), "anything": anything}[filled], weights
+
+
+@needed
+@pytest.mark.parametrize("filled", ["one-hot", "gone", "anything"])
+@pytest.mark.parametrize(("steps", "count"), COUNTS)
+def test_hawk_looks_its_first_block_up_where_observations_are_one_hot(steps, count, filled):
+    arguments = looking_up(steps, count, filled)
+    assert error(weighed, *arguments) < 1e-5
+    assert error(slopes, *arguments) < 1e-4
+
+
+@needed
+def test_looked_up_it_has_second_derivatives_and_may_stand_side_by_side():
+    arguments = looking_up()
+    assert error(curvature, *arguments) < 1e-3
+    several = jax.tree.map(lambda x: jnp.stack([x, x - 0.1, 2 * x]) if eqx.is_array(x) else x, arguments[0])
+    together = eqx.filter_vmap(slopes, in_axes=(eqx.if_array(0), None, None))(several, *arguments[1:])
+    for n in range(3):
+        alone = slopes(jax.tree.map(lambda x, n=n: x[n] if eqx.is_array(x) else x, several), *arguments[1:])
+        for one, all_of_it in zip(alone, together, strict=True):
+            np.testing.assert_allclose(all_of_it[n], one, rtol=2e-5, atol=2e-5)
+
+
+@needed
+def test_gradients_of_observations_cost_nothing_where_nobody_asks():
+    """Of two blocks each is derived once; the first once more for the gradient of what was observed."""
+    policy, *others = looking_up()
+    alone = eqx.filter_jit(eqx.filter_grad(lambda policy: weighed(policy, *others)))
+    both = eqx.filter_jit(eqx.filter_grad(lambda both: weighed(*both, others[1])))
+    counts = [
+        f.lower(given).compile().compiled.as_text().count('"lapg_hawk_back"')
+        for f, given in ((alone, policy), (both, (policy, others[0])))
+    ]
+    assert counts == [2, 3]
 
 
 @needed
