@@ -197,13 +197,13 @@ def collect(folder: str | Path) -> Result:
 def runs_in(paths: Iterable[Path]) -> list[Path]:
     """Run folders: the paths themselves, or where a path is a folder without a run, all runs inside, sorted.
 
-    An archive `runs.zip` (see `archive`) is such a folder too, and so is one inside of a folder; `runs.zip/NAME`, where NAME
-    may hold wildcards, are runs in it. Other files, which a shell's `*` finds beside runs, are left out.
+    An archive `runs.zip` (see `archive`) is such a folder too, and so is one inside of a folder; `runs.zip/NAME` are runs
+    in it. Paths that aren't there may hold wildcards. Other files, which a shell's `*` finds beside runs, are left out.
 
     Raises:
         ValueError: where a run is named twice, an archive is damaged, or there are other files only.
     """
-    paths, found = list(paths), []
+    paths, found = [each for path in paths for each in _matching(path)], []
     folders = [path for path in paths if files.archive_of(path) or not path.is_file()]
     if paths and not folders:
         raise ValueError(f"{paths[0]} is a file, and no run; name the folder of a run, or one with runs inside")
@@ -213,6 +213,13 @@ def runs_in(paths: Iterable[Path]) -> list[Path]:
     if twice := [path for path in resolved if resolved.count(path) > 1]:
         raise ValueError(f"{twice[0]} is named twice; name it once")
     return found
+
+
+def _matching(path: Path) -> list[Path]:
+    """What a path with wildcards finds, sorted, as a shell would; itself where it is there or finds nothing."""
+    if path.exists() or files.archive_of(path):
+        return [path]
+    return sorted(Path(path.anchor).glob(path.relative_to(path.anchor).as_posix())) or [path]
 
 
 def opened(path: str | Path) -> Path:

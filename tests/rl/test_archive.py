@@ -29,6 +29,16 @@ def packed(tmp_path_factory):
     return home
 
 
+def test_wildcards_are_those_of_a_shell_where_none_has_seen_them(packed, tmp_path):
+    loose = packed / "loose"
+    assert runs_in([loose / "run*"]) == sorted(loose.glob("run*")) != []
+    odd = tmp_path / "run[0]"
+    shutil.copytree(loose / "run0", odd)
+    assert runs_in([odd]) == [odd]
+    nothing = loose / "none*"
+    assert runs_in([nothing]) == [nothing]
+
+
 def test_an_archive_is_a_folder_with_runs_inside(packed):
     for path in (packed / "kept", packed / "kept" / archive.NAME, packed / "kept" / archive.NAME / "run?"):
         found = runs_in([path])
