@@ -12,19 +12,20 @@ RESULTS = Path(__file__).parent
 
 
 def draw():
-    """Left a constant share of one half, right the recipe; thin the exact pool's runs, thick those of networks."""
-    mixed = [rl.collect(run) for run in runs_in([RESULTS / "ipd-mixed"])]
-    constant = [r for r in mixed if r.estimator == "lapg" and r.config.pool.p_naive == 0.5]
-    recipe = [rl.collect(run) for run in runs_in([RESULTS / "ipd-steering" / "runs.zip"])]
-    figure, ((left, right),) = look.panels(1, 2, 7.6, 3.4, sharey=True)
-    for ax, name, runs in ((left, "constant .5", constant), (right, "recipe", recipe)):
-        stages = RECIPES[name]
-        lt.plot.course(integrate(small_pool(), stages, random_starts(16, 4), steps=1200, every=10), ax=ax)
+    """A constant share of one half, the recipe, and with copies; thin the exact pool's runs, thick those of networks."""
+    kept = {
+        "constant .5": "ipd-steered/half.zip",
+        "recipe": "ipd-steering/runs.zip",
+        "copies": "ipd-steered/steered.zip/waits-seed*",
+    }
+    figure, (axes,) = look.panels(1, 3, 10.6, 3.4, sharey=True)
+    for ax, (name, where) in zip(axes, kept.items(), strict=True):
+        runs = [rl.collect(run) for run in runs_in([RESULTS / where])]
+        lt.plot.course(integrate(small_pool(), RECIPES[name], random_starts(16, 4), steps=1200, every=10), ax=ax)
         rl.plot.path(runs, ax=ax)
-        ax.set(title=f"{name}: {len(runs)} runs", xlabel="reward from naive learners")
-    left.set(ylabel="reward among agents")
-    right.set(ylabel="")
-    handles = {label: line for ax in (left, right) for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        ax.set(title=f"{name}: {len(runs)} runs", xlabel="reward from naive learners", ylabel="")
+    axes[0].set(ylabel="reward among agents")
+    handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=5, fontsize=8)
     return figure
 
