@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print edge, window, folds and the predicted shares of ends."""
     report = stages(arguments.quiet)
-    sets, one = _pools(arguments)
+    sets, one = pools(arguments)
     report("following pure shaping")
     found: dict[str, Any] = {"path": _path(sets)}
     report("following the rest points in the entropy bonus")
@@ -50,10 +50,11 @@ def run(arguments: argparse.Namespace) -> None:
         report=lambda done, total: report(f"{done} of {total} recipes"),
     )
     found["recipes"] = {name: _ends(course) for name, course in courses.items()}
+    found["train"] = training(one, arguments)
     show(found, arguments.json, _text)
 
 
-def _pools(arguments: argparse.Namespace) -> tuple[Pool, Pool]:
+def pools(arguments: argparse.Namespace) -> tuple[Pool, Pool]:
     """The pool with a set of learners for each scrambling, and with one set."""
     if arguments.gamma is None:
         eta = {} if arguments.eta is None else {"eta": arguments.eta}
@@ -62,6 +63,21 @@ def _pools(arguments: argparse.Namespace) -> tuple[Pool, Pool]:
     arguments.eta = 2.0 if arguments.eta is None else arguments.eta
     meta = pool(arguments, 0.5, arguments.nodes)
     return pool_of(meta, arguments.nodes, arguments.scramblings), pool_of(meta, arguments.nodes)
+
+
+def training(one: Pool, arguments: argparse.Namespace) -> str | None:
+    """The command that trains the recipe with copies in this dilemma, in units of R - P, as its preset's numbers are.
+
+    None where it would be another game: with a discount or noise, or no dilemma.
+    """
+    T, R, P, S = one.game.trps
+    if arguments.gamma is not None or one.game.noise is not None or not T > R > P > S:
+        return None
+    usual = {"game.T": 2.0, "game.S": -1.0, "steps": 10, "inner_episodes": 20, "pool.agents": 4}
+    here = {"game.T": (T - P) / (R - P), "game.S": (S - P) / (R - P)}
+    here |= {"steps": arguments.steps, "inner_episodes": arguments.inner_episodes, "pool.agents": arguments.agents}
+    changes = [f" {key}={value:.6g}" for key, value in here.items() if abs(value - usual[key]) > 1e-9]
+    return f"lapg train ipd-steered-small{''.join(changes)} --run runs/steered"
 
 
 def _path(sets: Pool) -> dict[str, Any]:
@@ -128,4 +144,6 @@ def _text(report: dict[str, Any]) -> str:
         lines.append(
             f"{name:<24} {share:.2f} ({low:.2f} to {high:.2f})  {found['shares']['extort'][0]:6.2f} {rest:6.2f}   {when}"
         )
+    if report["train"]:
+        lines += ["", "to train the recipe with copies, rewards in units of R - P above P:", f"    {report['train']}"]
     return "\n".join(lines)

@@ -1,7 +1,10 @@
 """Which end a pool reaches, foretold: the edge and window of pure shaping, the folds of entropy, the time to leave E."""
 
+import dataclasses
 import functools
 import json
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +13,9 @@ from metagame_reference import PD, reference_field, small
 from scipy.special import expit, logit
 from scipy.stats import t as student
 
-from lapg_rl.commands.main import main
+from lapg_rl.commands import training
+from lapg_rl.commands.main import main, parsed
+from lapg_rl.config import override, preset
 from lapg_theory import MetaGame, exact_returns
 from lapg_theory.basin import (
     Pool,
@@ -27,6 +32,7 @@ from lapg_theory.basin import (
 )
 from lapg_theory.basin.entropy import Branching
 from lapg_theory.basin.shaping_path import estimate
+from lapg_theory.commands import basin
 from lapg_theory.game import CD, Discounted, FiniteHorizon, prisoners_dilemma
 
 LEARNER = np.array([[0.3, -0.5, 0.2, 0.8, -0.1]])
@@ -160,6 +166,33 @@ def test_a_fold_is_found_where_the_end_cannot_be_begun_from_at_the_usual_tempera
     )
     said = capsys.readouterr().out
     assert f"0.25   {fold:.3f}" in said and "below a share of 0." in said
+    assert "    lapg train ipd-steered-small game.S=-0.5 --run runs/steered" in said.splitlines()
+
+
+def training_of(options):
+    arguments = parsed(["theory", "basin", *options.split()])
+    return basin.training(basin.pools(arguments)[1], arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        ("", []),
+        ("--payoffs=5,3,1,0", ["game.S=-0.5"]),
+        ("--payoffs=3,1,0,-2 --steps 5 --agents 2", ["game.T=3", "game.S=-2", "steps=5", "pool.agents=2"]),
+    ],
+)
+def test_the_command_that_trains_what_was_foretold_is_in_units_of_the_dilemma(options, changes):
+    _, *words = shlex.split(training_of(options))
+    given = parsed(words)
+    ((found, _),) = training.fresh(given)
+    assert given.run == Path("runs/steered")
+    assert found == dataclasses.replace(override(preset("ipd-steered-small"), changes), name=found.name)
+
+
+def test_no_training_is_told_of_where_there_is_no_dilemma_or_a_discount():
+    for options in ("--payoffs=3,4,1,0", "--noise 0.05", "--gamma 0.9 --nodes 2 --scramblings 1"):
+        assert training_of(options) is None
 
 
 def test_a_branch_that_was_lost_is_not_one_without_a_fold():
