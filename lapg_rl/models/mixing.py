@@ -50,7 +50,7 @@ def entered(
     observations: Float[Array, "t ... o"], table: Float[Array, "o _"], weights: Weights, route: Route
 ) -> Float[Array, "t ... d"]:
     """`mixed` of what is looked up in a table of x, gate and value, side by side; made for observations that are one-hot."""
-    if not _fits((observations, table), weights):
+    if not len(table) or not _fits((observations, table), weights):
         x, gate, value = embedded(observations, table, 3)
         return mixed(x, gate, value, weights, route)
     found = _native_entered(as_sequences(observations), table, weights)
@@ -141,7 +141,7 @@ def _backward_entered(args, kept, grad):
     observations, table, weights = args
     by_table, by_weights = _backward((observations,), (table,), weights, kept, grad)
     _, gate, value = split_linear(observations, table, (len(weights.decay),) * 3)
-    *parts, _ = _backward((gate, value), (), weights, kept, grad)  # left out where nobody asks for the first
+    *parts, _ = _backward((gate, value), (), weights, kept, grad)  # by XLA left out where nobody asks for the first
     return jnp.concatenate(parts, axis=-1) @ table.T, by_table, by_weights
 
 

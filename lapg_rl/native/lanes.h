@@ -23,7 +23,8 @@ typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias
 #define IN_REGISTER(x)
 #endif
 
-// Memory that calls of this thread gave back, by size: calls are many, and need the same again and again.
+// Memory that calls of this thread gave back, by bytes: calls are many, and need the same again and again. Not the largest pieces.
+constexpr size_t LARGE = 1 << 20;
 struct Spare {
   std::map<size_t, std::vector<void*>> pieces;
   ~Spare() {
@@ -46,13 +47,16 @@ struct Aligned : std::allocator<T> {
   template <class... Args>
   void construct(T* p, Args&&... args) { *p = T(args...); }
   T* allocate(size_t n) {
-    auto& pieces = spare().pieces[n];
+    auto& pieces = spare().pieces[n * sizeof(T)];
     if (pieces.empty()) return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t(64)));
     void* piece = pieces.back();
     pieces.pop_back();
     return static_cast<T*>(piece);
   }
-  void deallocate(T* p, size_t n) { spare().pieces[n].push_back(p); }
+  void deallocate(T* p, size_t n) {
+    if (n * sizeof(T) > LARGE) return ::operator delete(p, std::align_val_t(64));
+    spare().pieces[n * sizeof(T)].push_back(p);
+  }
 };
 typedef std::vector<float, Aligned<float>> Floats;
 

@@ -216,10 +216,11 @@ def runs_in(paths: Iterable[Path]) -> list[Path]:
 
 
 def _matching(path: Path) -> list[Path]:
-    """What a path with wildcards finds, sorted, as a shell would; itself where it is there or finds nothing."""
+    """What a path with wildcards finds, sorted, without what is hidden; itself where it is there or finds nothing."""
     if path.exists() or files.archive_of(path):
         return [path]
-    return sorted(Path(path.anchor).glob(path.relative_to(path.anchor).as_posix())) or [path]
+    found = Path(path.anchor).glob(path.relative_to(path.anchor).as_posix())
+    return sorted(p for p in found if not p.name.startswith(".")) or [path]
 
 
 def opened(path: str | Path) -> Path:

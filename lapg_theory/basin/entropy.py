@@ -40,7 +40,7 @@ def _advantages(numbers: Numbers, theta: Any, share: Any, *, updates: int) -> tu
 
 
 class NoEndError(ValueError):
-    """Raised for an end that doesn't exist where its branch should begin."""
+    """Raised where no rest point near an end is found, from which its branch could be followed."""
 
 
 class _System:
@@ -70,14 +70,15 @@ class _System:
         self.advantages(theta[:, None])
         return np.asarray(self.among)[:, 0]
 
-    def settle(self, theta: np.ndarray, T: float) -> np.ndarray:
-        """The equilibrium near theta at T, by damped iteration of theta = A / T and then Newton's method."""
+    def settle(self, theta: np.ndarray, temperatures: np.ndarray) -> np.ndarray:
+        """The equilibrium near theta at T, one a run, by damped iteration of theta = A / T and then Newton's method."""
+        T = temperatures[:, None]
         for _ in range(80):
             room = 1 + 0.5 * np.maximum(np.abs(theta) - 20, 0)
             theta = theta + np.clip(0.3 * (self.advantages(theta[:, None])[:, 0] / T - theta), -room, room)
         for _ in range(20):
             A, J = self.linear(theta)
-            move = np.linalg.solve(T * np.eye(5) - J, (A - T * theta)[..., None])[..., 0]
+            move = np.linalg.solve(T[..., None] * np.eye(5) - J, (A - T * theta)[..., None])[..., 0]
             room = 1 + 0.1 * np.abs(theta)
             theta = theta + np.clip(move, -room, room)
             if np.abs(move).max() < 1e-9 * (1 + np.abs(theta).max()):
@@ -137,34 +138,43 @@ def follow(
         pool: with learners [runs, n, 5] every run has its own, which makes an error bar.
         share: effective share of naive learners, in [0, 1].
         end: "extort" or "cooperate".
-        start: T to start from, where the end must exist; by default `STARTS` are tried one after the other.
+        start: T to start from, where the end must exist; by default each run begins at the first of `STARTS` where it can.
         stop: T at which to stop looking for a fold.
         stride: length of a step.
         points: the most steps.
 
     Raises:
-        ValueError: for a share outside [0, 1], another end, T that is not positive, or where the end doesn't exist at
-            `start` (what settles from near it is another rest point; a `NoEndError`).
+        ValueError: for a share outside [0, 1], another end, T that is not positive, or, a `NoEndError`, where what
+            settles from near the end is another rest point.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share must lie in [0, 1], got {share}")
     if end not in NEAR:
         raise ValueError(f"end must be one of {', '.join(NEAR)}, got {end!r}")
-    starts = [T for T in STARTS if stop > T] if start is None else [start]
-    if not starts or not 0 < starts[-1] < stop:
-        raise ValueError(f"T must rise from above 0, got start {start} and stop {stop}")
+    starts = np.array([T for T in STARTS if stop > T] if start is None else [start])
+    if not len(starts) or not 0 < starts[-1] < stop:
+        raise ValueError(
+            f"T must rise from above 0, got start {STARTS[-1] if start is None else start} and stop {stop}"
+        )
     with float64():
         system = _System(pool, share)
-        low, high = sorted((pool.game.trps[2], pool.game.trps[1]))
-        found = None
-        for first in starts:
-            theta = system.settle(np.tile(logit(NEAR[end]), (system.runs, 1)), first)
-            if ((system.among_at(theta) > (low + high) / 2) == (end == "cooperate")).all():
-                found = _continued(system, theta, first, stop, stride, points)
-                if not np.isnan(found.folds).any():
-                    break
+        near, middle = np.tile(logit(NEAR[end]), (system.runs, 1)), sum(pool.game.trps[1:3]) / 2
+        found, at = None, np.zeros(system.runs, int)  # every run begins where it can
+        while True:
+            theta = system.settle(near, starts[at])
+            right = np.isfinite(theta).all(-1) & ((system.among_at(theta) > middle) == (end == "cooperate"))
+            again = ~right
+            if right.all():
+                found = _continued(system, theta, starts[at], stop, stride, points)
+                again = np.isnan(found.folds)
+            elif (again & (at + 1 == len(starts))).any():
+                break
+            if not (again := again & (at + 1 < len(starts))).any():
+                break
+            at = at + again
     if found is None:
-        raise NoEndError(f"at T = {starts[-1]} there is no rest point near the end {end!r}; start lower")
+        tried = ", ".join(f"{T:g}" for T in starts)
+        raise NoEndError(f"no rest point near the end {end!r} was found from T = {tried} on; start lower")
     return found
 
 
@@ -196,9 +206,8 @@ class _Walk:
         return moved
 
 
-def _continued(system: _System, theta: np.ndarray, start: float, stop: float, stride: float, points: int) -> Branching:
+def _continued(system: _System, theta: np.ndarray, T: np.ndarray, stop: float, stride: float, points: int) -> Branching:
     runs = system.runs
-    T = np.full(runs, start)
     tangent, _ = _tangent(system.linear(theta)[1], theta, T, np.tile(np.eye(6)[5], (runs, 1)))
     walk = _Walk(theta, np.log(T), tangent, np.full(runs, stride / 4), np.zeros(runs))
     path, turned, active = (
@@ -242,6 +251,8 @@ def _corrected(
 def _peak(points: list[tuple[float, float]]) -> float:
     """Largest value, near the end, of the cubic through the last four different points (length, value)."""
     s, u = np.array(sorted(set(points))[-4:]).T
+    if len(s) < 3:
+        return float(u.max())
     at = np.linspace(s[-3], s[-1], 401)
     others = [np.delete(s, i) for i in range(len(s))]
     basis = [np.prod([(at - x) / (s[i] - x) for x in each], axis=0) for i, each in enumerate(others)]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lapg_theory.basin import RECIPES, Pool, pool_of, predict, shaping_path, small_pool
-from lapg_theory.basin.entropy import STARTS, Branch, NoEndError, follow
+from lapg_theory.basin.entropy import Branch, NoEndError, follow
 from lapg_theory.basin.shaping_path import Estimate, estimate
 from lapg_theory.commands.options import add_quiet, five, game, numbers, renamed, show, stages
 from lapg_theory.commands.pool_options import add_pool, pool
@@ -92,11 +92,11 @@ def _folds(sets: Pool, share: float) -> dict[str, Any]:
 
 
 def _fold(sets: Pool, share: float, end: Branch) -> Estimate:
-    """Where an end ceases to exist: 0 where it isn't there at the least T that is tried, either."""
+    """Where an end ceases to exist; NaN where it wasn't found, or lost."""
     try:
         return follow(sets, share, end).fold
     except NoEndError:
-        return Estimate(0.0, np.nan)
+        return Estimate(np.nan, np.nan)
 
 
 def _ends(course: Any) -> dict[str, Any]:
@@ -111,9 +111,9 @@ def _ends(course: Any) -> dict[str, Any]:
 
 
 def _fold_text(found: dict[str, float]) -> str:
-    if not np.isfinite(found["value"]):
-        return "lost on the way" if np.isnan(found["value"]) else "none below 1"
-    return str(Estimate(**found)) if found["value"] else f"not there at {STARTS[-1]}"
+    if np.isnan(found["value"]):
+        return "not found"
+    return str(Estimate(**found)) if np.isfinite(found["value"]) else "none below 1"
 
 
 def _text(report: dict[str, Any]) -> str:

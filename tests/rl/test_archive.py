@@ -31,7 +31,10 @@ def packed(tmp_path_factory):
 
 def test_wildcards_are_those_of_a_shell_where_none_has_seen_them(packed, tmp_path):
     loose = packed / "loose"
-    assert runs_in([loose / "run*"]) == sorted(loose.glob("run*")) != []
+    assert runs_in([loose / "run*"]) == [loose / "run0", loose / "run1"]
+    shutil.copytree(loose / "run0", tmp_path / ".hidden")
+    shutil.copytree(loose / "run0", tmp_path / "seen")
+    assert runs_in([tmp_path / "*"]) == [tmp_path / "seen"]
     odd = tmp_path / "run[0]"
     shutil.copytree(loose / "run0", odd)
     assert runs_in([odd]) == [odd]

@@ -143,7 +143,7 @@ def test_brackets_that_hysteresis_found():
 
 
 def test_a_branch_that_starts_at_the_wrong_end_is_refused():
-    with pytest.raises(ValueError, match="no rest point near the end 'extort'"):
+    with pytest.raises(ValueError, match=r"no rest point near the end 'extort' was found from T = 0\.5 on"):
         follow(small_pool(eta=3.0), 0.5, "extort", start=0.5, stop=1.0)
 
 
@@ -167,6 +167,17 @@ def test_a_fold_is_found_where_the_end_cannot_be_begun_from_at_the_usual_tempera
     said = capsys.readouterr().out
     assert f"0.25   {fold:.3f}" in said and "below a share of 0." in said
     assert "    lapg train ipd-steered-small game.S=-0.5 --run runs/steered" in said.splitlines()
+
+
+def test_every_set_of_learners_begins_where_it_can():
+    """One set's branch can be followed from .015 alone, another's only from above."""
+    game = prisoners_dilemma(2, 1, 0, -0.5)
+    drawn = np.random.default_rng(0).normal(size=(1, 5))
+    sets = [np.zeros((1, 5)), drawn]
+    together = follow(Pool(game, FiniteHorizon(10), 2.7088, 19, np.stack(sets)), 0.25, "extort").folds
+    alone = [follow(Pool(game, FiniteHorizon(10), 2.7088, 19, each), 0.25, "extort").folds[0] for each in sets]
+    assert np.isfinite(together).all()
+    np.testing.assert_allclose(together, alone, rtol=1e-3)
 
 
 def training_of(options):
