@@ -107,12 +107,11 @@ struct Entry {
   // gradient of the table, from those of x, gate and value at a token
   void increase_table(float* by_table, const float* const* by, Int at, Int i) const {
     const float* token = tokens + at * w.o;
-    const bool single = others.empty();
-    for (Int each = single ? (rows[at] - w.table) / (3 * w.d) : 0; each < w.o; ++each) {
-      for (Int c = 0; token[each] != 0 && c < 3; ++c)
+    Int from = 0, to = w.o;
+    if (others.empty()) from = (rows[at] - w.table) / (3 * w.d), to = from + 1;
+    for (Int each = from; each < to; ++each)
+      for (Int c = 0; c < 3; ++c)
         for (Int j = 0; j < w.d; j += LANES) increase(by_table + (3 * each + c) * w.d + j, token[each] * load(by[c] + i * w.d + j));
-      if (single) break;
-    }
   }
 };
 

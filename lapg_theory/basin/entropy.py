@@ -163,13 +163,13 @@ def follow(
         while True:
             theta = system.settle(near, starts[at])
             right = np.isfinite(theta).all(-1) & ((system.among_at(theta) > middle) == (end == "cooperate"))
-            again = ~right
+            last = at + 1 == len(starts)
             if right.all():
                 found = _continued(system, theta, starts[at], stop, stride, points)
-                again = np.isnan(found.folds)
-            elif (again & (at + 1 == len(starts))).any():
-                break
-            if not (again := again & (at + 1 < len(starts))).any():
+                again = np.isnan(found.folds) & ~last
+            else:
+                again = ~right
+            if not again.any() or (again & last).any():
                 break
             at = at + again
     if found is None:
