@@ -50,7 +50,8 @@ def run(arguments: argparse.Namespace) -> None:
         report=lambda done, total: report(f"{done} of {total} recipes"),
     )
     found["recipes"] = {name: _ends(course) for name, course in courses.items()}
-    found["train"] = training(one, arguments)
+    found["train"], found["units"] = training(one, arguments), _units(one)
+    found["payoffs"] = [float(x) for x in one.game.trps]
     show(found, arguments.json, _text)
 
 
@@ -70,14 +71,20 @@ def training(one: Pool, arguments: argparse.Namespace) -> str | None:
 
     None where it would be another game: with a discount or noise, or no dilemma.
     """
-    T, R, P, S = one.game.trps
-    if arguments.gamma is not None or one.game.noise is not None or not T > R > P > S:
+    units = _units(one)
+    if arguments.gamma is not None or one.game.noise is not None or units is None:
         return None
     usual = {"game.T": 2.0, "game.S": -1.0, "steps": 10, "inner_episodes": 20, "pool.agents": 4}
-    here = {"game.T": (T - P) / (R - P), "game.S": (S - P) / (R - P)}
+    here = {"game.T": units[0], "game.S": units[3]}
     here |= {"steps": arguments.steps, "inner_episodes": arguments.inner_episodes, "pool.agents": arguments.agents}
     changes = [f" {key}={value:.6g}" for key, value in here.items() if abs(value - usual[key]) > 1e-9]
     return f"lapg train ipd-steered-small{''.join(changes)} --run runs/steered"
+
+
+def _units(one: Pool) -> list[float] | None:
+    """T, R, P, S of a dilemma in units of R - P above P, in which the recipes' rewards are; None of another game."""
+    T, R, P, S = one.game.trps
+    return [(x - P) / (R - P) for x in (T, R, P, S)] if T > R > P > S else None
 
 
 def _path(sets: Pool) -> dict[str, Any]:
@@ -144,6 +151,9 @@ def _text(report: dict[str, Any]) -> str:
         lines.append(
             f"{name:<24} {share:.2f} ({low:.2f} to {high:.2f})  {found['shares']['extort'][0]:6.2f} {rest:6.2f}   {when}"
         )
+    if report["units"] not in (None, report["payoffs"]):
+        words = ",".join(f"{x:.6g}" for x in report["units"])
+        lines += ["", f"rewards in recipes are in units of R - P above P: for their ends give --payoffs={words}"]
     if report["train"]:
         lines += ["", "to train the recipe with copies, rewards in units of R - P above P:", f"    {report['train']}"]
     return "\n".join(lines)

@@ -206,6 +206,15 @@ def test_no_training_is_told_of_where_there_is_no_dilemma_or_a_discount():
         assert training_of(options) is None
 
 
+def test_who_gives_other_units_is_told_of_those_of_the_recipes(capsys):
+    few = "theory basin --shares 0.5 --runs 1 --agent-updates 1 --quiet"
+    said = {}
+    for payoffs in ("5,3,1,0", "2,1,0,-0.5"):
+        assert main([*few.split(), f"--payoffs={payoffs}"]) == 0
+        said[payoffs] = "for their ends give --payoffs=2,1,0,-0.5" in capsys.readouterr().out
+    assert said == {"5,3,1,0": True, "2,1,0,-0.5": False}
+
+
 def test_a_branch_that_was_lost_is_not_one_without_a_fold():
     lost = Branching(np.ones((1, 2)), np.ones((1, 2, 5)), np.ones((1, 2)), np.array([np.nan, np.inf]))
     assert np.isnan(lost.fold.value)
