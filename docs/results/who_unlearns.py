@@ -52,12 +52,25 @@ def adam(config: NaiveConfig, b1: float = 0.9, b2: float = 0.999) -> Any:
     return optax.chain(optax.clip_by_global_norm(config.clip_norm), steps)
 
 
+def begun_anew(optimiser: Any, after: int) -> Any:
+    """An optimiser whose state is a fresh one again after so many steps."""
+
+    def update(gradient: Any, state: Any, parameters: Any = None) -> Any:
+        count, inner = state
+        inner = jax.tree.map(lambda now, then: jnp.where(count == after, then, now), inner, optimiser.init(gradient))
+        step, inner = optimiser.update(gradient, inner, parameters)
+        return step, (count + 1, inner)
+
+    return optax.GradientTransformation(lambda x: (jnp.zeros((), int), optimiser.init(x)), update)
+
+
 def kinds(config: NaiveConfig) -> dict[str, tuple[NaiveConfig, Any, bool]]:
     """Each kind of learner: its config, its optimiser, and whether its policies are tables."""
     raw, plain = (dataclasses.replace(config, **x) for x in ({"normalize_advantages": False}, {"optimiser": "sgd"}))
     as_it_is, steps = make_optimiser(config), make_optimiser(plain)
     return {
         "as they are": (config, as_it_is, False),
+        "Adam begun anew": (config, begun_anew(as_it_is, LESSONS), False),
         "Adam without momentum": (config, adam(config, b1=0.0), False),
         "Adam, second moment of .9": (config, adam(config, b2=0.9), False),
         "plain steps": (config, steps, False),
