@@ -16,23 +16,25 @@ from jaxtyping import Array
 
 from lapg_rl.config import NaiveConfig
 from lapg_rl.machine import compiling
-from lapg_rl.models import Tabular
+from lapg_rl.models import Tabular, memory_one
 from lapg_rl.optimisers import make_optimiser
 from lapg_rl.play.coplayers import NaiveLearner
 from lapg_rl.runs.folder import RunFolder
 from lapg_rl.study import entrants
 from lapg_rl.study.matches import make_play
 from lapg_rl.study.results import opened
+from lapg_theory.game import ALLD
 
 TEACHES, LESSONS = (0.0, 1.0, 0.0, 0.37, 0.0), 13  # the best memory-one policy; inner episodes until it only defects
 GAMES = 64  # meta-episodes, of B games each
-FACTORS = 2.0 ** np.arange(-5, 10)  # of the run's rate, among which each kind of learner gets its own
+FACTORS = 2.0 ** np.arange(-5, 14)  # of the run's rate, among which each kind of learner gets its own
 
 
 class Teacher(eqx.Module):
     """Plays a memory-one policy for some inner episodes, then defects."""
 
-    policy: Array
+    teaches: Tabular
+    defects: Tabular
     lessons: int = eqx.field(static=True)
 
     def initial_state(self) -> Array:
@@ -41,9 +43,9 @@ class Teacher(eqx.Module):
 
     def step(self, state: Array, observation: Array) -> tuple[Array, tuple[Array, Array]]:
         """`(state, (logits, value))`; an inner episode begins with the first of the five observations."""
-        begun = state + (observation[0] > 0)
-        chance = jnp.clip(jnp.where(begun > self.lessons, 0.0, jnp.sum(observation[:5] * self.policy)), 1e-6, 1 - 1e-6)
-        return begun, (jnp.stack([jnp.log(chance), jnp.log1p(-chance)]), jnp.zeros(()))
+        begun, nothing = state + (observation[0] > 0), self.teaches.initial_state()
+        (_, taught), (_, then) = (policy.step(nothing, observation) for policy in (self.teaches, self.defects))
+        return begun, jax.tree.map(lambda x, y: jnp.where(begun > self.lessons, y, x), taught, then)
 
 
 def adam(config: NaiveConfig, b1: float = 0.9, b2: float = 0.999) -> Any:
@@ -90,7 +92,7 @@ def main(place: str) -> None:
     trained = entrants.naive_of(cfg, run.final_state(), 0).policy
     networks = jax.tree.map(lambda x: x[jnp.arange(GAMES) % len(x)], trained)
     tables = jax.vmap(lambda k: Tabular(5, 2, key=k))(jax.random.split(key, GAMES))
-    teacher, goal = Teacher(jnp.array(TEACHES), LESSONS), None
+    teacher, goal = Teacher(memory_one(TEACHES), memory_one(ALLD), LESSONS), None
     print(
         f"learners cooperate in inner episodes 1, {LESSONS + 1} and {cfg.inner_episodes}; what the other earns a step"
     )
