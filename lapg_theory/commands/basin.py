@@ -1,6 +1,7 @@
 """`lapg theory basin`: which end a mixed pool reaches, beforehand: edge, window, folds, and the ends of recipes."""
 
 import argparse
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from lapg_theory.basin.entropy import Branch, NoEndError, follow
 from lapg_theory.basin.shaping_path import Estimate, estimate
 from lapg_theory.commands.options import add_quiet, five, game, numbers, renamed, show, stages
 from lapg_theory.commands.pool_options import add_pool, pool
+from lapg_theory.game.matrix_game import MatrixGame, symmetric_game
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,41 +52,51 @@ def run(arguments: argparse.Namespace) -> None:
         report=lambda done, total: report(f"{done} of {total} recipes"),
     )
     found["recipes"] = {name: _ends(course) for name, course in courses.items()}
-    found["train"], found["units"] = training(one, arguments), _units(one)
-    found["payoffs"] = [float(x) for x in one.game.trps]
+    found["train"] = training(one, arguments)
+    found["payoffs"], found["units"] = ([float(x) for x in each.trps] for each in (game(arguments), one.game))
     show(found, arguments.json, _text)
 
 
 def pools(arguments: argparse.Namespace) -> tuple[Pool, Pool]:
-    """The pool with a set of learners for each scrambling, and with one set."""
+    """The pool with a set of learners for each scrambling, and with one set; payoffs in units of R - P above P.
+
+    Raises:
+        ValueError: for R <= P, of which there is no such unit.
+    """
+    played = _in_units(game(arguments))
     if arguments.gamma is None:
         eta = {} if arguments.eta is None else {"eta": arguments.eta}
-        small = small_pool(steps=arguments.steps, episodes=arguments.inner_episodes, game=game(arguments), **eta)
+        small = small_pool(steps=arguments.steps, episodes=arguments.inner_episodes, game=played, **eta)
         return small, small
     arguments.eta = 2.0 if arguments.eta is None else arguments.eta
-    meta = pool(arguments, 0.5, arguments.nodes)
+    meta = dataclasses.replace(pool(arguments, 0.5, arguments.nodes), game=played)
     return pool_of(meta, arguments.nodes, arguments.scramblings), pool_of(meta, arguments.nodes)
 
 
 def training(one: Pool, arguments: argparse.Namespace) -> str | None:
-    """The command that trains the recipe with copies in this dilemma, in units of R - P, as its preset's numbers are.
+    """The command that trains the recipe with copies in this dilemma.
 
     None where it would be another game: with a discount or noise, or no dilemma.
     """
-    units = _units(one)
-    if arguments.gamma is not None or one.game.noise is not None or units is None:
+    T, R, P, S = one.game.trps
+    if arguments.gamma is not None or one.game.noise is not None or not T > R > P > S:
         return None
     usual = {"game.T": 2.0, "game.S": -1.0, "steps": 10, "inner_episodes": 20, "pool.agents": 4}
-    here = {"game.T": units[0], "game.S": units[3]}
+    here = {"game.T": T, "game.S": S}
     here |= {"steps": arguments.steps, "inner_episodes": arguments.inner_episodes, "pool.agents": arguments.agents}
     changes = [f" {key}={value:.6g}" for key, value in here.items() if abs(value - usual[key]) > 1e-9]
     return f"lapg train ipd-steered-small{''.join(changes)} --run runs/steered"
 
 
-def _units(one: Pool) -> list[float] | None:
-    """T, R, P, S of a dilemma in units of R - P above P, in which the recipes' rewards are; None of another game."""
-    T, R, P, S = one.game.trps
-    return [(x - P) / (R - P) for x in (T, R, P, S)] if T > R > P > S else None
+def _in_units(given: MatrixGame) -> MatrixGame:
+    T, R, P, S = given.trps
+    if R <= P:
+        raise ValueError(
+            f"--payoffs needs R > P, whose difference is the unit of what agents earn, got R = {R:g} and P = {P:g}; "
+            "call cooperation what pays more when both do it"
+        )
+    scaled = symmetric_game(*((x - P) / (R - P) for x in (T, R, P, S)))
+    return dataclasses.replace(scaled, noise=given.noise)
 
 
 def _path(sets: Pool) -> dict[str, Any]:
@@ -151,9 +163,9 @@ def _text(report: dict[str, Any]) -> str:
         lines.append(
             f"{name:<24} {share:.2f} ({low:.2f} to {high:.2f})  {found['shares']['extort'][0]:6.2f} {rest:6.2f}   {when}"
         )
-    if report["units"] not in (None, report["payoffs"]):
+    if report["units"] != report["payoffs"]:
         words = ",".join(f"{x:.6g}" for x in report["units"])
-        lines += ["", f"rewards in recipes are in units of R - P above P: for their ends give --payoffs={words}"]
+        lines += ["", f"in units of R - P above P, where these payoffs are {words}; so is --eta, and are temperatures"]
     if report["train"]:
         lines += ["", "to train the recipe with copies, rewards in units of R - P above P:", f"    {report['train']}"]
     return "\n".join(lines)

@@ -167,6 +167,7 @@ def test_a_fold_is_found_where_the_end_cannot_be_begun_from_at_the_usual_tempera
     said = capsys.readouterr().out
     assert f"0.25   {fold:.3f}" in said and "below a share of 0." in said
     assert "    lapg train ipd-steered-small game.S=-0.5 --run runs/steered" in said.splitlines()
+    assert "where these payoffs are" not in said
 
 
 def test_every_set_of_learners_begins_where_it_can():
@@ -206,13 +207,28 @@ def test_no_training_is_told_of_where_there_is_no_dilemma_or_a_discount():
         assert training_of(options) is None
 
 
-def test_who_gives_other_units_is_told_of_those_of_the_recipes(capsys):
-    few = "theory basin --shares 0.5 --runs 1 --agent-updates 1 --quiet"
-    said = {}
-    for payoffs in ("5,3,1,0", "2,1,0,-0.5"):
-        assert main([*few.split(), f"--payoffs={payoffs}"]) == 0
-        said[payoffs] = "for their ends give --payoffs=2,1,0,-0.5" in capsys.readouterr().out
-    assert said == {"5,3,1,0": True, "2,1,0,-0.5": False}
+@pytest.mark.parametrize("more", ["", "--noise 0.05", "--gamma 0.9 --nodes 2 --scramblings 1"])
+def test_what_is_foretold_knows_no_units_of_payoffs(more):
+    """Axelrod's payoffs as he wrote them, 2 to the unit and 1 above 0, are those in units of R - P above P."""
+
+    def pools(payoffs):
+        return basin.pools(parsed(["theory", "basin", f"--payoffs={payoffs}", *more.split()]))
+
+    np.testing.assert_equal([vars(one) for one in pools("5,3,1,0")], [vars(one) for one in pools("2,1,0,-0.5")])
+
+
+def test_who_gives_other_units_is_told_which_ones_are_printed(capsys):
+    few = "theory basin --payoffs=5,3,1,0 --shares 0.5 --runs 1 --agent-updates 1 --quiet"
+    assert main(few.split()) == 0
+    assert "in units of R - P above P, where these payoffs are 2,1,0,-0.5; so is --eta" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("payoffs", "got"), [("2,0,1,3", "R = 0 and P = 1"), ("2,1,1,0", "R = 1 and P = 1")])
+def test_a_pool_without_gains_from_cooperation_has_no_unit(capsys, payoffs, got):
+    assert main(["theory", "basin", f"--payoffs={payoffs}", "--quiet"]) == 2
+    assert (
+        f"--payoffs needs R > P, whose difference is the unit of what agents earn, got {got}" in capsys.readouterr().err
+    )
 
 
 def test_a_branch_that_was_lost_is_not_one_without_a_fold():
